@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PATTERNS } from "../lambda/mapping";
+
+/** A Systems Manager Command document, as far as this project writes one. */
+export interface CommandDocument {
+  readonly schemaVersion: "2.2";
+  readonly description: string;
+  readonly parameters: Readonly<Record<string, DocumentParameter>>;
+  readonly mainSteps: readonly [
+    {
+      readonly action: "aws:runShellScript";
+      readonly name: string;
+      readonly inputs: { readonly timeoutSeconds: string; readonly runCommand: readonly string[] };
+    },
+  ];
+}
+
+export interface DocumentParameter {
+  readonly type: "String";
+  readonly description: string;
+  /** Systems Manager refuses a value that does not match; only so may it be written into a shell script. */
+  readonly allowedPattern: string;
+  readonly default?: string;
+}
+
+/**
+ * The document that the host runs: parameters, each with its pattern, and assets/flyway-migrate.sh. Whoever may
+ * send it can have buckets migrated, and nothing else; `AWS-RunShellScript` would let them run anything as root.
+ */
+export function commandDocument(): CommandDocument {
+  const script = readFileSync(join(__dirname, "..", "assets", "flyway-migrate.sh"), "utf8").trimEnd();
+  return {
+    schemaVersion: "2.2",
+    description: "Brings one database to what its bucket holds now, with Flyway",
+    parameters: {
+      Bucket: {
+        type: "String",
+        description: "The bucket with the database's migrations",
+        allowedPattern: PATTERNS.bucket,
+      },
+      Schema: { type: "String", description: "The schema to migrate", allowedPattern: PATTERNS.schema },
+      FlywayVersion: {
+        type: "String",
+        description: "The Flyway release; installed where it is missing",
+        allowedPattern: PATTERNS.flywayVersion,
+      },
+      FlywayConf: {
+        type: "String",
+        description: "The target: parameter /flyway/target/<FlywayConf> says where the database is",
+        allowedPattern: PATTERNS.flywayConf,
+      },
+      SettleSeconds: {
+        type: "String",
+        description: "How long, in seconds, the bucket must be still before it is migrated",
+        allowedPattern: "^[0-9]{1,3}$",
+        default: "2",
+      },
+      executionTimeout: {
+        type: "String",
+        description: "How long, in seconds, the run may take (at most 172800)",
+        allowedPattern: "^[1-9][0-9]{1,5}$",
+        default: "36000",
+      },
+    },
+    mainSteps: [
+      {
+        action: "aws:runShellScript",
+        name: "migrate",
+        inputs: {
+          timeoutSeconds: "{{ executionTimeout }}",
+          runCommand: [
+            "#!/usr/bin/env bash",
+            "export BUCKET='{{ Bucket }}' SCHEMA='{{ Schema }}' VERSION='{{ FlywayVersion }}'",
+            "export CONF='{{ FlywayConf }}' SETTLE_SECONDS='{{ SettleSeconds }}'",
+            ...script.split("\n"),
+          ],
+        },
+      },
+    ],
+  };
+}

@@ -1,0 +1,84 @@
+import { DataArchiveFile } from "@cdktf/provider-archive/lib/data-archive-file";
+import { IamRole } from "@cdktf/provider-aws/lib/iam-role";
+import { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
+import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
+import { TerraformOutput } from "cdktf";
+import { Construct } from "constructs";
+import { MAPPING_PATH } from "../lambda/mapping";
+import { bundleFunction, fileAsset } from "./bundle";
+import type { Data } from "./data";
+import type { Ec2 } from "./ec2";
+import { attachManaged, grant, trust } from "./policies";
+import type { S3 } from "./s3";
+import type { Variables } from "./variables";
+
+export interface LambdaProps {
+  readonly variables: Variables;
+  readonly data: Data;
+  readonly ec2: Ec2;
+  readonly s3: S3;
+}
+
+/** lambda.tf: the function that an upload calls, and what it may do. */
+export class Lambda extends Construct {
+  readonly fn: LambdaFunction;
+  /** Lets each bucket call the function; a notification needs it first. */
+  readonly permission: LambdaPermission;
+
+  constructor(scope: Construct, id: string, { variables, data, ec2, s3 }: LambdaProps) {
+    super(scope, id);
+    const role = new IamRole(this, "aws_iam_role.flyway_trigger", {
+      name: "flyway-trigger",
+      assumeRolePolicy: trust("lambda.amazonaws.com"),
+    });
+    attachManaged(this, role, "basic_execution_role", "service-role/AWSLambdaBasicExecutionRole");
+    const inAccount = `arn:aws:ssm:${data.region.id}:${data.callerIdentity.accountId}`;
+    grant(this, role, "ssm_access", [
+      {
+        actions: ["ssm:GetParameter", "ssm:GetParametersByPath"],
+        resources: [`${inAccount}:parameter${MAPPING_PATH}/*`],
+      },
+      { actions: ["ssm:SendCommand"], resources: [ec2.document.arn, ec2.host.arn] },
+      { actions: ["ssm:GetCommandInvocation"], resources: [`${inAccount}:*`] },
+    ]);
+
+    const archive = new DataArchiveFile(this, "data.archive_file.flyway_trigger", {
+      type: "zip",
+      sourceFile: `\${${fileAsset(this, "flyway_trigger", "index.js", bundleFunction())}}`,
+      outputPath: "${path.module}/flyway_trigger.zip",
+    });
+    this.fn = new LambdaFunction(this, "aws_lambda_function.flyway_trigger", {
+      functionName: "flyway-trigger",
+      role: role.arn,
+      runtime: variables.lambdaRuntime.stringValue,
+      handler: "index.handler",
+      timeout: 15,
+      memorySize: 128,
+      filename: archive.outputPath,
+      sourceCodeHash: archive.outputBase64Sha256,
+      environment: {
+        variables: {
+          INSTANCE_ID: ec2.host.id,
+          DOCUMENT_NAME: ec2.document.name,
+          CLOUDWATCH_LOG_GROUP_NAME: ec2.logGroup.name,
+          SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
+        },
+      },
+    });
+    const bucket = s3.eachBucket;
+    this.permission = new LambdaPermission(this, "aws_lambda_permission.flyway_trigger", {
+      forEach: bucket,
+      statementId: `allow-execute-from-${bucket.getString("id")}`,
+      action: "lambda:InvokeFunction",
+      functionName: this.fn.functionName,
+      principal: "s3.amazonaws.com",
+      sourceArn: bucket.getString("arn"),
+      sourceAccount: data.callerIdentity.accountId,
+    });
+
+    new TerraformOutput(this, "output.function_name", {
+      value: this.fn.functionName,
+      description: "The function that an upload calls",
+    });
+  }
+}

@@ -1,0 +1,137 @@
+import { DbSubnetGroup } from "@cdktf/provider-aws/lib/db-subnet-group";
+import { RdsCluster } from "@cdktf/provider-aws/lib/rds-cluster";
+import { RdsClusterInstance } from "@cdktf/provider-aws/lib/rds-cluster-instance";
+import { SecretsmanagerSecret } from "@cdktf/provider-aws/lib/secretsmanager-secret";
+import { SecretsmanagerSecretVersion } from "@cdktf/provider-aws/lib/secretsmanager-secret-version";
+import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group";
+import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
+import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
+import { Fn, TerraformOutput, Token } from "cdktf";
+import { Construct } from "constructs";
+import type { Data } from "./data";
+import type { Variables } from "./variables";
+
+/** Path of the parameters that say where a database is and who logs in: `/flyway/target/<flyway_conf>`. */
+const TARGET_PATH = "/flyway/target";
+
+/** MySQL's port. */
+const PORT = 3306;
+
+/** True where RDS manages the password. Whether a password is set is no secret; what it is, is. */
+const MANAGED = "nonsensitive(var.master_password == null)";
+
+const SECRET_ARN =
+  `${MANAGED} ? one(aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn)` +
+  " : one(aws_secretsmanager_secret.master_password[*].arn)";
+
+export interface RdsProps {
+  readonly variables: Variables;
+  readonly data: Data;
+}
+
+/** rds.tf: the Aurora MySQL cluster, and what the host needs to reach it. */
+export class Rds extends Construct {
+  readonly cluster: RdsCluster;
+  readonly securityGroup: SecurityGroup;
+  /** ARN of the secret with the master user's `username` and `password`. */
+  readonly secretArn: string;
+
+  constructor(scope: Construct, id: string, { variables, data }: RdsProps) {
+    super(scope, id);
+    this.securityGroup = new SecurityGroup(this, "aws_security_group.aurora_mysql", {
+      name: "aurora-mysql",
+      vpcId: data.vpc.id,
+      lifecycle: { ignoreChanges: ["description"] }, // a change replaces it
+    });
+    new SecurityGroupRule(this, "aws_security_group_rule.ingress", {
+      type: "ingress",
+      protocol: "tcp",
+      fromPort: PORT,
+      toPort: PORT,
+      sourceSecurityGroupId: this.securityGroup.id,
+      securityGroupId: this.securityGroup.id,
+    });
+    new SecurityGroupRule(this, "aws_security_group_rule.egress", {
+      type: "egress",
+      protocol: "-1",
+      fromPort: 0,
+      toPort: 0,
+      cidrBlocks: ["0.0.0.0/0"],
+      securityGroupId: this.securityGroup.id,
+    });
+    const subnetGroup = new DbSubnetGroup(this, "aws_db_subnet_group.aurora_mysql", {
+      name: "aurora_mysql",
+      subnetIds: data.subnets.ids,
+    });
+
+    this.cluster = new RdsCluster(this, "aws_rds_cluster.aurora_mysql", {
+      clusterIdentifier: "aurora-mysql",
+      engine: "aurora-mysql",
+      engineMode: "provisioned", // what Serverless v2 runs in
+      databaseName: "test",
+      backupRetentionPeriod: 30,
+      masterUsername: variables.masterUsername.stringValue,
+      manageMasterUserPassword: Token.asAny(`\${${MANAGED} ? true : null}`),
+      masterPasswordWo: variables.masterPassword.stringValue,
+      masterPasswordWoVersion: Token.asNumber(`\${${MANAGED} ? null : var.master_password_version}`),
+      dbSubnetGroupName: subnetGroup.name,
+      vpcSecurityGroupIds: [this.securityGroup.id],
+      serverlessv2ScalingConfiguration: { minCapacity: 1, maxCapacity: 2 },
+      storageEncrypted: true,
+      enableHttpEndpoint: true,
+      skipFinalSnapshot: true,
+      lifecycle: {
+        // Each would replace an adopted cluster, and its data with it.
+        ignoreChanges: [
+          "engine_mode",
+          "database_name",
+          "master_username",
+          "db_subnet_group_name",
+          "storage_encrypted",
+          "kms_key_id",
+        ],
+      },
+    });
+    new RdsClusterInstance(this, "aws_rds_cluster_instance.aurora_mysql", {
+      identifier: "aurora-mysql-1",
+      clusterIdentifier: this.cluster.id,
+      engine: Token.asString(this.cluster.engine),
+      instanceClass: "db.serverless",
+      dbSubnetGroupName: this.cluster.dbSubnetGroupName,
+    });
+
+    new SecretsmanagerSecret(this, "aws_secretsmanager_secret.master_password", {
+      count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
+      namePrefix: "flyway-master-password-",
+      description: "The Aurora MySQL master user, as given by the variable master_password",
+    });
+    new SecretsmanagerSecretVersion(this, "aws_secretsmanager_secret_version.master_password", {
+      count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
+      secretId: "${aws_secretsmanager_secret.master_password[0].id}",
+      secretStringWo: Fn.jsonencode({
+        username: variables.masterUsername.value,
+        password: variables.masterPassword.value,
+      }),
+      secretStringWoVersion: Token.asNumber("${var.master_password_version}"),
+    });
+    this.secretArn = `\${${SECRET_ARN}}`;
+
+    new SsmParameter(this, "aws_ssm_parameter.target", {
+      name: `${TARGET_PATH}/${variables.flywayConf.stringValue}`,
+      type: "String",
+      value: `\${jsonencode({
+        url = format("jdbc:mysql://%s:%d", aws_rds_cluster.aurora_mysql.endpoint, aws_rds_cluster.aurora_mysql.port)
+        secret = ${SECRET_ARN}
+      })}`,
+    });
+
+    new TerraformOutput(this, "output.cluster_endpoint", {
+      value: this.cluster.endpoint,
+      description: "Where the database listens, port 3306",
+    });
+    new TerraformOutput(this, "output.secret_arn", {
+      value: this.secretArn,
+      description: "The secret with the master user's username and password",
+    });
+  }
+}

@@ -1,0 +1,56 @@
+import {
+  TerraformDataSource,
+  TerraformElement,
+  TerraformLocal,
+  TerraformOutput,
+  TerraformProvider,
+  TerraformResource,
+  TerraformStack,
+  TerraformVariable,
+} from "cdktf";
+import type { Node } from "constructs";
+
+/**
+ * A stack whose element ids are Terraform addresses: `aws_s3_bucket.this`, `data.aws_vpc.default`,
+ * `var.flyway_version`, `output.host_id`. The name behind the type becomes the element's name as it stands,
+ * without CDKTF's hash, in whichever construct it is created.
+ */
+export class AddressStack extends TerraformStack {
+  private readonly elements = new Map<string, Node>();
+
+  /**
+   * @throws if an id is no address, if its type is not the element's, or if another element has it already
+   * (CDKTF would merge the two without a word)
+   */
+  protected override allocateLogicalId(tfElement: TerraformElement | Node): string {
+    const element = TerraformElement.isTerraformElement(tfElement) ? tfElement : undefined;
+    const node = element?.node ?? (tfElement as Node);
+    const address = node.id;
+    const name = address.slice(address.lastIndexOf(".") + 1);
+    const expected = element && addressType(element);
+    if (expected !== undefined && (address !== `${expected}.${name}` || !/^[A-Za-z_][\w-]*$/.test(name))) {
+      throw new Error(
+        `The id "${address}" of ${node.path} is no Terraform address: use "${expected}.<name>"`,
+      );
+    }
+    const first = this.elements.get(address);
+    if (first !== undefined && first.path !== node.path) {
+      throw new Error(
+        `The address "${address}" is taken twice, by ${first.path} and by ${node.path}: rename one`,
+      );
+    }
+    this.elements.set(address, node);
+    return name;
+  }
+}
+
+/** What an element's address begins with; undefined for what has no address (backends). */
+function addressType(element: TerraformElement): string | undefined {
+  if (TerraformResource.isTerraformResource(element)) return element.terraformResourceType;
+  if (TerraformDataSource.isTerraformDataSource(element)) return `data.${element.terraformResourceType}`;
+  if (TerraformProvider.isTerraformProvider(element)) return `provider`;
+  if (element instanceof TerraformVariable) return "var";
+  if (element instanceof TerraformLocal) return "local";
+  if (element instanceof TerraformOutput) return "output";
+  return undefined;
+}

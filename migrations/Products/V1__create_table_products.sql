@@ -1,0 +1,5 @@
+CREATE TABLE Products (
+    ProductID int,
+    Name varchar(255),
+    Price decimal(10, 2)
+);

@@ -1,0 +1,2 @@
+ALTER TABLE Persons
+ADD Email varchar(255);
