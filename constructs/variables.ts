@@ -5,11 +5,14 @@ import { PATTERNS } from "../lambda/mapping";
 /** The Flyway release of a new deployment: the newest whose official bundle could be checked, see archives.ts. */
 export const DEFAULT_FLYWAY_VERSION = "11.8.2";
 
+/** The contract's databases. */
+export const DEFAULT_DATABASES: readonly string[] = ["Users", "Products"];
+
 /** Other defaults for the variables of the same name. A tfvars file still overrides them. */
 export interface VariablesProps {
   /**
    * The databases: one bucket and one schema each.
-   * @default ["Users", "Products"]
+   * @default DEFAULT_DATABASES
    */
   readonly flywayManagedDatabases?: readonly string[];
   /**
@@ -53,10 +56,18 @@ export class Variables extends Construct {
   /** @throws if a default is one that the variable's own validation would refuse */
   constructor(scope: Construct, id: string, props: VariablesProps = {}) {
     super(scope, id);
-    const databases = props.flywayManagedDatabases ?? ["Users", "Products"];
+    const databases = props.flywayManagedDatabases ?? DEFAULT_DATABASES;
     const version = props.flywayVersion ?? DEFAULT_FLYWAY_VERSION;
     const conf = props.flywayConf ?? "test_flyway.conf";
-    checkDefaults(databases, version, conf);
+    checkDatabases(databases);
+    refuse(
+      [version].filter((v) => !new RegExp(PATTERNS.flywayVersion).test(v)),
+      NO_VERSION,
+    );
+    refuse(
+      [conf].filter((c) => !new RegExp(PATTERNS.flywayConf).test(c)),
+      NO_CONF,
+    );
 
     this.masterPassword = new TerraformVariable(this, "var.master_password", {
       type: "string",
@@ -210,12 +221,17 @@ function terraformString(pattern: string): string {
   return pattern.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
 }
 
-/** The same rules as in the variables' validations, at synth. */
-function checkDefaults(databases: readonly string[], version: string, conf: string): void {
-  const refuse = (offenders: readonly string[], message: string) => {
-    if (offenders.length > 0)
-      throw new Error(offenders.map((name) => JSON.stringify(name)).join(", ") + message);
-  };
+function refuse(offenders: readonly string[], message: string): void {
+  if (offenders.length > 0)
+    throw new Error(offenders.map((name) => JSON.stringify(name)).join(", ") + message);
+}
+
+/**
+ * The rules of flyway_managed_databases, for whoever has the names before Terraform does.
+ *
+ * @throws with the names that break a rule and what to do
+ */
+export function checkDatabases(databases: readonly string[]): void {
   if (databases.length === 0) throw new Error(EMPTY);
   refuse(
     databases.filter((name) => !new RegExp(DATABASE).test(name)),
@@ -227,17 +243,7 @@ function checkDefaults(databases: readonly string[], version: string, conf: stri
   );
   const prefixes = databases.map((name) => name.toLowerCase().replaceAll("_", "-"));
   refuse(
-    databases.filter(
-      (_, i) => prefixes.indexOf(prefixes[i] as string) !== prefixes.lastIndexOf(prefixes[i] as string),
-    ),
+    databases.filter((_, i) => prefixes.filter((prefix) => prefix === prefixes[i]).length > 1),
     NOT_DISTINCT,
-  );
-  refuse(
-    [version].filter((v) => !new RegExp(PATTERNS.flywayVersion).test(v)),
-    NO_VERSION,
-  );
-  refuse(
-    [conf].filter((c) => !new RegExp(PATTERNS.flywayConf).test(c)),
-    NO_CONF,
   );
 }

@@ -1,0 +1,170 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { columns, listens, processesNaming } from "../support/chain";
+
+const project = join(__dirname, "..", "..");
+
+let folder: string;
+let started: ChildProcess[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "npm-start-"));
+  started = [];
+});
+afterEach(async () => {
+  for (const child of started) if (child.exitCode === null) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Runs `npm start -- …`, with its temporary files in `folder`. */
+function start(...args: string[]) {
+  const child = spawn("npm", ["start", "--silent", "--", ...args], {
+    cwd: project,
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  started.push(child);
+  const run = {
+    child,
+    output: "",
+    code: new Promise<number | null>((resolve) => child.once("close", resolve)),
+  };
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on("data", (chunk) => {
+      run.output += chunk;
+    });
+  }
+  return run;
+}
+
+/** Ctrl-C reaches the whole foreground process group. */
+function interrupt(child: ChildProcess): void {
+  process.kill(-(child.pid as number), "SIGINT");
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 1_200; i++) {
+    if (condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`waited in vain for ${what}`);
+}
+
+function writeMigration(database: string, name: string, sql: string): void {
+  mkdirSync(join(folder, "migrations", database), { recursive: true });
+  writeFileSync(join(folder, "migrations", database, name), sql);
+}
+
+describe("npm start", () => {
+  it("applies the examples in order, shows tables and history, exits 0 and leaves nothing; two at once", async () => {
+    const runs = [start(), start()];
+    for (const run of runs) {
+      expect(await run.code, run.output).toBe(0);
+      const verdicts = run.output.split("\n").filter((line) => / applied +\d+\.\d s$/.test(line));
+      expect(verdicts.map((line) => line.split(" ")[0])).toEqual([
+        "Users/V1__create_table_persons.sql",
+        "Users/V2__alter_table_persons.sql",
+        "Products/V1__create_table_products.sql",
+      ]);
+      expect(run.output).toContain("Persons (PersonID int");
+      expect(run.output).toContain("Email varchar(255)");
+      expect(run.output).toContain("2  alter table persons  (V2__alter_table_persons.sql)  success");
+    }
+    expect(processesNaming(folder)).toEqual([]);
+  });
+
+  it("exits 1 on a migration that fails, and shows Flyway's message", async () => {
+    writeMigration("Users", "V1__bad.sql", "CREATE TABEL Persons (id int);");
+    const run = start("--migrations", join(folder, "migrations"));
+    expect(await run.code).toBe(1);
+    expect(run.output).toMatch(/Users\/V1__bad\.sql +failed/);
+    expect(run.output).toContain("CREATE TABEL Persons");
+  });
+
+  it("applies ten versions by number, not by letter", async () => {
+    for (let i = 1; i <= 10; i++) writeMigration("my_shop", `V${i}__t.sql`, `CREATE TABLE t${i} (id int);`);
+    const run = start("--migrations", join(folder, "migrations"));
+    expect(await run.code, run.output).toBe(0);
+    expect(run.output.match(/ applied /g)).toHaveLength(10);
+  });
+
+  it("runs another Flyway when asked for", async () => {
+    const run = start("--flyway-version", "7.7.3");
+    expect(await run.code, run.output).toBe(0);
+    expect(run.output).toContain("Flyway 7.7.3");
+    expect(run.output.match(/ applied /g)).toHaveLength(3);
+  });
+
+  it.each([
+    { args: ["--migrations", "no-such-folder"], says: "no-such-folder" },
+    { args: ["--flyway-version", "99.1"], says: "The archive of Flyway 99.1 is not known" },
+    { args: ["--ready-file", "x"], says: "--ready-file goes with --serve" },
+    { args: ["--nonsense"], says: "--nonsense" },
+  ])("refuses $args with the reason", async ({ args, says }) => {
+    const run = start(...args);
+    expect(await run.code).toBe(1);
+    expect(run.output).toContain(says);
+    expect(processesNaming(folder)).toEqual([]);
+  });
+});
+
+describe("npm start -- --serve", () => {
+  it("takes uploads by the AWS CLI, prints each verdict, and leaves nothing after Ctrl-C", async () => {
+    const readyFile = join(folder, "ready.json");
+    const run = start("--serve", "--ready-file", readyFile);
+    await until("the ready file", () => existsSync(readyFile) || run.child.exitCode !== null);
+    const ready = JSON.parse(readFileSync(readyFile, "utf8"));
+    expect(Object.keys(ready).sort()).toEqual(
+      ["accessKeyId", "buckets", "database", "endpoint", "region", "secretAccessKey"].sort(),
+    );
+    expect(Object.keys(ready.buckets)).toEqual(["Users", "Products"]);
+    expect(run.output).toContain(
+      `aws --endpoint-url ${ready.endpoint} s3 cp V3__….sql s3://${ready.buckets.Users}/`,
+    );
+
+    const file = join(folder, "V3__add_phone.sql");
+    writeFileSync(file, "ALTER TABLE Persons ADD Phone varchar(32);");
+    await promisify(execFile)(
+      "aws",
+      ["--endpoint-url", ready.endpoint, "s3", "cp", file, `s3://${ready.buckets.Users}/`],
+      {
+        env: {
+          ...process.env,
+          AWS_ACCESS_KEY_ID: ready.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: ready.secretAccessKey,
+          AWS_DEFAULT_REGION: ready.region,
+        },
+      },
+    );
+    await until("the verdict", () => /Users\/V3__add_phone\.sql +applied/.test(run.output));
+    expect(await columns(ready, "Users", "Persons")).toContain("Phone varchar");
+
+    interrupt(run.child);
+    expect(await run.code).toBe(0);
+    expect(existsSync(readyFile)).toBe(false);
+    expect(processesNaming(folder)).toEqual([]);
+    expect(await listens(ready.database.port)).toBe(false);
+    expect(await listens(Number(new URL(ready.endpoint).port))).toBe(false);
+  });
+
+  it("leaves nothing after a Ctrl-C while it starts", async () => {
+    const run = start("--serve");
+    await until("the first process", () => processesNaming(folder).length > 0);
+    interrupt(run.child);
+    expect(await run.code).not.toBe(0);
+    await until("the end of all processes", () => processesNaming(folder).length === 0);
+  });
+
+  it("leaves nothing when it is killed", async () => {
+    const readyFile = join(folder, "ready.json");
+    const run = start("--serve", "--ready-file", readyFile);
+    await until("the ready file", () => existsSync(readyFile) || run.child.exitCode !== null);
+    process.kill(-(run.child.pid as number), "SIGKILL");
+    await run.code;
+    await until("the end of all processes", () => processesNaming(folder).length === 0);
+  });
+});

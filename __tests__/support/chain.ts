@@ -1,0 +1,100 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { createConnection, type RowDataPacket } from "mysql2/promise";
+import { officialArchives } from "../../constructs/archives";
+import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
+import { type Chain, type ChainOptions, startChain, type UploadVerdict } from "../../local/chain";
+
+/** Starts a chain for tests: quiet, and with a short wait for the bucket to be still. */
+export async function startTestChain(options: Partial<ChainOptions> = {}): Promise<Chain> {
+  return startChain({
+    databases: ["Users", "Products"],
+    flywayVersion: DEFAULT_FLYWAY_VERSION,
+    archives: await officialArchives(process.env.MAVEN_REPOSITORY),
+    settleSeconds: 0,
+    say: () => {},
+    progress: () => {},
+    ...options,
+  });
+}
+
+/** Uploads a migration with the AWS CLI and waits for its verdict. */
+export async function migrate(
+  chain: Chain,
+  database: string,
+  key: string,
+  sql: string,
+): Promise<UploadVerdict> {
+  await upload(chain, database, key, sql);
+  return chain.verdict(database, key);
+}
+
+/** Uploads a migration with the AWS CLI. */
+export async function upload(chain: Chain, database: string, key: string, sql: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "upload-"));
+  try {
+    writeFileSync(join(folder, "file"), sql);
+    await promisify(execFile)(
+      chain.aws,
+      ["s3", "cp", "--only-show-errors", join(folder, "file"), `s3://${chain.buckets[database]}/${key}`],
+      { env: chain.awsEnvironment },
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** The rows of a query, as the chain's admin. */
+export async function query(chain: Pick<Chain, "database">, sql: string): Promise<RowDataPacket[]> {
+  const { host, port, user, password } = chain.database;
+  const connection = await createConnection({ host, port, user, password });
+  try {
+    return (await connection.query<RowDataPacket[]>(sql))[0];
+  } finally {
+    await connection.end();
+  }
+}
+
+/** A table's columns with their types, in order. */
+export async function columns(
+  chain: Pick<Chain, "database">,
+  schema: string,
+  table: string,
+): Promise<string[]> {
+  const rows = await query(
+    chain,
+    `SELECT CONCAT(COLUMN_NAME, ' ', DATA_TYPE) AS c FROM information_schema.COLUMNS
+     WHERE TABLE_SCHEMA = '${schema}' AND TABLE_NAME = '${table}' ORDER BY ORDINAL_POSITION`,
+  );
+  return rows.map(({ c }) => c as string);
+}
+
+/** Command lines of the processes that name a text, ours excepted. Linux only. */
+export function processesNaming(text: string): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      } catch {
+        return ""; // it has ended meanwhile
+      }
+    })
+    .filter((line) => line.includes(text));
+}
+
+/** Whether something listens on a loopback port. */
+export function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,195 @@
+import { execFile } from "node:child_process";
+import { readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import { join, resolve, sep } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import { type FlywayArchives, officialArchives } from "../constructs/archives";
+import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
+import { type Chain, startChain, type UploadVerdict } from "./chain";
+import type { Progress } from "./downloads";
+import { report } from "./report";
+
+const USAGE = `npm start                      migrates the examples, shows the databases, ends
+npm start -- --serve           keeps the chain up and prints the verdict of each upload
+
+  --migrations DIR       another folder of migrations, one sub-folder per database (migrations/)
+  --flyway-version V     another Flyway (${DEFAULT_FLYWAY_VERSION})
+  --flyway-url URL       where to download it from, for a version that is not known here
+  --flyway-sha256 SUM    and its SHA-256
+  --ready-file FILE      with --serve: writes how to connect, as JSON, once uploads are accepted`;
+
+const say = (line: string) => console.log(line);
+
+/** On a terminal one line that is rewritten, else a line per call. */
+const progress: Progress = (label, received, total) => {
+  const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+  const share = total ? ` of ${megabytes(total)} MB (${Math.floor((100 * received) / total)} %)` : " MB";
+  const line = `Downloading ${label}: ${megabytes(received)}${share}`;
+  if (!process.stdout.isTTY) return say(line);
+  process.stdout.write(`\r${line}\x1b[K${received === total ? "\n" : ""}`);
+};
+
+async function main(): Promise<number> {
+  const { values: options } = parseArgs({
+    options: {
+      serve: { type: "boolean" },
+      migrations: { type: "string" },
+      "flyway-version": { type: "string" },
+      "flyway-url": { type: "string" },
+      "flyway-sha256": { type: "string" },
+      "ready-file": { type: "string" },
+      help: { type: "boolean" },
+    },
+  });
+  if (options.help) {
+    say(USAGE);
+    return 0;
+  }
+  const readyFile = options["ready-file"] && resolve(options["ready-file"]);
+  if (readyFile && !options.serve) throw new Error("--ready-file goes with --serve");
+  const migrations = resolve(options.migrations ?? join(__dirname, "..", "migrations"));
+  const files = readMigrations(migrations);
+  if (!options.serve && [...files.values()].every((keys) => keys.length === 0)) {
+    throw new Error(
+      `There is no .sql file in ${migrations}: put one into a sub-folder named after its database`,
+    );
+  }
+  const flywayVersion = options["flyway-version"] ?? DEFAULT_FLYWAY_VERSION;
+  const archives: FlywayArchives = {
+    ...(await officialArchives(process.env.MAVEN_REPOSITORY)),
+    ...givenArchive(flywayVersion, options["flyway-url"], options["flyway-sha256"]),
+  };
+
+  const chain = await startChain({ databases: [...files.keys()], flywayVersion, archives, say, progress });
+  const interrupted = untilSignal();
+  try {
+    say(`S3 at ${chain.endpoint}, ${chain.database.product}, Flyway ${chain.flywayVersion}\n`);
+    chain.onTrouble((message) => console.error(message));
+    const uploads = uploadAll(chain, migrations, files);
+    const outcome = await Promise.race([uploads, interrupted]);
+    if (typeof outcome === "number") return outcome;
+    await report(chain, say);
+    if (!options.serve) return outcome.every(isGreen) ? 0 : 1;
+
+    chain.onVerdict((judged) => print(judged, (Date.now() - Date.parse(judged.uploadedAt)) / 1000));
+    say(howTo(chain));
+    if (readyFile) writeReadyFile(readyFile, chain);
+    await interrupted;
+    return 0;
+  } finally {
+    if (readyFile) rmSync(readyFile, { force: true });
+    await chain.stop();
+  }
+}
+
+/** Database to its files, as keys; the stack's own databases first, then by name. */
+function readMigrations(folder: string): Map<string, string[]> {
+  let entries: string[];
+  try {
+    entries = readdirSync(folder).filter((name) => statSync(join(folder, name)).isDirectory());
+  } catch (error) {
+    throw new Error(`--migrations ${folder} cannot be read: ${(error as Error).message}`);
+  }
+  const databases = [
+    ...DEFAULT_DATABASES.filter((name) => entries.includes(name)),
+    ...entries.filter((name) => !DEFAULT_DATABASES.includes(name)).sort(),
+  ];
+  checkDatabases(databases);
+  const byVersion = new Intl.Collator("en", { numeric: true }).compare;
+  return new Map(
+    databases.map((database) => {
+      const keys = readdirSync(join(folder, database), { recursive: true, encoding: "utf8" })
+        .filter((name) => name.endsWith(".sql") && statSync(join(folder, database, name)).isFile())
+        .map((name) => name.replaceAll(sep, "/"));
+      return [database, keys.sort(byVersion)] as const;
+    }),
+  );
+}
+
+function givenArchive(version: string, url?: string, sha256?: string): FlywayArchives {
+  if (!url && !sha256) return {};
+  if (!url || !sha256) throw new Error("--flyway-url and --flyway-sha256 go together");
+  return { [version]: { url, sha256 } };
+}
+
+/** Uploads one file after the other, each once the one before has its verdict. */
+async function uploadAll(
+  chain: Chain,
+  folder: string,
+  files: ReadonlyMap<string, readonly string[]>,
+): Promise<UploadVerdict[]> {
+  const judged: UploadVerdict[] = [];
+  for (const [database, keys] of files) {
+    for (const key of keys) {
+      const start = Date.now();
+      const target = `s3://${chain.buckets[database]}/${key}`;
+      const arguments_ = ["s3", "cp", "--only-show-errors", join(folder, database, key), target];
+      await promisify(execFile)(chain.aws, arguments_, { env: chain.awsEnvironment });
+      const verdict = await chain.verdict(database, key);
+      print(verdict, (Date.now() - start) / 1000);
+      judged.push(verdict);
+    }
+  }
+  return judged;
+}
+
+function isGreen({ verdict }: UploadVerdict): boolean {
+  return verdict === "applied" || verdict === "already-applied";
+}
+
+function print(judged: UploadVerdict, seconds: number): void {
+  const name = `${judged.database}/${judged.key}`;
+  say(`${name.padEnd(48)}  ${judged.verdict.padEnd(16)} ${seconds.toFixed(1)} s`);
+  if (judged.message) say(judged.message.trim().replaceAll(/^/gm, "    "));
+}
+
+function howTo({ endpoint, region, accessKeyId, secretAccessKey, buckets, database }: Chain): string {
+  const client = database.product.startsWith("MariaDB") ? "mariadb --skip-ssl" : "mysql";
+  return `
+Upload a migration:
+  export AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} AWS_DEFAULT_REGION=${region}
+${Object.values(buckets)
+  .map((bucket) => `  aws --endpoint-url ${endpoint} s3 cp V3__….sql s3://${bucket}/`)
+  .join("\n")}
+Look into the database:
+  MYSQL_PWD=${database.password} ${client} --host=${database.host} --port=${database.port} --user=${database.user}
+Ctrl-C ends it and leaves nothing behind.
+`;
+}
+
+/** Whole or not at all, and for this user's eyes only. */
+function writeReadyFile(file: string, chain: Chain): void {
+  const { endpoint, region, accessKeyId, secretAccessKey, buckets } = chain;
+  const { host, port, user, password } = chain.database;
+  const ready = {
+    endpoint,
+    region,
+    accessKeyId,
+    secretAccessKey,
+    buckets,
+    database: { host, port, user, password },
+  };
+  writeFileSync(`${file}.partial`, `${JSON.stringify(ready, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${file}.partial`, file);
+}
+
+/** Resolves with the exit code of the first signal; a second one ends at once. */
+function untilSignal(): Promise<number> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      const code = 128 + constants.signals[signal];
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(code));
+        resolve(code);
+      });
+    }
+  });
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exit(1);
+  },
+);

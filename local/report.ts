@@ -1,0 +1,43 @@
+import { createConnection, type RowDataPacket } from "mysql2/promise";
+import type { Chain } from "./chain";
+
+/** Prints each database's tables with their columns, and Flyway's history. */
+export async function report(chain: Chain, say: (line: string) => void): Promise<void> {
+  const { host, port, user, password } = chain.database;
+  const connection = await createConnection({ host, port, user, password });
+  try {
+    for (const schema of Object.keys(chain.buckets)) {
+      say(`\nDatabase ${schema}`);
+      const [columns] = await connection.query<RowDataPacket[]>(
+        `SELECT TABLE_NAME AS \`table\`, COLUMN_NAME AS \`column\`, COLUMN_TYPE AS type
+         FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME <> 'flyway_schema_history'
+         ORDER BY TABLE_NAME, ORDINAL_POSITION`,
+        [schema],
+      );
+      for (const table of new Set(columns.map((column) => column.table as string))) {
+        const own = columns.filter((column) => column.table === table);
+        say(`  ${table} (${own.map(({ column, type }) => `${column} ${type}`).join(", ")})`);
+      }
+      const [known] = await connection.query<RowDataPacket[]>(
+        "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'flyway_schema_history'",
+        [schema],
+      );
+      if (known.length === 0) {
+        say("  not migrated yet");
+        continue;
+      }
+      const [history] = await connection.query<RowDataPacket[]>(
+        "SELECT version, description, script, success FROM ??.flyway_schema_history ORDER BY installed_rank",
+        [schema],
+      );
+      say("  Flyway's history:");
+      for (const { version, description, script, success } of history) {
+        say(
+          `    ${version ?? "-"}  ${description}${script ? `  (${script})` : ""}  ${success ? "success" : "FAILED"}`,
+        );
+      }
+    }
+  } finally {
+    await connection.end();
+  }
+}
