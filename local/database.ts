@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import artifactUrl from "mvn-artifact-url";
 import { createConnection } from "mysql2/promise";
@@ -183,7 +183,8 @@ async function startServer(server: Server, directory: string): Promise<Database>
 
 /** Makes the system tables. */
 async function initialize(server: Server, data: string, log: string): Promise<void> {
-  const common = ["--no-defaults", `--datadir=${data}`, ...asRoot()];
+  // Relative: the script does not quote it, and there may be a space in the path.
+  const common = ["--no-defaults", `--datadir=./${basename(data)}`, ...asRoot()];
   let program = server.program;
   let args = [...common, "--initialize-insecure"];
   if (isMariaDb(server)) {
@@ -195,7 +196,7 @@ async function initialize(server: Server, data: string, log: string): Promise<vo
     await mkdir(data, { mode: 0o700 });
   }
   const output = openSync(log, "a", 0o600);
-  const code = await leashed(program, args, { stdout: output, stderr: output }).exited;
+  const code = await leashed(program, args, { cwd: dirname(data), stdout: output, stderr: output }).exited;
   closeSync(output);
   if (code !== 0) {
     await rm(data, { recursive: true, force: true });

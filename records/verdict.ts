@@ -55,8 +55,8 @@ export function verdicts(
     for (const object of record.objects) {
       const known = seen.get(object.versionId);
       if (known?.verdict === "applied" || known?.verdict === "already-applied") continue;
-      const judgement = judge(record, object, appliedKeys.has(object.key));
-      seen.set(object.versionId, { ...judgement, commandId: record.commandId });
+      const judgement = judge(record, object, appliedKeys.has(object.key), known);
+      seen.set(object.versionId, { commandId: record.commandId, ...judgement });
     }
     for (const object of record.objects) {
       if (seen.get(object.versionId)?.verdict.endsWith("applied")) appliedKeys.add(object.key);
@@ -86,7 +86,7 @@ function sawInstead(record: RunRecord, newer: UploadedVersion): boolean {
 }
 
 /** What one run says of one object that it saw. */
-function judge(record: RunRecord, object: SeenObject, appliedBefore: boolean): Judgement {
+function judge(record: RunRecord, object: SeenObject, appliedBefore: boolean, known?: Judgement): Judgement {
   const { migrate, info, validate } = record.flyway;
   const file = `${record.location}/${object.key}`;
   const name = object.key.slice(object.key.lastIndexOf("/") + 1);
@@ -99,10 +99,12 @@ function judge(record: RunRecord, object: SeenObject, appliedBefore: boolean): J
 
   if (state?.state === "Failed" || (error && !refusal && mentions(error, name))) {
     if (!refusal) return { verdict: "failed", message: error };
-    return { verdict: "refused", message: invalid ?? error };
+    // Half applied, it stands in the way of every run to come, the corrected file's too.
+    return known?.verdict === "failed" ? known : { verdict: "refused", message: invalid ?? error };
   }
   if (invalid) return { verdict: "refused", message: invalid };
-  if (migrate?.migrations?.some(({ filepath }) => filepath === file)) return { verdict: "applied", message: "" };
+  if (migrate?.migrations?.some(({ filepath }) => filepath === file))
+    return { verdict: "applied", message: "" };
   if (state && /^(Success|Out of Order|Baseline)$/.test(state.state)) {
     // A run that fails does not list what it applied before: then the history's own time tells.
     const now = record.exitCode !== 0 && !appliedBefore && (state.installedOnUTC ?? "") >= record.startedAt;

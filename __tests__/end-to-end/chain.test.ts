@@ -3,7 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Chain, startChain } from "../../local/chain";
-import { columns, listens, migrate, processesNaming, query, startTestChain, upload } from "../support/chain";
+import {
+  aws,
+  columns,
+  listens,
+  migrate,
+  processesNaming,
+  query,
+  startTestChain,
+  upload,
+} from "../support/chain";
 
 const example = (path: string) => readFileSync(join(__dirname, "..", "..", "migrations", path), "utf8");
 
@@ -91,6 +100,9 @@ describe.each([
     const misnamed = await migrate(chain, "Products", "V2_no_table.sql", "SELECT 1;");
     expect(misnamed.verdict).toBe("refused");
     expect(misnamed.message).toContain("V2_no_table.sql");
+    await aws(chain, "s3", "rm", `s3://${chain.buckets.Products}/V2_no_table.sql`);
+    const named = await migrate(chain, "Products", "V2__table.sql", "CREATE TABLE Second (id int);");
+    expect(named.verdict).toBe("applied");
   });
 
   it("fails a migration with a syntax error, shows Flyway's message and holds back what follows", async () => {

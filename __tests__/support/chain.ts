@@ -33,15 +33,23 @@ export async function migrate(
   return chain.verdict(database, key);
 }
 
+/** Runs the AWS CLI, or its stand-in, against the chain. */
+export async function aws(chain: Chain, ...args: string[]): Promise<void> {
+  await promisify(execFile)(chain.aws, args, { env: chain.awsEnvironment });
+}
+
 /** Uploads a migration with the AWS CLI. */
 export async function upload(chain: Chain, database: string, key: string, sql: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "upload-"));
   try {
     writeFileSync(join(folder, "file"), sql);
-    await promisify(execFile)(
-      chain.aws,
-      ["s3", "cp", "--only-show-errors", join(folder, "file"), `s3://${chain.buckets[database]}/${key}`],
-      { env: chain.awsEnvironment },
+    await aws(
+      chain,
+      "s3",
+      "cp",
+      "--only-show-errors",
+      join(folder, "file"),
+      `s3://${chain.buckets[database]}/${key}`,
     );
   } finally {
     rmSync(folder, { recursive: true });
