@@ -4,7 +4,8 @@ import { FlywayStack } from "./constructs/flyway-stack";
 
 async function main(): Promise<void> {
   const archives = await officialArchives(process.env.MAVEN_REPOSITORY);
-  const app = new App();
+  // cdktn refuses write-only arguments unless told of a Terraform that has them; CDKTF does not ask.
+  const app = new App({ context: { targetVersions: { terraform: ">=1.11.0" } } });
   new FlywayStack(app, "flyway", { archives });
   app.synth();
 }

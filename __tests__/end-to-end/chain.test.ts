@@ -100,7 +100,7 @@ describe.each([
     const misnamed = await migrate(chain, "Products", "V2_no_table.sql", "SELECT 1;");
     expect(misnamed.verdict).toBe("refused");
     expect(misnamed.message).toContain("V2_no_table.sql");
-    await aws(chain, "s3", "rm", `s3://${chain.buckets.Products}/V2_no_table.sql`);
+    await remove(chain, "Products", "V2_no_table.sql");
     const named = await migrate(chain, "Products", "V2__table.sql", "CREATE TABLE Second (id int);");
     expect(named.verdict).toBe("applied");
   });

@@ -1,5 +1,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -85,11 +93,12 @@ describe("npm start", () => {
     expect(run.output).toContain("CREATE TABEL Persons");
   });
 
-  it("applies ten versions by number, not by letter", async () => {
-    for (let i = 1; i <= 10; i++) writeMigration("my_shop", `V${i}__t.sql`, `CREATE TABLE t${i} (id int);`);
+  it("uploads versions in the order of their numbers", async () => {
+    writeMigration("my_shop", "V10__second.sql", "ALTER TABLE t ADD b int;");
+    writeMigration("my_shop", "V9__first.sql", "CREATE TABLE t (a int);");
     const run = start("--migrations", join(folder, "migrations"));
     expect(await run.code, run.output).toBe(0);
-    expect(run.output.match(/ applied /g)).toHaveLength(10);
+    expect(run.output.match(/ applied /g)).toHaveLength(2);
   });
 
   it("runs another Flyway when asked for", async () => {
@@ -144,9 +153,10 @@ describe("npm start -- --serve", () => {
     expect(await columns(ready, "Users", "Persons")).toContain("Phone varchar");
 
     interrupt(run.child);
-    expect(await run.code).toBe(0);
+    await run.code; // npm's own, which a signal ends
+    await until("the end of all processes", () => processesNaming(folder).length === 0);
     expect(existsSync(readyFile)).toBe(false);
-    expect(processesNaming(folder)).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.startsWith("flyway-chain-"))).toEqual([]);
     expect(await listens(ready.database.port)).toBe(false);
     expect(await listens(Number(new URL(ready.endpoint).port))).toBe(false);
   });

@@ -33,9 +33,12 @@ export async function migrate(
   return chain.verdict(database, key);
 }
 
-/** Runs the AWS CLI, or its stand-in, against the chain. */
-export async function aws(chain: Chain, ...args: string[]): Promise<void> {
-  await promisify(execFile)(chain.aws, args, { env: chain.awsEnvironment });
+/** Deletes a migration from its bucket; not with `aws`, whose stand-in deletes nothing. */
+export async function remove(chain: Chain, database: string, key: string): Promise<void> {
+  const authorization = `AWS4-HMAC-SHA256 Credential=${chain.accessKeyId}/`;
+  const url = `${chain.endpoint}/${chain.buckets[database]}/${encodeURIComponent(key)}`;
+  const response = await fetch(url, { method: "DELETE", headers: { authorization } });
+  if (!response.ok) throw new Error(`${key} is not deleted: ${response.status}`);
 }
 
 /** Uploads a migration with the AWS CLI. */
