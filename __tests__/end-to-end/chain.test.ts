@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Chain, startChain } from "../../local/chain";
 import {
-  aws,
   columns,
   listens,
   migrate,
   processesNaming,
   query,
+  remove,
   startTestChain,
   upload,
 } from "../support/chain";

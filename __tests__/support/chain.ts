@@ -46,14 +46,10 @@ export async function upload(chain: Chain, database: string, key: string, sql: s
   const folder = mkdtempSync(join(tmpdir(), "upload-"));
   try {
     writeFileSync(join(folder, "file"), sql);
-    await aws(
-      chain,
-      "s3",
-      "cp",
-      "--only-show-errors",
-      join(folder, "file"),
-      `s3://${chain.buckets[database]}/${key}`,
-    );
+    const target = `s3://${chain.buckets[database]}/${key}`;
+    await promisify(execFile)(chain.aws, ["s3", "cp", "--only-show-errors", join(folder, "file"), target], {
+      env: chain.awsEnvironment,
+    });
   } finally {
     rmSync(folder, { recursive: true });
   }
