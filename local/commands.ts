@@ -37,14 +37,14 @@ export interface CommandsOptions {
   /** Secrets Manager: ARN to the secret's string. */
   readonly secrets: ReadonlyMap<string, string>;
   /** The environment of the host's shell; what the SSM agent adds is added here too. */
-  readonly hostEnvironment: () => NodeJS.ProcessEnv;
+  readonly hostEnvironment: Readonly<Record<string, string>>;
   /** Called when a command has ended. */
   readonly onFinished: (finished: {
     commandId: string;
     bucket: string;
     exitCode: number;
     log: string;
-  }) => void;
+  }) => void | Promise<void>;
 }
 
 /**
@@ -138,7 +138,7 @@ export class Commands {
     const process = leashed("sh", ["-c", `'${script.replaceAll("'", "'\\''")}'`], {
       cwd: folder,
       env: {
-        ...this.options.hostEnvironment(),
+        ...this.options.hostEnvironment,
         SSM_COMMAND_ID: commandId,
         AWS_SSM_INSTANCE_ID: hostId,
         AWS_SSM_REGION_NAME: region,

@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bundleFunction } from "../constructs/bundle";
@@ -22,13 +22,11 @@ export interface LocalFunctionOptions {
   readonly directory: string;
   /** The function's whole environment. */
   readonly environment: Record<string, string>;
-  /** Takes what the function logs, by line. */
-  readonly log: (line: string) => void;
   /** Called when an event has failed for the third time: the on-failure destination. */
   readonly onFailure: (event: unknown, error: string) => void;
 }
 
-/** Runs the function's real bundle in a process of its own, with Lambda's retries. */
+/** Runs the function's real bundle in a process of its own, with Lambda's retries. What it logs is in `output`. */
 export class LocalFunction {
   private readonly process: ChildProcess;
   private readonly waiting = new Map<number, (error: string | undefined) => void>();
@@ -39,12 +37,13 @@ export class LocalFunction {
     writeFileSync(join(options.directory, "index.js"), bundleFunction());
     const runtime = join(options.directory, "runtime.js");
     writeFileSync(runtime, RUNTIME);
-    this.process = fork(runtime, { env: options.environment, execArgv: [], silent: true });
-    for (const stream of [this.process.stdout, this.process.stderr]) {
-      stream?.on("data", (chunk: Buffer) => {
-        for (const line of chunk.toString().trimEnd().split("\n")) options.log(line);
-      });
-    }
+    const log = openSync(join(options.directory, "output"), "a");
+    this.process = fork(runtime, {
+      env: options.environment,
+      execArgv: [],
+      stdio: ["ignore", log, log, "ipc"],
+    });
+    closeSync(log);
     this.process.on("message", ({ id, error }: { id: number; error?: string }) => {
       this.waiting.get(id)?.(error);
       this.waiting.delete(id);

@@ -5,9 +5,10 @@ import { join, resolve, sep } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { type FlywayArchives, officialArchives } from "../constructs/archives";
 import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
-import { type Chain, startChain, type UploadVerdict } from "./chain";
+import { type Chain, startChain } from "./chain";
 import type { Progress } from "./downloads";
 import { report } from "./report";
+import type { UploadVerdict } from "./verdicts";
 
 const USAGE = `npm start                      migrates the examples, shows the databases, ends
 npm start -- --serve           keeps the chain up and prints the verdict of each upload
@@ -60,18 +61,24 @@ async function main(): Promise<number> {
     ...givenArchive(flywayVersion, options["flyway-url"], options["flyway-sha256"]),
   };
 
-  const chain = await startChain({ databases: [...files.keys()], flywayVersion, archives, say, progress });
+  const chain = await startChain({
+    databases: [...files.keys()],
+    flywayVersion,
+    archives,
+    say,
+    complain: (output) => console.error(output),
+    progress,
+  });
   const interrupted = untilSignal();
   try {
     say(`S3 at ${chain.endpoint}, ${chain.database.product}, Flyway ${chain.flywayVersion}\n`);
-    chain.onTrouble((message) => console.error(message));
     const uploads = uploadAll(chain, migrations, files);
     const outcome = await Promise.race([uploads, interrupted]);
     if (typeof outcome === "number") return outcome;
     await report(chain, say);
     if (!options.serve) return outcome.every(isGreen) ? 0 : 1;
 
-    chain.onVerdict((judged) => print(judged, (Date.now() - Date.parse(judged.uploadedAt)) / 1000));
+    chain.verdicts.onVerdict((judged) => print(judged, (Date.now() - Date.parse(judged.uploadedAt)) / 1000));
     say(howTo(chain));
     if (readyFile) writeReadyFile(readyFile, chain);
     await interrupted;
@@ -125,7 +132,7 @@ async function uploadAll(
       const target = `s3://${chain.buckets[database]}/${key}`;
       const arguments_ = ["s3", "cp", "--only-show-errors", join(folder, database, key), target];
       await promisify(execFile)(chain.aws, arguments_, { env: chain.awsEnvironment });
-      const verdict = await chain.verdict(database, key);
+      const verdict = await chain.verdicts.wait(database, key);
       print(verdict, (Date.now() - start) / 1000);
       judged.push(verdict);
     }

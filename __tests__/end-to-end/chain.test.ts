@@ -122,7 +122,7 @@ describe.each([
   });
 
   it("has one verdict for each version of each object", async () => {
-    const judged = await chain.verdicts("Users");
+    const judged = await chain.verdicts.of("Users");
     expect(new Set(judged.map(({ versionId }) => versionId)).size).toBe(judged.length);
     expect(judged.map(({ key, verdict }) => `${key} ${verdict}`).sort()).toEqual([
       "V1__create_table_persons.sql already-applied",
@@ -163,6 +163,7 @@ describe("a chain that ends", () => {
       flywayVersion: "99.0",
       archives: {},
       say: () => {},
+      complain: () => {},
       progress: () => {},
     });
     await expect(start).rejects.toThrow("The archive of Flyway 99.0 is not known");

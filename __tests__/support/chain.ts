@@ -7,7 +7,8 @@ import { promisify } from "node:util";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { officialArchives } from "../../constructs/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
-import { type Chain, type ChainOptions, startChain, type UploadVerdict } from "../../local/chain";
+import { type Chain, type ChainOptions, startChain } from "../../local/chain";
+import type { UploadVerdict } from "../../local/verdicts";
 
 /** Starts a chain for tests: quiet, and with a short wait for the bucket to be still. */
 export async function startTestChain(options: Partial<ChainOptions> = {}): Promise<Chain> {
@@ -17,6 +18,7 @@ export async function startTestChain(options: Partial<ChainOptions> = {}): Promi
     archives: await officialArchives(process.env.MAVEN_REPOSITORY),
     settleSeconds: 0,
     say: () => {},
+    complain: () => {},
     progress: () => {},
     ...options,
   });
@@ -30,7 +32,7 @@ export async function migrate(
   sql: string,
 ): Promise<UploadVerdict> {
   await upload(chain, database, key, sql);
-  return chain.verdict(database, key);
+  return chain.verdicts.wait(database, key);
 }
 
 /** Deletes a migration from its bucket; not with `aws`, whose stand-in deletes nothing. */

@@ -1,0 +1,88 @@
+import { RECORD_PREFIX, type RunRecord } from "../records/record";
+import { type Judgement, verdicts } from "../records/verdict";
+import type { LocalS3 } from "./s3";
+
+/** The verdict of one upload. */
+export interface UploadVerdict extends Judgement {
+  readonly database: string;
+  readonly key: string;
+  readonly versionId: string;
+  /** ISO 8601. */
+  readonly uploadedAt: string;
+}
+
+/** The verdicts of a chain's uploads, read from the run records in its buckets, and who waits for them. */
+export class Verdicts {
+  private readonly listeners: ((verdict: UploadVerdict) => void)[] = [];
+  private readonly told = new Map<string, string>();
+  private readonly waiting = new Set<{
+    database: string;
+    key: string;
+    resolve: (verdict: UploadVerdict) => void;
+    reject: (error: Error) => void;
+  }>();
+
+  /** @param buckets database to bucket */
+  constructor(
+    private readonly s3: LocalS3,
+    private readonly buckets: Readonly<Record<string, string>>,
+  ) {}
+
+  /** The verdicts of all uploads of a database so far, by key, newest version first. */
+  async of(database: string): Promise<UploadVerdict[]> {
+    const bucket = this.buckets[database] as string;
+    const versions = this.s3.versions(bucket);
+    const records = await Promise.all(
+      versions
+        .filter(({ key, isDeleteMarker }) => key.startsWith(RECORD_PREFIX) && !isDeleteMarker)
+        .map(async ({ key }) => JSON.parse(String(await this.s3.read(bucket, key))) as RunRecord),
+    );
+    const judged = verdicts(versions, records);
+    return versions.flatMap(({ key, versionId, lastModified: uploadedAt }) => {
+      const judgement = judged.get(versionId);
+      return judgement ? [{ database, key, versionId, uploadedAt, ...judgement }] : [];
+    });
+  }
+
+  /** The verdict of the newest version of a key, once it has one; rejects if the run meant for it leaves none. */
+  wait(database: string, key: string): Promise<UploadVerdict> {
+    return new Promise((resolve, reject) => {
+      this.waiting.add({ database, key, resolve, reject });
+      this.update(database).catch(reject);
+    });
+  }
+
+  /** Calls back with each upload's verdict as it comes, and again should it change. */
+  onVerdict(listener: (verdict: UploadVerdict) => void): void {
+    this.listeners.push(listener);
+  }
+
+  /** Looks at a database's records and tells what is new; whether anything is. */
+  async update(database: string): Promise<boolean> {
+    const judged = (await this.of(database)).filter(({ verdict }) => verdict !== "pending");
+    const news = judged.filter(
+      ({ versionId, verdict, message }) => this.told.get(versionId) !== `${verdict} ${message}`,
+    );
+    for (const one of news) {
+      this.told.set(one.versionId, `${one.verdict} ${one.message}`);
+      for (const listener of this.listeners) listener(one);
+    }
+    const newest = new Map(judged.toReversed().map((one) => [one.key, one]));
+    for (const waiter of this.waiting) {
+      const found = waiter.database === database && newest.get(waiter.key);
+      if (!found) continue;
+      this.waiting.delete(waiter);
+      waiter.resolve(found);
+    }
+    return news.length > 0;
+  }
+
+  /** Tells those who wait for a database that nothing will come. */
+  fail(database: string, message: string): void {
+    for (const waiter of this.waiting) {
+      if (waiter.database !== database) continue;
+      this.waiting.delete(waiter);
+      waiter.reject(new Error(message));
+    }
+  }
+}
