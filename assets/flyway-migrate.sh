@@ -138,6 +138,7 @@ install_flyway() {
     partial=$(mktemp -d "${release%/*}/.partial.XXXXXX")
     case $url in
       s3://*) aws s3 cp --only-show-errors "$url" "$partial/archive" ;;
+      file://*) cp "${url#file://}" "$partial/archive" ;;
       *) curl -fsSL --retry 3 --connect-timeout 20 -o "$partial/archive" "$url" ;;
     esac || { rm -rf "$partial"; die "cannot download Flyway $VERSION from $url"; }
     sha256sum -c --status <<<"$sha256  $partial/archive" || {

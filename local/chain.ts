@@ -39,6 +39,11 @@ export interface ChainOptions {
    * @default false
    */
   readonly standIns?: boolean;
+  /**
+   * The folder where the host installs Flyway's releases.
+   * @default in the cache, shared by all chains
+   */
+  readonly releases?: string;
   /** Takes a line for a person. */
   readonly say: (line: string) => void;
   /** Takes the output of a run, or of the function, that ended without a verdict. */
@@ -61,6 +66,8 @@ export interface Chain {
   /** The environment in which `aws` works. */
   readonly awsEnvironment: Readonly<Record<string, string>>;
   readonly verdicts: Verdicts;
+  /** Parameter Store, by name: mappings, targets, archives. */
+  readonly parameters: Map<string, string>;
   /** Ends everything; leaves no process, no port and no file but the cache. */
   stop(): Promise<void>;
 }
@@ -142,7 +149,7 @@ async function start(
       ...awsEnvironment,
       PATH: `${join(directory, "bin")}:${process.env.PATH}`,
       HOST_ROOT: join(directory, "host"),
-      HOST_RELEASES: flyway.releases,
+      HOST_RELEASES: options.releases ?? flyway.releases,
     },
     onFinished: async ({ bucket, exitCode, log }) => {
       const name = databaseOf(bucket);
@@ -202,6 +209,7 @@ async function start(
     aws: tools.aws,
     awsEnvironment,
     verdicts,
+    parameters,
     stop,
   };
 }

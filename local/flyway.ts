@@ -1,7 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { FlywayArchive, FlywayArchives } from "../constructs/archives";
 import { cacheFolder, download, type Progress } from "./downloads";
 import { findExecutable } from "./processes";
@@ -37,7 +36,6 @@ export async function findFlyway(
     );
   }
   const releases = join(cacheFolder(), "releases");
-  mkdirSync(releases, { recursive: true });
   if (existsSync(join(releases, version, "flyway"))) return { version, archive, releases };
   const file = await download(
     {
@@ -48,7 +46,7 @@ export async function findFlyway(
     },
     progress,
   );
-  return { version, archive: { ...archive, url: pathToFileURL(file).href }, releases };
+  return { version, archive: { ...archive, url: `file://${file}` }, releases };
 }
 
 /** A Flyway that a person has installed, in the place where the host looks for its own. */

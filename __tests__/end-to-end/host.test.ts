@@ -1,0 +1,137 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
+import { type Mapping, mappingName } from "../../lambda/mapping";
+import type { Chain } from "../../local/chain";
+import { cacheFolder } from "../../local/downloads";
+import { migrate, startTestChain, upload } from "../support/chain";
+
+/** The host installs releases into a folder of its own here, from a server of its own. */
+describe("the host", () => {
+  let folder: string;
+  let chain: Chain;
+  let server: Server;
+  let archive: Buffer;
+  let downloads = 0;
+
+  beforeAll(async () => {
+    const warm = await startTestChain(); // has the real Flyway installed, which the archives below lead to
+    try {
+      await migrate(warm, "Users", "V1__warm.sql", "SELECT 1;");
+    } finally {
+      await warm.stop();
+    }
+    folder = mkdtempSync(join(tmpdir(), "host-"));
+    mkdirSync(join(folder, "flyway-x"));
+    const real = join(cacheFolder(), "releases", DEFAULT_FLYWAY_VERSION, "flyway");
+    writeFileSync(join(folder, "flyway-x", "flyway"), `#!/bin/sh\nexec '${real}' "$@"\n`, { mode: 0o755 });
+    archive = execFileSync("tar", ["-cz", "-C", folder, "flyway-x"]);
+    server = createServer((_, response) => {
+      downloads++;
+      response.end(archive);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    chain = await startTestChain({ releases: join(folder, "releases") });
+  });
+  afterAll(async () => {
+    await chain.stop();
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** What the stack's parameters would say had the team asked for this. */
+  function configure(database: string, change: Partial<Mapping>): void {
+    const name = mappingName(chain.buckets[database] as string);
+    const mapping = JSON.parse(chain.parameters.get(name) as string) as Mapping;
+    chain.parameters.set(name, JSON.stringify({ ...mapping, ...change }));
+  }
+
+  function publish(version: string, sha256: string): void {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/flyway.tar.gz`;
+    chain.parameters.set(`/flyway/archive/${version}`, JSON.stringify({ url, sha256 }));
+  }
+
+  const installed = () => (existsSync(join(folder, "releases")) ? readdirSync(join(folder, "releases")) : []);
+
+  it("refuses an archive with another checksum, and installs nothing", async () => {
+    publish("90.1", "0".repeat(64));
+    configure("Users", { flywayVersion: "90.1" });
+    const judged = await migrate(chain, "Users", "V1__a.sql", "CREATE TABLE A (id int);");
+    expect(judged.verdict).toBe("failed");
+    expect(judged.message).toContain(`does not have the SHA-256 ${"0".repeat(64)}`);
+    expect(installed()).toEqual([]);
+  });
+
+  it("installs a release on demand, once for two runs at once, and goes on with what failed before", async () => {
+    const before = downloads;
+    publish("90.2", createHash("sha256").update(archive).digest("hex"));
+    configure("Users", { flywayVersion: "90.2" });
+    configure("Products", { flywayVersion: "90.2" });
+    const judged = await Promise.all([
+      migrate(chain, "Users", "V2__b.sql", "CREATE TABLE B (id int);"),
+      migrate(chain, "Products", "V1__a.sql", "CREATE TABLE A (id int);"),
+    ]);
+    expect(judged.map(({ verdict }) => verdict)).toEqual(["applied", "applied"]);
+    expect(downloads - before).toBe(1);
+    expect(installed()).toEqual(["90.2"]);
+    expect((await chain.verdicts.of("Users")).map(({ key, verdict }) => `${key} ${verdict}`)).toEqual([
+      "V1__a.sql applied",
+      "V2__b.sql applied",
+    ]);
+  });
+
+  it("names the variable to set for a version whose archive is not known", async () => {
+    configure("Users", { flywayVersion: "90.3" });
+    const judged = await migrate(chain, "Users", "V3__c.sql", "SELECT 1;");
+    expect(judged.verdict).toBe("failed");
+    expect(judged.message).toContain("add its URL and SHA-256 to flyway_archives");
+  });
+
+  it("names a target that is not there", async () => {
+    configure("Users", { flywayVersion: "90.2", flywayConf: "other.conf" });
+    const judged = await migrate(chain, "Users", "V4__d.sql", "SELECT 1;");
+    expect(judged.verdict).toBe("failed");
+    expect(judged.message).toContain("no target is named other.conf");
+    configure("Users", { flywayConf: "local.conf" });
+  });
+
+  it("migrates once for three uploads at once: one runs, one waits, the third is covered", async () => {
+    const keys = ["V5__e.sql", "V6__f.sql", "V7__g.sql"];
+    await Promise.all(keys.map((key, i) => upload(chain, "Users", key, `CREATE TABLE T${i} (id int);`)));
+    const judged = await Promise.all(keys.map((key) => chain.verdicts.wait("Users", key)));
+    expect(judged.map(({ verdict }) => verdict)).toEqual(["applied", "applied", "applied"]);
+    expect(new Set(judged.map(({ commandId }) => commandId)).size).toBeLessThanOrEqual(2);
+  });
+
+  it("leaves a record that names objects, versions and times, and no secret", async () => {
+    const { key, versionId } = await migrate(chain, "Products", "V2__r.sql", "CREATE TABLE R (id int);");
+    const bucket = chain.buckets.Products as string;
+    const authorization = `AWS4-HMAC-SHA256 Credential=${chain.accessKeyId}/`;
+    const get = async (path: string) =>
+      (await fetch(`${chain.endpoint}/${bucket}${path}`, { headers: { authorization } })).text();
+    const listed = [...(await get("?list-type=2&prefix=.flyway/")).matchAll(/<Key>([^<]+)<\/Key>/g)];
+    expect(
+      listed.every(([, name]) => /^\.flyway\/runs\/\d{8}T\d{6}-[0-9a-f-]{36}\.json$/.test(name as string)),
+    ).toBe(true);
+    const text = await get(`/${listed.at(-1)?.[1]}`);
+    const record = JSON.parse(text);
+    expect(record).toMatchObject({ recordVersion: 1, bucket, schema: "Products", exitCode: 0, reason: null });
+    expect(record.objects).toContainEqual(expect.objectContaining({ key, versionId, size: 24 }));
+    expect(Date.parse(record.finishedAt)).toBeGreaterThanOrEqual(Date.parse(record.startedAt));
+    expect(text).not.toContain(chain.database.password);
+  });
+});
