@@ -24,6 +24,9 @@ const SECRET_ARN =
   `${MANAGED} ? one(aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn)` +
   " : one(aws_secretsmanager_secret.master_password[*].arn)";
 
+/** RDS: 8 to 41 printable ASCII characters without `/`, `"` and `@`, written as ranges for lack of a subtraction. */
+const PASSWORD = "^[ !#-.0-?A-~]{8,41}$";
+
 export interface RdsProps {
   readonly variables: Variables;
   readonly data: Data;
@@ -89,6 +92,15 @@ export class Rds extends Construct {
           "db_subnet_group_name",
           "storage_encrypted",
           "kms_key_id",
+        ],
+        precondition: [
+          {
+            // Not the variable's validation: Terraform prints the value that one refuses, sensitive or not.
+            condition: `\${var.master_password == null || can(regex("${PASSWORD}", var.master_password))}`,
+            errorMessage:
+              'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, ' +
+              "or leave it unset and RDS makes one.",
+          },
         ],
       },
     });

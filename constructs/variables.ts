@@ -36,9 +36,6 @@ const DATABASE = "^[A-Za-z0-9][A-Za-z0-9_-]{0,36}$";
 /** MySQL's own schemas, and prefixes that S3 keeps for itself. */
 const RESERVED = "^(mysql|sys|information_schema|performance_schema)$|^(xn--|sthree-|amzn-s3-demo-)";
 
-/** RDS: 8 to 41 printable ASCII characters without `/`, `"` and `@`, written as ranges for lack of a subtraction. */
-const PASSWORD = "^[ !#-.0-?A-~]{8,41}$";
-
 const LIST = "var.flyway_managed_databases";
 
 /** variables.tf */
@@ -75,13 +72,6 @@ export class Variables extends Construct {
       description:
         "The database's master password. Unset, RDS makes one, keeps it in Secrets Manager and rotates it every " +
         "7 days. Set, it is kept in a secret of its own and in no state; that needs Terraform 1.11.",
-      validation: [
-        {
-          condition: `\${var.master_password == null || can(regex("${terraformString(PASSWORD)}", var.master_password))}`,
-          errorMessage:
-            'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, or leave it unset and RDS makes one.',
-        },
-      ],
     });
     this.masterPassword.addOverride("default", null); // as a prop, CDKTF fails on it
     this.masterPasswordVersion = new TerraformVariable(this, "var.master_password_version", {
