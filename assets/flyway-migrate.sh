@@ -93,10 +93,15 @@ list_objects() {
     | sort_by(.key)' "$work/versions.json" >"$1"
 }
 
+# The keys that the AWS CLI would turn into another file's name, or leave out.
+odd_keys() {
+  jq -r '[.[].key | select(split("/") | any(. == "" or . == "." or . == ".."))] | join(", ")' "$1"
+}
+
 # Takes the bucket exactly as it is, once it has been still for SETTLE_SECONDS: the listing before the
 # wait and the listing after the copy are the same, so the copy is that listing.
 take_objects() {
-  local round
+  local round odd
   retry list_objects "$work/objects.json" || die "cannot list the bucket"
   for ((round = 1; round <= 100; round++)); do
     sleep "$SETTLE_SECONDS"
@@ -106,8 +111,10 @@ take_objects() {
       die "cannot copy the bucket; nothing was migrated"
     retry list_objects "$work/after.json" || die "cannot list the bucket"
     if cmp -s "$work/objects.json" "$work/after.json"; then
+      odd=$(odd_keys "$work/objects.json")
+      [ -z "$odd" ] || die "no file name, because of an empty part, '.' or '..': $odd; delete it"
       [ "$(find "$work/sql" -type f | wc -l)" -eq "$(jq length "$work/objects.json")" ] ||
-        die "not every object could be copied: a key with '..', '//' or a leading '/' is no file name"
+        die "not every object could be copied; nothing was migrated"
       return
     fi
     say "the bucket changes; waiting until it is still"
@@ -243,7 +250,7 @@ upload_records() {
 summarize() {
   jq -r '.flyway as $f
     | ($f.migrate.migrations // [] | .[] | "applied \(.filepath | split("/") | last)"),
-      (if .exitCode == 0 and ($f.migrate.migrations // [] == []) then "nothing new to apply" else empty end),
+      (if .exitCode == 0 and (($f.migrate.migrations // []) == []) then "nothing new to apply" else empty end),
       ($f.migrate.error.message // .reason // empty)' "$1"
 }
 

@@ -1,13 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -17,7 +10,7 @@ import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type Mapping, mappingName } from "../../lambda/mapping";
 import type { Chain } from "../../local/chain";
 import { cacheFolder } from "../../local/downloads";
-import { migrate, startTestChain, upload } from "../support/chain";
+import { migrate, remove, startTestChain, upload } from "../support/chain";
 
 /** The host installs releases into a folder of its own here, from a server of its own. */
 describe("the host", () => {
@@ -116,8 +109,18 @@ describe("the host", () => {
     expect(new Set(judged.map(({ commandId }) => commandId)).size).toBeLessThanOrEqual(2);
   });
 
+  it("migrates nothing while a key is no file name, and goes on once it is gone", async () => {
+    const judged = await migrate(chain, "Products", "V3__odd.sql//x.sql", "SELECT 1;");
+    expect(judged.verdict).toBe("failed");
+    expect(judged.message).toContain("V3__odd.sql//x.sql; delete it");
+    await remove(chain, "Products", "V3__odd.sql//x.sql");
+    expect(await migrate(chain, "Products", "V3__even.sql", "SELECT 1;")).toMatchObject({
+      verdict: "applied",
+    });
+  });
+
   it("leaves a record that names objects, versions and times, and no secret", async () => {
-    const { key, versionId } = await migrate(chain, "Products", "V2__r.sql", "CREATE TABLE R (id int);");
+    const { key, versionId } = await migrate(chain, "Products", "V4__r.sql", "CREATE TABLE R (id int);");
     const bucket = chain.buckets.Products as string;
     const authorization = `AWS4-HMAC-SHA256 Credential=${chain.accessKeyId}/`;
     const get = async (path: string) =>

@@ -1,15 +1,7 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -108,7 +100,7 @@ interface Result {
 }
 
 /** Runs bash with the script's functions, in a new HOST_ROOT. */
-function bash(kind: keyof typeof tools, bucket: string, body: string): Promise<Result> {
+async function bash(kind: keyof typeof tools, bucket: string, body: string): Promise<Result> {
   const root = mkdtempSync(join(work, "root-"));
   const env = {
     PATH: tools[kind] + delimiter + process.env.PATH,
@@ -128,13 +120,12 @@ function bash(kind: keyof typeof tools, bucket: string, body: string): Promise<R
   };
   // One try is enough here.
   const prepared = `${functions}\nretry() { "$@"; }\nmkdir -p "$work" "$root/locks"\ncd "$work"\n`;
-  return new Promise((resolve) => {
-    const options = { env, maxBuffer: 1 << 26 };
-    const child = execFile("bash", ["-c", prepared + body], options, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr, root });
-    });
-    child.stdin?.end();
-  });
+  // No pipe as stdin: Node.js makes a socket of it, and a bash whose stdin is a socket reads .bashrc.
+  const child = spawn("bash", ["-c", prepared + body], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const closed = once(child, "close");
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await closed;
+  return { code, stdout, stderr, root };
 }
 
 /** Runs it with the stand-ins and, where they are, with the real programs; what `of` takes must be the same. */
@@ -153,6 +144,7 @@ test("the script's functions are found, and its calls are the ones that are test
   expect(calls).toEqual([
     "aws s3api list-object-ve",
     "jq -cn --arg records .fl",
+    "jq -r '[.[].key | select",
     'aws s3 sync "s3://$BUCKE',
     'jq length "$work/objects',
     "aws ssm get-parameter --",
@@ -187,6 +179,13 @@ describe("the bucket", () => {
     expect(length).toBe(String(objects.length));
   });
 
+  test("odd_keys names the keys that are no file names", async () => {
+    const keys = ["a/b.sql", "a//b.sql", "/c.sql", "d/../e.sql", "./f.sql", "..g.sql", "h."];
+    const list = JSON.stringify(keys.map((key) => ({ key })));
+    const found = await compare("full", `echo '${list}' >list.json; odd_keys list.json`, printed);
+    expect(found).toEqual({ code: 0, stdout: "a//b.sql, /c.sql, d/../e.sql, ./f.sql\n" });
+  });
+
   test("list-object-versions: all pages, every field", async () => {
     for (let first = 0; first < 1100; first += 100) {
       const numbers = Array.from({ length: 100 }, (_, index) => first + index);
@@ -194,10 +193,7 @@ describe("the bucket", () => {
       await Promise.all(numbers.map((each) => put("many", `V${each % 3} +.sql`, Buffer.from(`${each}`))));
     }
     for (const bucket of ["full", "many"]) {
-      const body = `aws --output json --bucket ${bucket} s3api list-object-versions`.replace(
-        /(--output json --bucket \S+) (.*)/,
-        "$2 $1",
-      );
+      const body = `aws --output json s3api list-object-versions --bucket ${bucket}`;
       const found = await compare(bucket, body, ({ code, stdout }) => {
         const { Versions, DeleteMarkers = [] } = JSON.parse(stdout);
         for (const each of [...Versions, ...DeleteMarkers]) {
@@ -234,13 +230,13 @@ describe("the bucket", () => {
   });
 
   test("sync copies again what has another size or is newer than the object, and nothing else", async () => {
-    const sync = "aws s3 sync s3://full sql --only-show-errors --exclude 'zz*' --exclude '.flyway/*'";
-    const body = `${sync.replace(" --exclude 'zz*'", "")}
+    const sync = "aws s3 sync s3://full sql --only-show-errors --exclude '.flyway/*'";
+    const body = `${sync}
       echo longer than before >'sql/V2__a+b.sql'
-      echo 123456 >sql/nested/deep/er/V7.sql; truncate -s 6 sql/nested/deep/er/V7.sql
-      echo 123456789012 >'sql/V3__a&b.sql'; truncate -s 12 'sql/V3__a&b.sql'
-      touch -d 2001-01-01 'sql/V3__a&b.sql'
-      ${sync.replace(" --exclude 'zz*'", "")}
+      printf 123456 >sql/nested/deep/er/V7.sql
+      printf 123456789012 >'sql/V3__a&b.sql'
+      touch -t 200101010000 'sql/V3__a&b.sql'
+      ${sync}
       cat 'sql/V2__a+b.sql' sql/nested/deep/er/V7.sql 'sql/V3__a&b.sql'`;
     const { code, stdout } = await compare("full", body, printed);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "a plusnested123456789012" });
@@ -287,11 +283,9 @@ describe("the bucket", () => {
 
   test("the stand-in leaves no file outside of the folder, nor in another key's place", async () => {
     const odd = ["../up.sql", "a/../b.sql", "./c.sql", "/d.sql", "e//f.sql", "g/"];
-    for (const key of [...odd, "fine.sql"]) {
+    for (const key of ["fine.sql", ...odd].filter((each) => each !== "g/")) {
       // Not by fetch, which would resolve the dots.
-      const body = `printf x >x; aws s3 cp --only-show-errors x 's3://odd/${key.replace(/\/$/, "//")}'`;
-      const made = key === "g/" ? undefined : await bash("standIn", "odd", body);
-      expect(made?.code ?? 0).toBe(0);
+      await bash("standIn", "odd", `printf x >x; aws s3 cp --only-show-errors x 's3://odd/${key}'`);
     }
     await put("odd", "g/", Buffer.from("a marker with content"));
     const synced = await bash(
@@ -419,7 +413,7 @@ describe("the run record", () => {
       code: 0,
       exitCode: code,
       reason: reason || null,
-      summary: said,
+      summary: expect.stringContaining(said),
       bucket: "full",
     });
     expect(record.objects).toEqual([{ key: "ü +.sql", size: 12 }]);
@@ -443,9 +437,9 @@ describe("jq", () => {
       `: >none; echo 1 >one; printf '"a" [2]\\n3' >more
       echo 4 | jq -nc --slurpfile none none --slurpfile one one --slurpfile more more '[$none, $one, $more, input] # all'`,
     ],
-    ["does not wait for input that nothing asks for", "sleep 20 | { jq -n 1; kill %1 2>/dev/null || :; }; :"],
+    ["does not wait for input that nothing asks for", "mkfifo pipe; exec 9<>pipe; jq -n 1 <pipe"],
   ])("%s", async (_, body) => {
-    const { code } = await compare("full", body.replace("sleep 20 |", ""), printed);
+    const { code } = await compare("full", body, printed);
     expect(code).toBe(0);
   });
 
@@ -457,25 +451,21 @@ describe("jq", () => {
     ["a slurped file that isn't there", "jq -n --slurpfile a none 1", 2],
     ["a slurped file that is half", "echo '[1' >a; echo 1 >b; jq -n --slurpfile a a --slurpfile b b 1", 2],
     ["a named value that is no JSON", "jq -n --argjson a '[' 1", 2],
-    ["no filter", "jq -n", 2],
   ])("fails by %s", async (_, body, code) => {
     expect((await compare("full", body, printed)).code).toBe(code);
     expect((await bash("standIn", "full", body)).stderr).not.toBe("");
   });
 
-  // 2 from a jq before 1.7, 5 from a later one, such as the stand-in's
   test.each(["echo '{\"a\":1} [' | jq -c .", "echo '{' >a; jq -c . a"])(
     "fails by malformed JSON: %s",
     async (body) => {
-      const { code } = await compare("full", body, ({ code, stdout }) => ({
-        code: code === 2 ? 5 : code,
-        stdout,
-      }));
-      expect(code).toBe(5);
+      // The exit code is 2 or 4 from a jq before 1.7, then 5.
+      const failed = ({ code, stdout }: Result) => ({ hasFailed: [2, 4, 5].includes(code), stdout });
+      expect((await compare("full", body, failed)).hasFailed).toBe(true);
     },
   );
 
-  test.each(["jq -e .", "jq --seq .", "jq --tab .", "jq --slurpfile a b .", "jq -ce ."])(
+  test.each(["jq -e .", "jq --seq .", "jq --tab .", "jq --slurpfile a b .", "jq -ce .", "jq -n"])(
     "the stand-in refuses %s",
     async (body) => {
       const { code, stdout, stderr } = await bash("standIn", "full", `echo '[]' >b; ${body} </dev/null`);
@@ -539,8 +529,7 @@ describe("tools", () => {
   });
 
   test("where there is none, or none that runs, it says what stands in", () => {
-    const folder = pathOf(["aws", "#!/bin/sh\nexit 127\n"]);
-    chmodSync(join(folder, "aws"), 0o755);
+    pathOf(["aws", "#!/bin/sh\nexit 127\n"]);
     const { said } = installTools(join(work, "no real one"), endpoint);
     expect(said.map((line) => line.split(":")[0])).toEqual(["aws", "jq"]);
   });
