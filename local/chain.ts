@@ -14,7 +14,7 @@ import type { Progress } from "./downloads";
 import { findFlyway } from "./flyway";
 import { LocalFunction } from "./function";
 import { leashed } from "./processes";
-import { LocalS3 } from "./s3";
+import { LocalS3 } from "./s3/server";
 import { installTools, missingPrograms } from "./tools";
 import { Verdicts } from "./verdicts";
 

@@ -1,6 +1,6 @@
 import { RECORD_PREFIX, type RunRecord } from "../records/record";
 import { type Judgement, verdicts } from "../records/verdict";
-import type { LocalS3 } from "./s3";
+import type { LocalS3 } from "./s3/server";
 
 /** The verdict of one upload. */
 export interface UploadVerdict extends Judgement {

@@ -17,7 +17,7 @@ import { promisify } from "node:util";
 import type { S3Event } from "aws-lambda";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { findExecutable } from "../../local/processes";
-import { LocalS3 } from "../../local/s3";
+import { LocalS3 } from "../../local/s3/server";
 import { skipLoudly, startMoto } from "../support/moto";
 
 const run = promisify(execFile);

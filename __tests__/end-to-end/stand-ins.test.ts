@@ -9,7 +9,7 @@ import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { findExecutable } from "../../local/processes";
-import { LocalS3 } from "../../local/s3";
+import { LocalS3 } from "../../local/s3/server";
 import { installTools, missingPrograms } from "../../local/tools";
 import { skipLoudly } from "../support/moto";
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
-import type { Bucket, Version, VersionBody } from "./s3-bucket";
-import { S3Error } from "./s3-error";
-import type { CreatedEventName } from "./s3-event";
+import type { Bucket, Version, VersionBody } from "./bucket";
+import { S3Error } from "./error";
+import type { CreatedEventName } from "./event";
 
 /** A request to S3, its address taken apart. */
 export interface Call {

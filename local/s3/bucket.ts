@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { renameSync } from "node:fs";
 import { join } from "node:path";
-import type { StoredBody } from "./s3-body";
-import { S3Error } from "./s3-error";
+import type { StoredBody } from "./body";
+import { S3Error } from "./error";
 
 /** One version of an object, or a delete marker. */
 export interface Version {

@@ -1,12 +1,12 @@
 import { createReadStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
-import { type StoredBody, storeRequest, storeStream } from "./s3-body";
-import type { Bucket } from "./s3-bucket";
-import { type Answer, type Call, decoded, type StoredVersion } from "./s3-call";
-import { checkRead, checkWrite, matches, rangeOf } from "./s3-conditions";
-import { S3Error } from "./s3-error";
-import { xmlDocument } from "./s3-xml";
+import { type StoredBody, storeRequest, storeStream } from "./body";
+import type { Bucket } from "./bucket";
+import { type Answer, type Call, decoded, type StoredVersion } from "./call";
+import { checkRead, checkWrite, matches, rangeOf } from "./conditions";
+import { S3Error } from "./error";
+import { xmlDocument } from "./xml";
 
 const keptHeader = /^(cache-control|content-(disposition|encoding|language|type)|expires|x-amz-meta-.+)$/;
 

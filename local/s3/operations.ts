@@ -1,16 +1,16 @@
-import { xmlOf } from "./s3-body";
-import type { Bucket } from "./s3-bucket";
-import type { Answer, Call } from "./s3-call";
-import { S3Error } from "./s3-error";
-import { listObjects, listObjectsV2, listObjectVersions } from "./s3-listing";
+import { xmlOf } from "./body";
+import type { Bucket } from "./bucket";
+import type { Answer, Call } from "./call";
+import { S3Error } from "./error";
+import { listObjects, listObjectsV2, listObjectVersions } from "./listing";
 import {
   abortMultipartUpload,
   completeMultipartUpload,
   createMultipartUpload,
   uploadPart,
-} from "./s3-multipart";
-import { deleteObject, getObject, getObjectTagging, putObject, remove } from "./s3-objects";
-import { xmlDocument, xmlElements, xmlText } from "./s3-xml";
+} from "./multipart";
+import { deleteObject, getObject, getObjectTagging, putObject, remove } from "./objects";
+import { xmlDocument, xmlElements, xmlText } from "./xml";
 
 export interface Operation {
   method: string;

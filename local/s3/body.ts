@@ -5,7 +5,7 @@ import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { S3Error } from "./s3-error";
+import { S3Error } from "./error";
 
 /** Bytes on disk, under a name that no request chose. */
 export interface StoredBody {

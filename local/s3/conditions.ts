@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import type { Version } from "./s3-bucket";
-import { S3Error } from "./s3-error";
+import type { Version } from "./bucket";
+import { S3Error } from "./error";
 
 export function checkWrite({ headers }: IncomingMessage, current: Version | undefined): void {
   const only = headers["if-match"];

@@ -1,7 +1,7 @@
-import type { Bucket, Version } from "./s3-bucket";
-import { S3Error } from "./s3-error";
-import { urlEncoded } from "./s3-event";
-import { type XmlContent, xmlDocument } from "./s3-xml";
+import type { Bucket, Version } from "./bucket";
+import { S3Error } from "./error";
+import { urlEncoded } from "./event";
+import { type XmlContent, xmlDocument } from "./xml";
 
 /** Most entries of a page, and how many there are when the client doesn't say. */
 const pageSize = 1000;

@@ -4,12 +4,12 @@ import type * as http from "node:http";
 import type { Readable } from "node:stream";
 import { finished, pipeline } from "node:stream/promises";
 import type { S3Event } from "aws-lambda";
-import { Bucket } from "./s3-bucket";
-import { type Answer, type Call, decoded } from "./s3-call";
-import { S3Error } from "./s3-error";
-import { createdRecord } from "./s3-event";
-import { type Operation, operations } from "./s3-operations";
-import { xmlDocument } from "./s3-xml";
+import { Bucket } from "./bucket";
+import { type Answer, type Call, decoded } from "./call";
+import { S3Error } from "./error";
+import { createdRecord } from "./event";
+import { type Operation, operations } from "./operations";
+import { xmlDocument } from "./xml";
 
 /** A stored version of an object, newest first where listed. */
 export interface ObjectVersion {

@@ -1,13 +1,13 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { rm } from "node:fs/promises";
-import { type StoredBody, storeRequest, storeStream, xmlOf } from "./s3-body";
-import type { Bucket } from "./s3-bucket";
-import type { Answer, Call, StoredVersion } from "./s3-call";
-import { rangeOf, unquoted } from "./s3-conditions";
-import { S3Error } from "./s3-error";
-import { copySource, create, keptHeaders, orRemove } from "./s3-objects";
-import { xmlDocument, xmlElements, xmlText } from "./s3-xml";
+import { type StoredBody, storeRequest, storeStream, xmlOf } from "./body";
+import type { Bucket } from "./bucket";
+import type { Answer, Call, StoredVersion } from "./call";
+import { rangeOf, unquoted } from "./conditions";
+import { S3Error } from "./error";
+import { copySource, create, keptHeaders, orRemove } from "./objects";
+import { xmlDocument, xmlElements, xmlText } from "./xml";
 
 /** Least size of a part that is not the last, in bytes. */
 const leastPart = 5 * 1024 * 1024;

@@ -1,5 +1,5 @@
 import type { S3EventRecord } from "aws-lambda";
-import type { Version, VersionBody } from "./s3-bucket";
+import type { Version, VersionBody } from "./bucket";
 
 export type CreatedEventName =
   | "ObjectCreated:Put"
