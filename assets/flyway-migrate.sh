@@ -4,6 +4,8 @@
 # Carried by the Command document, which sets:
 #   BUCKET SCHEMA VERSION CONF   what to migrate (see lambda/mapping.ts)
 #   SETTLE_SECONDS               how long the bucket must be still before it is migrated
+# The agent sets:
+#   AWS_SSM_REGION_NAME AWS_SSM_INSTANCE_ID SSM_COMMAND_ID
 # A test or the local chain may set:
 #   HOST_ROOT      folder for locks, work and records (/opt/flyway)
 #   HOST_RELEASES  folder for Flyway's releases ($HOST_ROOT/releases)

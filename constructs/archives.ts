@@ -23,9 +23,10 @@ const SHA256: Readonly<Record<string, string>> = {
  * The official bundles that are known here. Flyway's makers publish them as Maven artifacts up to 11.8.2; the
  * library makes the URL from the coordinates.
  *
- * @param repository base URL of a Maven repository to use instead of the public one; ends in `/`
+ * @param repository base URL of a Maven repository to use instead of the public one
  */
 export async function officialArchives(repository?: string): Promise<FlywayArchives> {
+  const base = repository && !repository.endsWith("/") ? `${repository}/` : repository;
   const archives = Object.entries(SHA256).map(async ([version, sha256]) => {
     const artifact = {
       groupId: "org.flywaydb",
@@ -34,7 +35,7 @@ export async function officialArchives(repository?: string): Promise<FlywayArchi
       classifier: "linux-x64",
       extension: "tar.gz",
     };
-    return [version, { url: await artifactUrl(artifact, repository), sha256 }] as const;
+    return [version, { url: await artifactUrl(artifact, base), sha256 }] as const;
   });
   return Object.fromEntries(await Promise.all(archives));
 }

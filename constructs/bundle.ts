@@ -46,7 +46,7 @@ export function bundleFunction(): string {
  * @returns the path as a Terraform expression, without the `${}` around it
  */
 export function fileAsset(scope: Construct, name: string, file: string, content: string): string {
-  const path = join(temporaryFolder(), file);
+  const path = join(mkdtempSync(join(temporaryFolder(), "asset-")), file); // CDKTF copies it only at synth
   writeFileSync(path, content);
   chmodSync(path, 0o644);
   const asset = new TerraformAsset(scope, name, { path, type: AssetType.FILE });

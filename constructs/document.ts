@@ -52,14 +52,14 @@ export function commandDocument(): CommandDocument {
       },
       SettleSeconds: {
         type: "String",
-        description: "How long, in seconds, the bucket must be still before it is migrated",
-        allowedPattern: "^[0-9]{1,3}$",
+        description: "How long, in seconds, the bucket must be still before it is migrated (at most 300)",
+        allowedPattern: "^([0-9]{1,2}|[12][0-9]{2}|300)$",
         default: "2",
       },
       executionTimeout: {
         type: "String",
         description: "How long, in seconds, the run may take (at most 172800)",
-        allowedPattern: "^[1-9][0-9]{1,5}$",
+        allowedPattern: "^([1-9][0-9]{1,4}|1[0-6][0-9]{4}|17[01][0-9]{3}|172[0-7][0-9]{2}|172800)$",
         default: "36000",
       },
     },
@@ -70,7 +70,7 @@ export function commandDocument(): CommandDocument {
         inputs: {
           timeoutSeconds: "{{ executionTimeout }}",
           runCommand: [
-            "#!/usr/bin/env bash",
+            "#!/usr/bin/env bash", // without it, the agent's sh reads the script
             "export BUCKET='{{ Bucket }}' SCHEMA='{{ Schema }}' VERSION='{{ FlywayVersion }}'",
             "export CONF='{{ FlywayConf }}' SETTLE_SECONDS='{{ SettleSeconds }}'",
             ...script.split("\n"),

@@ -3,7 +3,6 @@ import {
   TerraformElement,
   TerraformLocal,
   TerraformOutput,
-  TerraformProvider,
   TerraformResource,
   TerraformStack,
   TerraformVariable,
@@ -44,11 +43,10 @@ export class AddressStack extends TerraformStack {
   }
 }
 
-/** What an element's address begins with; undefined for what has no address (backends). */
+/** What an element's address begins with; undefined for what has no address (assets). */
 function addressType(element: TerraformElement): string | undefined {
   if (TerraformResource.isTerraformResource(element)) return element.terraformResourceType;
   if (TerraformDataSource.isTerraformDataSource(element)) return `data.${element.terraformResourceType}`;
-  if (TerraformProvider.isTerraformProvider(element)) return `provider`;
   if (element instanceof TerraformVariable) return "var";
   if (element instanceof TerraformLocal) return "local";
   if (element instanceof TerraformOutput) return "output";

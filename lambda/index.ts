@@ -81,7 +81,8 @@ let configured: ReturnType<typeof createHandler> | undefined;
 /** Lambda's entry point: reads the environment once, at the first event. */
 export const handler = async (event: unknown): Promise<void> => {
   configured ??= createHandler({
-    ssm: new SSMClient({ maxAttempts: 5 }),
+    // At most 3.5 s of waiting for a call that is throttled: with the host's delays it fits into the 15 s.
+    ssm: new SSMClient({ maxAttempts: 4 }),
     environment: readEnvironment(process.env),
     log: (entry) => console.log(JSON.stringify(entry)),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),

@@ -38,8 +38,9 @@ export class Verdicts {
         .map(async ({ key }) => JSON.parse(String(await this.s3.read(bucket, key))) as RunRecord),
     );
     const judged = verdicts(versions, records);
-    return versions.flatMap(({ key, versionId, lastModified: uploadedAt }) => {
-      const judgement = judged.get(versionId);
+    return versions.flatMap((version) => {
+      const { key, versionId, lastModified: uploadedAt } = version;
+      const judgement = judged.get(version);
       return judgement ? [{ database, key, versionId, uploadedAt, ...judgement }] : [];
     });
   }

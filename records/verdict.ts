@@ -38,7 +38,7 @@ const REFUSALS = /^(VALIDATE_ERROR|DUPLICATE_\w+)$/;
 const REFUSAL_MESSAGE = /^Invalid SQL filenames found/;
 
 /**
- * The verdict of each version of each `.sql` object, by version id, from the run records alone. What is once
+ * The verdict of each version of each `.sql` object, from the run records alone. What is once
  * applied stays applied; any other verdict is the newest run's.
  *
  * @param versions a bucket's versions, newest first within a key
@@ -47,25 +47,25 @@ const REFUSAL_MESSAGE = /^Invalid SQL filenames found/;
 export function verdicts(
   versions: readonly UploadedVersion[],
   records: readonly RunRecord[],
-): Map<string, Judgement> {
-  const ordered = [...records].sort((a, b) => a.finishedAt.localeCompare(b.finishedAt));
+): Map<UploadedVersion, Judgement> {
+  const ordered = [...records].sort((a, b) => order(a).localeCompare(order(b)));
   const seen = new Map<string, Judgement>();
   const appliedKeys = new Set<string>();
   for (const record of ordered) {
     for (const object of record.objects) {
-      const known = seen.get(object.versionId);
+      const known = seen.get(id(object));
       if (known?.verdict === "applied" || known?.verdict === "already-applied") continue;
       const judgement = judge(record, object, appliedKeys.has(object.key), known);
-      seen.set(object.versionId, { commandId: record.commandId, ...judgement });
+      seen.set(id(object), { commandId: record.commandId, ...judgement });
     }
     for (const object of record.objects) {
-      if (seen.get(object.versionId)?.verdict.endsWith("applied")) appliedKeys.add(object.key);
+      if (seen.get(id(object))?.verdict.endsWith("applied")) appliedKeys.add(object.key);
     }
   }
-  const result = new Map<string, Judgement>();
+  const result = new Map<UploadedVersion, Judgement>();
   for (const version of versions) {
     if (version.isDeleteMarker || !version.key.toLowerCase().endsWith(".sql")) continue;
-    const judged = seen.get(version.versionId);
+    const judged = seen.get(id(version));
     const newer = versions
       .slice(0, versions.indexOf(version))
       .filter(({ key }) => key === version.key)
@@ -74,14 +74,24 @@ export function verdicts(
       verdict: "superseded",
       message: newer.isDeleteMarker ? "deleted before a run saw it" : "overwritten before a run saw it",
     };
-    result.set(version.versionId, judged ?? superseded ?? { verdict: "pending", message: "" });
+    result.set(version, judged ?? superseded ?? { verdict: "pending", message: "" });
   }
   return result;
 }
 
+/** A bucket's objects from before it was versioned all have the version id "null". */
+function id({ key, versionId }: { readonly key: string; readonly versionId: string }): string {
+  return `${versionId}/${key}`;
+}
+
+/** Runs of a bucket follow one another; their records' times are whole seconds. */
+function order({ finishedAt, startedAt, commandId }: RunRecord): string {
+  return `${finishedAt} ${startedAt} ${commandId}`;
+}
+
 /** Whether a run looked at the bucket when this newer version, or its deletion, was what it held. */
 function sawInstead(record: RunRecord, newer: UploadedVersion): boolean {
-  if (!newer.isDeleteMarker) return record.objects.some(({ versionId }) => versionId === newer.versionId);
+  if (!newer.isDeleteMarker) return record.objects.some((object) => id(object) === id(newer));
   return record.startedAt > newer.lastModified && !record.objects.some(({ key }) => key === newer.key);
 }
 
@@ -97,7 +107,10 @@ function judge(record: RunRecord, object: SeenObject, appliedBefore: boolean, kn
   )?.errorDetails.errorMessage;
   const state = info?.migrations?.filter(({ filepath }) => filepath === file).at(-1);
 
-  if (state?.state === "Failed" || (error && !refusal && mentions(error, name))) {
+  if (
+    state?.state === "Failed" ||
+    (error && !refusal && mentions(error.split("\nStatement", 1)[0] as string, name))
+  ) {
     if (!refusal) return { verdict: "failed", message: error };
     // Half applied, it stands in the way of every run to come, the corrected file's too.
     return known?.verdict === "failed" ? known : { verdict: "refused", message: invalid ?? error };
@@ -106,7 +119,7 @@ function judge(record: RunRecord, object: SeenObject, appliedBefore: boolean, kn
   if (migrate?.migrations?.some(({ filepath }) => filepath === file))
     return { verdict: "applied", message: "" };
   if (state && /^(Success|Out of Order|Baseline)$/.test(state.state)) {
-    // A run that fails does not list what it applied before: then the history's own time tells.
+    // Under Flyway 7 a run that fails does not list what it applied: then the history's own time tells.
     const now = record.exitCode !== 0 && !appliedBefore && (state.installedOnUTC ?? "") >= record.startedAt;
     return { verdict: now ? "applied" : "already-applied", message: "" };
   }

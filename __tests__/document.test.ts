@@ -1,0 +1,223 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { commandDocument } from "../constructs/document";
+import { commandFor } from "../lambda/command";
+import { PATTERNS } from "../lambda/mapping";
+
+const document = commandDocument();
+const parameters = Object.entries(document.parameters);
+const [step] = document.mainSteps;
+const script = readFileSync(join(__dirname, "..", "assets", "flyway-migrate.sh"), "utf8");
+const lines = step.inputs.runCommand;
+
+/** Whether a parameter takes a value. */
+function takes(parameter: string, value: string): boolean {
+  return new RegExp((document.parameters[parameter] as { allowedPattern: string }).allowedPattern).test(
+    value,
+  );
+}
+
+/** The names in `{{ … }}`. */
+function placeholders(text: string): string[] {
+  return [...text.matchAll(/\{\{ (\w+) \}\}/g)].map(([, name]) => name as string);
+}
+
+describe("the Command document", () => {
+  it("is one of schema 2.2 with one shell script", () => {
+    expect(document.schemaVersion).toBe("2.2");
+    expect(document.mainSteps).toHaveLength(1);
+    expect(step.action).toBe("aws:runShellScript");
+  });
+
+  it("has exactly these parameters", () => {
+    expect(Object.keys(document.parameters)).toEqual([
+      "Bucket",
+      "Schema",
+      "FlywayVersion",
+      "FlywayConf",
+      "SettleSeconds",
+      "executionTimeout",
+    ]);
+  });
+
+  it("has a default for what a person who sends it need not know", () => {
+    const defaults = parameters.flatMap(([name, parameter]) =>
+      "default" in parameter ? [[name, parameter.default]] : [],
+    );
+    expect(defaults).toEqual([
+      ["SettleSeconds", "2"],
+      ["executionTimeout", "36000"],
+    ]);
+  });
+
+  it("has defaults that their patterns take", () => {
+    for (const [name, parameter] of parameters) {
+      if ("default" in parameter)
+        expect([name, takes(name, parameter.default as string)]).toEqual([name, true]);
+    }
+  });
+
+  it("takes what the function sends, and has all of it", () => {
+    const mapping = { schema: "Users", flywayVersion: "11.8.2", flywayConf: "test_flyway.conf" };
+    const environment = { instanceId: "i", documentName: "d", logGroupName: "l", settleSeconds: "300" };
+    const sent = commandFor("users20260101000000000000000001", mapping, environment).Parameters ?? {};
+    expect(Object.keys(sent).sort()).toEqual(Object.keys(document.parameters).sort());
+    for (const [name, [value]] of Object.entries(sent)) {
+      expect([name, takes(name, value as string)]).toEqual([name, true]);
+    }
+  });
+
+  it("has the function's own allow-lists", () => {
+    expect(document.parameters).toMatchObject({
+      Bucket: { allowedPattern: PATTERNS.bucket },
+      Schema: { allowedPattern: PATTERNS.schema },
+      FlywayVersion: { allowedPattern: PATTERNS.flywayVersion },
+      FlywayConf: { allowedPattern: PATTERNS.flywayConf },
+    });
+  });
+
+  it("is smaller than Systems Manager's 64 KB", () => {
+    expect(Buffer.byteLength(JSON.stringify(document, null, 2))).toBeLessThan(64 * 1024);
+  });
+
+  it("holds the whole script", () => {
+    expect(lines.join("\n").endsWith(script.trimEnd())).toBe(true);
+  });
+});
+
+describe.each(parameters)("the parameter %s", (name, parameter) => {
+  it("is typed and described", () => {
+    expect(parameter).toMatchObject({ type: "String", description: expect.stringMatching(/\w/) });
+  });
+
+  it("has a pattern that is anchored at both ends, as a whole", () => {
+    expect(parameter.allowedPattern).toMatch(/^\^.*\$$/);
+    // An alternative outside brackets would have but one of the anchors.
+    let depth = 0;
+    for (const character of parameter.allowedPattern.replace(/\\.|\[[^\]]*\]/g, "")) {
+      if (character === "(") depth++;
+      if (character === ")") depth--;
+      expect([character, depth]).not.toEqual(["|", 0]);
+    }
+  });
+
+  const good = parameter.default ?? { Bucket: "users1", FlywayVersion: "11.8.2" }[name] ?? "Users";
+
+  it(`takes ${good}`, () => {
+    expect(takes(name, good)).toBe(true);
+  });
+
+  it.each([
+    "'; rm -rf /",
+    "\n",
+    "$(id)",
+    "`id`",
+    "${IFS}",
+    "{{ x }}",
+    "{{ ssm:secret }}",
+    "'",
+    '"',
+    "\\",
+    ";id",
+    "&id",
+    "|id",
+    ">f",
+    "*",
+    "é",
+    "\u0000",
+    " ",
+  ])("refuses %j, alone, before, behind and within a good value", (bad) => {
+    const values = [bad, bad + good, good + bad, `${good}${bad}${good}`];
+    expect(values.filter((value) => takes(name, value))).toEqual([]);
+  });
+
+  it("refuses an empty value", () => {
+    expect(takes(name, "")).toBe(false);
+  });
+
+  it("refuses a value that would be an option", () => {
+    expect(takes(name, "-x")).toBe(false);
+    expect(takes(name, "--help")).toBe(false);
+  });
+
+  it("refuses a path out of its folder", () => {
+    expect(["..", "../x", "x/../y", "/x"].filter((value) => takes(name, value))).toEqual([]);
+  });
+});
+
+describe("the parameter executionTimeout", () => {
+  it.each(["60", "36000", "86400", "172800"])("takes %s", (seconds) => {
+    expect(takes("executionTimeout", seconds)).toBe(true);
+  });
+
+  // The agent does not refuse more: it takes its own default, one hour, instead.
+  it.each(["0", "4", "172801", "172900", "180000", "200000", "999999", "1728000"])(
+    "refuses %s",
+    (seconds) => {
+      expect(takes("executionTimeout", seconds)).toBe(false);
+    },
+  );
+
+  it("limits the step", () => {
+    expect(step.inputs.timeoutSeconds).toBe("{{ executionTimeout }}");
+  });
+});
+
+describe("the document's placeholders", () => {
+  const used = placeholders(JSON.stringify(document.mainSteps));
+
+  it("are declared parameters", () => {
+    expect(used.filter((name) => !(name in document.parameters))).toEqual([]);
+  });
+
+  it("use every declared parameter", () => {
+    expect(parameters.map(([name]) => name).filter((name) => !used.includes(name))).toEqual([]);
+  });
+
+  it("stand in single quotes, where the shell leaves a value alone", () => {
+    const quoted = lines.flatMap((line) => [...line.matchAll(/'\{\{ (\w+) \}\}'/g)]);
+    expect(quoted).toHaveLength(placeholders(lines.join("\n")).length);
+    for (const line of lines.filter((line) => placeholders(line).length > 0)) {
+      expect(line).toMatch(/^export( [A-Z_]+='\{\{ \w+ \}\}')+$/);
+    }
+  });
+
+  it("are all that Systems Manager could take for one", () => {
+    expect(JSON.stringify(document).replace(/\{\{ \w+ \}\}/g, "")).not.toContain("{{");
+    expect(script).not.toContain("{{");
+  });
+});
+
+describe("the script's environment", () => {
+  const code = script.replace(/^\s*#.*$/gm, "");
+  const head = /^(#.*\n)+/.exec(script)?.[0] ?? "";
+  const used = new Set([...code.matchAll(/\$\{?([A-Z][A-Z0-9_]+)/g)].map(([, name]) => name as string));
+  const assigned = new Set(
+    [...code.matchAll(/(?:^|\s)([A-Z][A-Z0-9_]+)=/gm)].map(([, name]) => name as string),
+  );
+  const exported = lines
+    .filter((line) => placeholders(line).length > 0)
+    .flatMap((line) => [...line.matchAll(/([A-Z_]+)='/g)].map(([, name]) => name as string));
+
+  it("is set by the document, or its names are in the script's head", () => {
+    expect(used.size).toBeGreaterThan(8);
+    const unexplained = [...used].filter(
+      (name) => !assigned.has(name) && !exported.includes(name) && !new RegExp(`\\b${name}\\b`).test(head),
+    );
+    expect(unexplained).toEqual([]);
+  });
+
+  it("has in the script's head what the document sets", () => {
+    expect(exported.length).toBe(5);
+    expect(exported.filter((name) => !new RegExp(`\\b${name}\\b`).test(head))).toEqual([]);
+  });
+
+  it("is used, all of what the document sets", () => {
+    expect(exported.filter((name) => !used.has(name))).toEqual([]);
+  });
+
+  it("has no name that Flyway would read as its configuration", () => {
+    expect([...exported, ...used].filter((name) => name.startsWith("FLYWAY_"))).toEqual([]);
+  });
+});

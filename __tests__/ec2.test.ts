@@ -1,0 +1,232 @@
+import { describe, expect, it } from "vitest";
+import { officialArchives } from "../constructs/archives";
+import { DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
+import { RECORD_PREFIX } from "../records/record";
+import { synthesize } from "./support/synthesis";
+
+const SECRET_ARN =
+  "${nonsensitive(var.master_password == null) ? one(aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn) : one(aws_secretsmanager_secret.master_password[*].arn)}";
+
+/** The path of a file of the output folder in a Terraform expression, without the hash in it. */
+function withoutHash(expression: unknown): string {
+  return String(expression).replace(/\/[0-9A-F]{32}\//, "/HASH/");
+}
+
+describe("ec2.tf: the host", () => {
+  it("is the contract's", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_instance.flyway_host")).toMatchObject({
+      ami: "${data.aws_ami.flyway_host_ami.id}",
+      instance_type: "t3.micro",
+      subnet_id: "${element(data.aws_subnets.default.ids, 0)}",
+      vpc_security_group_ids: ["${aws_security_group.aurora_mysql.id}"],
+      iam_instance_profile: "${aws_iam_instance_profile.flyway_host.name}",
+    });
+  });
+
+  it("runs the newest Amazon Linux 2023 where the contract had Amazon Linux 2", async () => {
+    const { at } = await synthesize();
+    expect(at("data.aws_ami.flyway_host_ami")).toEqual({
+      most_recent: true,
+      owners: ["amazon"],
+      filter: [
+        { name: "name", values: ["al2023-ami-2023.*-x86_64"] },
+        { name: "architecture", values: ["x86_64"] },
+        { name: "root-device-type", values: ["ebs"] },
+        { name: "virtualization-type", values: ["hvm"] },
+      ],
+    });
+  });
+
+  it("takes its metadata only by token, and encrypts a new disk", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_instance.flyway_host")).toMatchObject({
+      metadata_options: { http_endpoint: "enabled", http_tokens: "required" },
+      root_block_device: { encrypted: true },
+    });
+  });
+
+  it("is left as it is where it exists, with what would replace or restart it", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_instance.flyway_host").lifecycle).toEqual({
+      ignore_changes: ["ami", "subnet_id", "user_data", "user_data_base64", "root_block_device"],
+    });
+    expect(at("aws_instance.flyway_host")).not.toHaveProperty("user_data_replace_on_change");
+  });
+
+  it("gets user data that depends on nothing", async () => {
+    const { at } = await synthesize();
+    expect(withoutHash(at("aws_instance.flyway_host").user_data_base64)).toBe(
+      '${filebase64("${path.module}/assets/user_data/HASH/user-data.sh")}',
+    );
+  });
+
+  it("has the contract's log group", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_cloudwatch_log_group.flyway_host")).toEqual({
+      name: "/ssm/runcommand/flyway-host",
+      retention_in_days: 30,
+    });
+  });
+
+  it("is put out, with its log group", async () => {
+    const { at } = await synthesize();
+    expect(at("output.host_id").value).toBe("${aws_instance.flyway_host.id}");
+    expect(at("output.log_group").value).toBe("${aws_cloudwatch_log_group.flyway_host.name}");
+  });
+});
+
+describe("ec2.tf: what the host may do", () => {
+  it("has the contract's role, which EC2 assumes, and profile", async () => {
+    const { at } = await synthesize();
+    const { assume_role_policy: trust, ...role } = at("aws_iam_role.flyway_host");
+    expect(role).toEqual({ name: "flyway-host" });
+    expect(JSON.parse(trust as string)).toEqual({
+      Version: "2012-10-17",
+      Statement: [{ Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" }],
+    });
+    expect(at("aws_iam_instance_profile.flyway_host")).toEqual({
+      name: "flyway-host",
+      role: "${aws_iam_role.flyway_host.name}",
+    });
+  });
+
+  it.each([
+    ["cloudwatch_access", "cloudwatch-access"],
+    ["s3_access", "s3-access"],
+    ["secret_access", "secret-access"],
+  ])("has the policy %s, called %s and attached", async (name, inAws) => {
+    const { at } = await synthesize();
+    expect(at(`aws_iam_policy.${name}`)).toEqual({
+      name: inAws,
+      policy: `\${data.aws_iam_policy_document.${name}.json}`,
+      lifecycle: { ignore_changes: ["description"] },
+    });
+    expect(at(`aws_iam_role_policy_attachment.${name}`)).toEqual({
+      role: "${aws_iam_role.flyway_host.name}",
+      policy_arn: `\${aws_iam_policy.${name}.arn}`,
+    });
+  });
+
+  it("is managed by Systems Manager", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_iam_role_policy_attachment.ssm_managed_instance_core")).toEqual({
+      role: "${aws_iam_role.flyway_host.name}",
+      policy_arn: "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+    });
+  });
+
+  it("writes logs into its own group only", async () => {
+    const { at } = await synthesize();
+    expect(at("data.aws_iam_policy_document.cloudwatch_access").statement).toEqual([
+      { actions: ["logs:DescribeLogGroups"], resources: ["*"] },
+      {
+        actions: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+        resources: [
+          "${aws_cloudwatch_log_group.flyway_host.arn}",
+          "${aws_cloudwatch_log_group.flyway_host.arn}:*",
+        ],
+      },
+    ]);
+  });
+
+  it("lists and gets each bucket, by one dynamic statement per bucket", async () => {
+    const { at } = await synthesize();
+    expect(at("data.aws_iam_policy_document.s3_access").dynamic).toEqual({
+      statement: {
+        for_each: "${aws_s3_bucket.this}",
+        iterator: "each",
+        content: {
+          actions: ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"],
+          resources: ["${each.value.arn}", "${each.value.arn}/*"],
+        },
+      },
+    });
+  });
+
+  it("writes run records into the buckets, and no migration", async () => {
+    const { at } = await synthesize();
+    expect(at("data.aws_iam_policy_document.s3_access").statement).toEqual([
+      {
+        actions: ["s3:PutObject"],
+        resources: `\${[for bucket in aws_s3_bucket.this : "\${bucket.arn}/${RECORD_PREFIX}*.json"]}`,
+      },
+    ]);
+  });
+
+  it("reads the database's secret, and no other", async () => {
+    const { at } = await synthesize();
+    expect(at("data.aws_iam_policy_document.secret_access").statement).toEqual([
+      { actions: ["secretsmanager:GetSecretValue"], resources: [SECRET_ARN] },
+    ]);
+  });
+});
+
+describe("ec2.tf: what the host runs", () => {
+  it("is a Command document for EC2 instances", async () => {
+    const { at } = await synthesize();
+    const { content, ...document } = at("aws_ssm_document.flyway_migrate");
+    expect(document).toEqual({
+      name: "flyway-migrate",
+      document_type: "Command",
+      document_format: "JSON",
+      target_type: "/AWS::EC2::Instance",
+    });
+    expect(withoutHash(content)).toBe(
+      '${file("${path.module}/assets/flyway_migrate/HASH/flyway-migrate.json")}',
+    );
+  });
+
+  it("knows the archives of four releases, which the variable adds to and overrides", async () => {
+    const { at } = await synthesize();
+    const [, known] = /^\$\{merge\((\{.*\}), var\.flyway_archives\)\}$/.exec(
+      String(at("local.flyway_archives").value),
+    ) as RegExpExecArray;
+    const archives = await officialArchives();
+    expect(JSON.parse(known as string)).toEqual(archives);
+    expect(Object.keys(archives)).toEqual(["11.8.2", "10.22.0", "9.22.3", "7.7.3"]);
+    expect(archives).toHaveProperty([DEFAULT_FLYWAY_VERSION]);
+  });
+
+  it("finds the asked release's archive in a parameter", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_ssm_parameter.flyway_archive")).toMatchObject({
+      name: "/flyway/archive/${var.flyway_version}",
+      type: "String",
+      value: "${jsonencode(lookup(local.flyway_archives, var.flyway_version, null))}",
+    });
+  });
+
+  it("refuses a release without an archive, saying which are known and what to do", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_ssm_parameter.flyway_archive").lifecycle).toEqual({
+      precondition: [
+        {
+          condition: "${contains(keys(local.flyway_archives), var.flyway_version)}",
+          error_message:
+            'The archive of Flyway ${var.flyway_version} is not known; known are ${join(", ", keys(local.flyway_archives))}. ' +
+            "Add it to flyway_archives, with its url and sha256.",
+        },
+      ],
+    });
+  });
+});
+
+describe("the official archives", () => {
+  it.each(["11.8.2", "10.22.0", "9.22.3", "7.7.3"])("have the linux-x64 bundle of %s", async (version) => {
+    const { url, sha256 } = (await officialArchives())[version] as { url: string; sha256: string };
+    expect(url).toMatch(/^https:\/\//);
+    expect(url.endsWith(`/flyway-commandline-${version}-linux-x64.tar.gz`)).toBe(true);
+    expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it.each([
+    ["with a slash at its end", "https://mirror.example/maven/"],
+    ["without one", "https://mirror.example/maven"],
+  ])("are taken from another repository, %s", async (_, repository) => {
+    const archives = await officialArchives(repository);
+    expect(archives["11.8.2"]?.url).toBe(
+      "https://mirror.example/maven/org/flywaydb/flyway-commandline/11.8.2/flyway-commandline-11.8.2-linux-x64.tar.gz",
+    );
+  });
+});

@@ -1,0 +1,455 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import { builtinModules } from "node:module";
+import type { AddressInfo } from "node:net";
+import { devNull, homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import {
+  GetParameterCommand,
+  InvalidInstanceId,
+  ParameterNotFound,
+  SendCommandCommand,
+  SSMClient,
+} from "@aws-sdk/client-ssm";
+import { mockClient } from "aws-sdk-client-mock";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { bundleFunction } from "../constructs/bundle";
+import { createHandler, type Dependencies } from "../lambda";
+import { commandFor } from "../lambda/command";
+import { MappingError, mappingName } from "../lambda/mapping";
+
+const environment = {
+  instanceId: "i-0123456789abcdef0",
+  documentName: "flyway-migrate",
+  logGroupName: "/ssm/runcommand/flyway-host",
+  settleSeconds: "2",
+};
+/** The environment of the function's process, with nothing of the machine's own AWS configuration. */
+const functionEnvironment = {
+  INSTANCE_ID: environment.instanceId,
+  DOCUMENT_NAME: environment.documentName,
+  CLOUDWATCH_LOG_GROUP_NAME: environment.logGroupName,
+  SETTLE_SECONDS: environment.settleSeconds,
+  AWS_REGION: "eu-central-1",
+  AWS_ACCESS_KEY_ID: "test",
+  AWS_SECRET_ACCESS_KEY: "test",
+  AWS_CONFIG_FILE: devNull,
+  AWS_SHARED_CREDENTIALS_FILE: devNull,
+};
+const usersMapping = { schema: "Users", flywayVersion: "11.8.2", flywayConf: "test_flyway.conf" };
+const productsMapping = { ...usersMapping, schema: "Products" };
+const testEvent = { Service: "Amazon S3", Event: "s3:TestEvent", Bucket: "users1" };
+
+function record(bucket: string, key: string, eventName = "ObjectCreated:Put") {
+  return { eventSource: "aws:s3", eventName, s3: { bucket: { name: bucket }, object: { key } } };
+}
+const upload = (...buckets: string[]) => ({ Records: buckets.map((bucket) => record(bucket, "V1__a.sql")) });
+
+const metadata = { $metadata: {}, message: "no such thing" };
+const notFound = new ParameterNotFound(metadata);
+const notRegistered = new InvalidInstanceId(metadata);
+
+const ssm = mockClient(new SSMClient({ region: "eu-central-1" }));
+const client = ssm as unknown as SSMClient;
+let logged: Record<string, unknown>[];
+let slept: number[];
+
+/** The handler with a client that answers as the tests tell it to, and nobody's time wasted. */
+function handler(dependencies: Partial<Dependencies> = {}) {
+  return createHandler({
+    ssm: { send: (command: Parameters<SSMClient["send"]>[0]) => client.send(command) } as SSMClient,
+    environment,
+    log: (entry) => void logged.push(entry),
+    sleep: async (milliseconds) => void slept.push(milliseconds),
+    ...dependencies,
+  });
+}
+
+const sent = () => ssm.commandCalls(SendCommandCommand).map(({ args }) => args[0].input);
+
+/** What a handler is rejected with. */
+async function rejection(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => expect.fail("not rejected"),
+    (error: unknown) => error,
+  );
+}
+
+beforeEach(() => {
+  ssm.reset();
+  logged = [];
+  slept = [];
+  ssm.on(GetParameterCommand).rejects(notFound);
+  ssm
+    .on(GetParameterCommand, { Name: mappingName("users1") })
+    .resolves({ Parameter: { Value: JSON.stringify(usersMapping) } });
+  ssm
+    .on(GetParameterCommand, { Name: mappingName("products1") })
+    .resolves({ Parameter: { Value: JSON.stringify(productsMapping) } });
+  ssm.on(SendCommandCommand).resolves({ Command: { CommandId: "c-1" } });
+});
+
+describe("an upload", () => {
+  it("has the host look at its bucket", async () => {
+    await handler()(upload("users1"));
+    expect(sent()).toEqual([commandFor("users1", usersMapping, environment)]);
+  });
+
+  it("is logged in one structured line, with bucket, keys and command id", async () => {
+    await handler()({ Records: [record("users1", "V1__a+b.sql"), record("users1", "V2__c.sql")] });
+    expect(logged).toEqual([
+      {
+        level: "info",
+        message: "command sent",
+        bucket: "users1",
+        keys: ["V1__a b.sql", "V2__c.sql"],
+        commandId: "c-1",
+      },
+    ]);
+  });
+
+  it("makes one command per bucket, however many records there are", async () => {
+    const keys = Array.from({ length: 50 }, (_, i) => `V${i + 1}__a.sql`);
+    await handler()({ Records: keys.flatMap((key) => [record("users1", key), record("products1", key)]) });
+    expect(sent()).toEqual([
+      commandFor("users1", usersMapping, environment),
+      commandFor("products1", productsMapping, environment),
+    ]);
+    expect(logged.map(({ bucket, keys }) => [bucket, keys])).toEqual([
+      ["users1", keys],
+      ["products1", keys],
+    ]);
+  });
+
+  it("makes another command when its event comes twice: the host sees that it is covered", async () => {
+    const handle = handler();
+    await handle(upload("users1"));
+    await handle(upload("users1"));
+    expect(sent()).toHaveLength(2);
+  });
+
+  it("has its mapping read anew each time, so that a change needs no new function", async () => {
+    const handle = handler();
+    await handle(upload("users1"));
+    const changed = { ...usersMapping, flywayVersion: "10.22.0" };
+    ssm
+      .on(GetParameterCommand, { Name: mappingName("users1") })
+      .resolves({ Parameter: { Value: JSON.stringify(changed) } });
+    await handle(upload("users1"));
+    expect(sent().map(({ Parameters }) => Parameters?.FlywayVersion)).toEqual([["11.8.2"], ["10.22.0"]]);
+  });
+});
+
+describe("what is no upload", () => {
+  it("is S3's test event: a log line, no call, no error", async () => {
+    await handler()(testEvent);
+    expect(ssm.calls()).toEqual([]);
+    expect(logged).toEqual([
+      { level: "info", message: "ignored", reason: "S3's test event", record: testEvent },
+    ]);
+  });
+
+  it.each<[string, unknown]>([
+    ["SNS's", { Records: [{ EventSource: "aws:sns", Sns: { Message: "{}" } }] }],
+    ["EventBridge's", { source: "aws.s3", "detail-type": "Object Created", detail: {} }],
+    ["an empty event", {}],
+    ["null", null],
+    ["Records that are no array", { Records: { 0: record("users1", "V1__a.sql") } }],
+    ["a deletion", { Records: [record("users1", "V1__a.sql", "ObjectRemoved:Delete")] }],
+    ["another file", { Records: [record("users1", "README.md")] }],
+  ])("is %s: a log line, no call, no error", async (_, event) => {
+    await handler()(event);
+    expect(ssm.calls()).toEqual([]);
+    expect(logged).toHaveLength(1);
+    expect(logged[0]).toMatchObject({
+      level: "info",
+      message: "ignored",
+      reason: expect.stringMatching(/./),
+    });
+  });
+
+  it("does not keep an upload beside it from its command", async () => {
+    await handler()({ Records: [record("users1", "README.md"), null, record("users1", "V1__a.sql")] });
+    expect(sent()).toHaveLength(1);
+    expect(logged.map(({ message }) => message)).toEqual(["ignored", "ignored", "command sent"]);
+  });
+});
+
+describe("a host that is not registered", () => {
+  it("is tried again after one second and after three", async () => {
+    ssm
+      .on(SendCommandCommand)
+      .rejectsOnce(notRegistered)
+      .rejectsOnce(notRegistered)
+      .resolves({ Command: { CommandId: "c-3" } });
+    await handler()(upload("users1"));
+    expect(slept).toEqual([1_000, 3_000]);
+    expect(sent()).toHaveLength(3);
+    expect(logged.at(-1)).toMatchObject({ message: "command sent", commandId: "c-3" });
+    expect(logged[0]).toEqual({
+      level: "warn",
+      message: "host not registered",
+      bucket: "users1",
+      instanceId: "i-0123456789abcdef0",
+      delay: 1_000,
+    });
+  });
+
+  it("is thrown in the end, for Lambda to try again", async () => {
+    ssm.on(SendCommandCommand).rejects(notRegistered);
+    expect(await rejection(handler()(upload("users1")))).toBe(notRegistered);
+    expect(sent()).toHaveLength(3);
+    expect(logged.at(-1)).toEqual({
+      level: "error",
+      message: "no command sent",
+      bucket: "users1",
+      keys: ["V1__a.sql"],
+      error: "InvalidInstanceId",
+      reason: "no such thing",
+    });
+  });
+
+  it("is waited for within the function's 15 seconds", async () => {
+    ssm.on(SendCommandCommand).rejects(notRegistered);
+    await rejection(handler()(upload("users1")));
+    expect(slept.reduce((sum, delay) => sum + delay, 0)).toBeLessThan(10_000);
+  });
+
+  it("is the only thing that is tried again here", async () => {
+    ssm.on(SendCommandCommand).rejects(Object.assign(new Error("no"), { name: "AccessDeniedException" }));
+    await expect(handler()(upload("users1"))).rejects.toThrow("no");
+    expect(sent()).toHaveLength(1);
+    expect(slept).toEqual([]);
+  });
+});
+
+describe("a bucket without a good mapping", () => {
+  it("is refused when it has none, naming bucket, parameter and remedy", async () => {
+    const error = await rejection(handler()(upload("stray1")));
+    expect(error).toBeInstanceOf(MappingError);
+    expect(error).toHaveProperty(
+      "message",
+      "Bucket stray1 has no mapping: parameter /flyway/s3-mapping/stray1 does not exist. " +
+        "Add its database to flyway_managed_databases and apply, or remove the bucket's notification.",
+    );
+    expect(sent()).toEqual([]);
+  });
+
+  it.each([
+    ["does not parse", "{"],
+    ["lacks a field", JSON.stringify({ ...usersMapping, schema: undefined })],
+    ["would run a command", JSON.stringify({ ...usersMapping, schema: "x'; rm -rf / #" })],
+    ["is empty", ""],
+  ])("is refused when it %s, and nothing is sent", async (_, value) => {
+    ssm.on(GetParameterCommand, { Name: mappingName("users1") }).resolves({ Parameter: { Value: value } });
+    const error = await rejection(handler()(upload("users1")));
+    expect(error).toBeInstanceOf(MappingError);
+    expect(error).toHaveProperty("message", expect.stringContaining("/flyway/s3-mapping/users1"));
+    expect(sent()).toEqual([]);
+    expect(logged).toMatchObject([{ level: "error", error: "MappingError", bucket: "users1" }]);
+  });
+
+  it("is refused when the answer has no parameter in it", async () => {
+    ssm.on(GetParameterCommand, { Name: mappingName("users1") }).resolves({});
+    await expect(handler()(upload("users1"))).rejects.toThrow("is not JSON");
+  });
+
+  it("is told from one that may not be read", async () => {
+    const denied = Object.assign(new Error("not authorized"), { name: "AccessDeniedException" });
+    ssm.on(GetParameterCommand, { Name: mappingName("users1") }).rejects(denied);
+    expect(await rejection(handler()(upload("users1")))).toBe(denied);
+  });
+
+  it("does not keep the buckets before and behind it from their commands", async () => {
+    const error = await rejection(handler()(upload("users1", "stray1", "products1")));
+    expect(error).toBeInstanceOf(MappingError);
+    expect(sent().map(({ Comment }) => Comment)).toEqual(["Flyway: users1", "Flyway: products1"]);
+    expect(logged.map(({ level, bucket }) => [level, bucket])).toEqual([
+      ["info", "users1"],
+      ["error", "stray1"],
+      ["info", "products1"],
+    ]);
+  });
+
+  it("is one of several errors when there are several", async () => {
+    const error = await rejection(handler()(upload("stray1", "users1", "stray2")));
+    expect(error).toBeInstanceOf(AggregateError);
+    const { errors, message } = error as AggregateError;
+    expect(errors).toEqual([expect.any(MappingError), expect.any(MappingError)]);
+    expect(message).toContain("stray1");
+    expect(message).toContain("stray2");
+    expect(sent()).toHaveLength(1);
+  });
+});
+
+/** What Systems Manager is to answer, and what it was asked. */
+interface FakeSystemsManager {
+  readonly endpoint: string;
+  readonly asked: string[];
+  /** Takes the operation and how often it was asked before. */
+  answer: (operation: string, before: number) => [status: number, body: object];
+}
+
+const throttled: [number, object] = [400, { __type: "ThrottlingException", message: "Rate exceeded" }];
+const answered = (operation: string): [number, object] =>
+  operation === "GetParameter"
+    ? [200, { Parameter: { Value: JSON.stringify(usersMapping) } }]
+    : [200, { Command: { CommandId: "c-9" } }];
+
+describe("Systems Manager over HTTP", () => {
+  let server: Server;
+  let systemsManager: FakeSystemsManager;
+
+  beforeAll(async () => {
+    server = createServer((request, response) => {
+      request.resume();
+      request.on("end", () => {
+        const operation = String(request.headers["x-amz-target"]).replace("AmazonSSM.", "");
+        const before = systemsManager.asked.filter((other) => other === operation).length;
+        systemsManager.asked.push(operation);
+        const [status, body] = systemsManager.answer(operation, before);
+        response.writeHead(status, { "content-type": "application/x-amz-json-1.1" });
+        response.end(JSON.stringify(body));
+      });
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+  });
+  afterAll(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+
+  beforeEach(() => {
+    const { port } = server.address() as AddressInfo;
+    systemsManager = { endpoint: `http://127.0.0.1:${port}`, asked: [], answer: answered };
+    vi.resetModules(); // the function reads its environment once
+    vi.spyOn(Math, "random").mockReturnValue(0); // the SDK's waits are random from 0 on: none
+    vi.spyOn(console, "log").mockImplementation((line: string) => void logged.push(JSON.parse(line)));
+    for (const [name, value] of Object.entries(functionEnvironment)) vi.stubEnv(name, value);
+    vi.stubEnv("AWS_ENDPOINT_URL_SSM", systemsManager.endpoint);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+  });
+
+  /** The function's own entry point, with the client that it makes. */
+  async function entryPoint(): Promise<(event: unknown) => Promise<void>> {
+    return (await import("../lambda/index.js")).handler;
+  }
+
+  it("is asked for the mapping, then sent the command", async () => {
+    await (await entryPoint())(upload("users1"));
+    expect(systemsManager.asked).toEqual(["GetParameter", "SendCommand"]);
+    expect(logged).toEqual([expect.objectContaining({ message: "command sent", commandId: "c-9" })]);
+  });
+
+  it("is asked again when it throttles", async () => {
+    systemsManager.answer = (operation, before) => (before < 2 ? throttled : answered(operation));
+    await (await entryPoint())(upload("users1"));
+    expect(systemsManager.asked).toEqual([
+      ...Array.from({ length: 3 }, () => "GetParameter"),
+      ...Array.from({ length: 3 }, () => "SendCommand"),
+    ]);
+    expect(logged).toEqual([expect.objectContaining({ message: "command sent" })]);
+  });
+
+  it("makes the function throw when it never stops to throttle", async () => {
+    systemsManager.answer = (operation) => (operation === "SendCommand" ? throttled : answered(operation));
+    const error = await rejection((await entryPoint())(upload("users1")));
+    expect(error).toHaveProperty("name", "ThrottlingException");
+    expect(systemsManager.asked.filter((operation) => operation === "SendCommand")).toHaveLength(4);
+    expect(logged).toEqual([
+      expect.objectContaining({ level: "error", bucket: "users1", error: "ThrottlingException" }),
+    ]);
+  });
+
+  it("says over the wire that a parameter is missing, which makes a MappingError", async () => {
+    systemsManager.answer = () => [400, { __type: "ParameterNotFound" }];
+    await expect((await entryPoint())(upload("users1"))).rejects.toThrow(
+      "Bucket users1 has no mapping: parameter /flyway/s3-mapping/users1 does not exist.",
+    );
+  });
+
+  it("is not reached when the environment lacks something, which the error names", async () => {
+    vi.stubEnv("DOCUMENT_NAME", "");
+    await expect((await entryPoint())(upload("users1"))).rejects.toThrow("environment lacks DOCUMENT_NAME:");
+    expect(systemsManager.asked).toEqual([]);
+  });
+
+  describe("from the bundle, under plain node", () => {
+    let folder: string;
+    let bundle: string;
+    beforeAll(() => {
+      folder = mkdtempSync(join(tmpdir(), "bundle-"));
+      bundle = join(folder, "index.js");
+      writeFileSync(bundle, bundleFunction());
+    });
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+    /** Calls the bundle's handler in a process that knows nothing but its environment; resolves with its output. */
+    async function invoke(event: unknown, env: Record<string, string> = {}): Promise<string> {
+      const call = `require(process.argv[1]).handler(JSON.parse(process.argv[2])).catch((error) => { console.log(String(error)); process.exitCode = 1; })`;
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ["-e", call, bundle, JSON.stringify(event)],
+        {
+          cwd: folder,
+          env: { ...functionEnvironment, AWS_ENDPOINT_URL_SSM: systemsManager.endpoint, ...env },
+        },
+      ).catch((error: { stdout: string }) => error);
+      return stdout;
+    }
+
+    it("is asked for the mapping, then sent the command", async () => {
+      expect(JSON.parse(await invoke(upload("users1")))).toEqual({
+        level: "info",
+        message: "command sent",
+        bucket: "users1",
+        keys: ["V1__a.sql"],
+        commandId: "c-9",
+      });
+      expect(systemsManager.asked).toEqual(["GetParameter", "SendCommand"]);
+    });
+
+    it("is not reached for S3's test event", async () => {
+      expect(JSON.parse(await invoke(testEvent))).toMatchObject({ message: "ignored" });
+      expect(systemsManager.asked).toEqual([]);
+    });
+
+    it("is not reached when the environment lacks something", async () => {
+      expect(await invoke(upload("users1"), { INSTANCE_ID: "" })).toContain("environment lacks INSTANCE_ID:");
+      expect(systemsManager.asked).toEqual([]);
+    });
+  });
+});
+
+describe("the bundle", () => {
+  it("is one CommonJS file that exports the handler", () => {
+    const module = { exports: {} as Record<string, unknown> };
+    new Function("module", "exports", "require", bundleFunction())(module, module.exports, require);
+    expect(Object.keys(module.exports)).toEqual(["createHandler", "handler"]);
+    expect(module.exports.handler).toBeTypeOf("function");
+  });
+
+  it("requires nothing but Node.js", () => {
+    const required = [...bundleFunction().matchAll(/\brequire\("([^"]+)"\)/g)].map(
+      ([, name]) => name as string,
+    );
+    expect(required.length).toBeGreaterThan(5);
+    const others = required.filter((name) => !builtinModules.includes(name.replace(/^node:/, "")));
+    expect(new Set(others)).toEqual(new Set(["@aws-sdk/signature-v4-crt"])); // the SDK goes without where it is not
+  });
+
+  it("has no path of this machine in it", () => {
+    const project = resolve(__dirname, "..");
+    const paths = [`${project}/`, `${homedir()}/`, "node_modules", "flyway-on-aws"];
+    expect(paths.filter((path) => bundleFunction().includes(path))).toEqual([]);
+  });
+
+  it("is small enough for a quick start", () => {
+    expect(Buffer.byteLength(bundleFunction())).toBeLessThan(500_000);
+  });
+});

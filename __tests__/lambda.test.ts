@@ -1,0 +1,110 @@
+import { describe, expect, it } from "vitest";
+import { MAPPING_PATH } from "../lambda/mapping";
+import { synthesize } from "./support/synthesis";
+
+const IN_ACCOUNT = "arn:aws:ssm:${data.aws_region.current.id}:${data.aws_caller_identity.this.account_id}";
+
+describe("lambda.tf", () => {
+  it("has the contract's function, in Node.js where the contract had Python 3.9", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_lambda_function.flyway_trigger")).toMatchObject({
+      function_name: "flyway-trigger",
+      role: "${aws_iam_role.flyway_trigger.arn}",
+      runtime: "${var.lambda_runtime}",
+      handler: "index.handler",
+      timeout: 15,
+      memory_size: 128,
+      filename: "${data.archive_file.flyway_trigger.output_path}",
+      source_code_hash: "${data.archive_file.flyway_trigger.output_base64sha256}",
+    });
+  });
+
+  it("tells the function the host, the document, the log group and the wait", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_lambda_function.flyway_trigger").environment).toEqual({
+      variables: {
+        INSTANCE_ID: "${aws_instance.flyway_host.id}",
+        DOCUMENT_NAME: "${aws_ssm_document.flyway_migrate.name}",
+        CLOUDWATCH_LOG_GROUP_NAME: "${aws_cloudwatch_log_group.flyway_host.name}",
+        SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
+      },
+    });
+  });
+
+  it("zips the one file of the function, with what archive 1.3 knows already", async () => {
+    const { at } = await synthesize();
+    const { source_file: source, ...archive } = at("data.archive_file.flyway_trigger");
+    expect(archive).toEqual({ type: "zip", output_path: "${path.module}/flyway_trigger.zip" });
+    expect(source).toMatch(/^\$\{"\$\{path\.module\}\/assets\/flyway_trigger\/[0-9A-F]{32}\/index\.js"\}$/);
+  });
+
+  it("has the contract's role, which Lambda assumes", async () => {
+    const { at } = await synthesize();
+    const { assume_role_policy: trust, ...role } = at("aws_iam_role.flyway_trigger");
+    expect(role).toEqual({ name: "flyway-trigger" });
+    expect(JSON.parse(trust as string)).toEqual({
+      Version: "2012-10-17",
+      Statement: [
+        { Effect: "Allow", Principal: { Service: "lambda.amazonaws.com" }, Action: "sts:AssumeRole" },
+      ],
+    });
+  });
+
+  it("lets the function write its log", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_iam_role_policy_attachment.basic_execution_role")).toEqual({
+      role: "${aws_iam_role.flyway_trigger.name}",
+      policy_arn: "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    });
+  });
+
+  it("has the contract's policy ssm-access, attached", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_iam_policy.ssm_access")).toEqual({
+      name: "ssm-access",
+      policy: "${data.aws_iam_policy_document.ssm_access.json}",
+      lifecycle: { ignore_changes: ["description"] },
+    });
+    expect(at("aws_iam_role_policy_attachment.ssm_access")).toEqual({
+      role: "${aws_iam_role.flyway_trigger.name}",
+      policy_arn: "${aws_iam_policy.ssm_access.arn}",
+    });
+  });
+
+  it("lets the function read the mappings and send the one document to the host", async () => {
+    const { at } = await synthesize();
+    expect(at("data.aws_iam_policy_document.ssm_access").statement).toEqual([
+      {
+        actions: ["ssm:GetParameter", "ssm:GetParametersByPath"],
+        resources: [`${IN_ACCOUNT}:parameter${MAPPING_PATH}/*`],
+      },
+      {
+        actions: ["ssm:SendCommand"],
+        resources: ["${aws_ssm_document.flyway_migrate.arn}", "${aws_instance.flyway_host.arn}"],
+      },
+      { actions: ["ssm:GetCommandInvocation"], resources: [`${IN_ACCOUNT}:*`] },
+    ]);
+  });
+
+  it("lets nobody run any shell script", async () => {
+    expect((await synthesize()).json).not.toContain("AWS-RunShellScript");
+  });
+
+  it("lets each bucket, of this account, call the function", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_lambda_permission.flyway_trigger")).toEqual({
+      for_each: "${aws_s3_bucket.this}",
+      statement_id: "allow-execute-from-${each.value.id}",
+      action: "lambda:InvokeFunction",
+      function_name: "${aws_lambda_function.flyway_trigger.function_name}",
+      principal: "s3.amazonaws.com",
+      source_arn: "${each.value.arn}",
+      source_account: "${data.aws_caller_identity.this.account_id}",
+    });
+  });
+
+  it("puts out the function's name", async () => {
+    const { at } = await synthesize();
+    expect(at("output.function_name").value).toBe("${aws_lambda_function.flyway_trigger.function_name}");
+  });
+});

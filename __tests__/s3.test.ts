@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import { PATTERNS } from "../lambda/mapping";
+import { synthesize } from "./support/synthesis";
+
+describe("s3.tf", () => {
+  it("has a bucket per entry, with the lower-cased entry as prefix", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_s3_bucket.this")).toEqual({
+      for_each: "${toset(var.flyway_managed_databases)}",
+      bucket_prefix: '${replace(lower(each.key), "_", "-")}',
+      force_destroy: true,
+    });
+  });
+
+  it.each([
+    "aws_s3_bucket_versioning.this",
+    "aws_s3_bucket_public_access_block.this",
+    "aws_ssm_parameter.s3_mapping",
+    "aws_s3_bucket_notification.this",
+    "aws_lambda_permission.flyway_trigger",
+  ])("has a %s for each bucket", async (address) => {
+    const { at } = await synthesize();
+    expect(at(address).for_each).toBe("${aws_s3_bucket.this}");
+  });
+
+  it("keeps every version of an object, for a verdict is of a version", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_s3_bucket_versioning.this")).toMatchObject({
+      bucket: "${each.value.id}",
+      versioning_configuration: { status: "Enabled" },
+    });
+  });
+
+  it("makes no bucket public", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_s3_bucket_public_access_block.this")).toMatchObject({
+      bucket: "${each.value.id}",
+      block_public_acls: true,
+      block_public_policy: true,
+      ignore_public_acls: true,
+      restrict_public_buckets: true,
+    });
+  });
+
+  it("has the contract's mapping per bucket, its type left as it is", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_ssm_parameter.s3_mapping")).toEqual({
+      for_each: "${aws_s3_bucket.this}",
+      name: "/flyway/s3-mapping/${each.value.id}",
+      type: "StringList",
+      value:
+        '${jsonencode({"schema" = each.key, "flywayVersion" = var.flyway_version, "flywayConf" = var.flyway_conf})}',
+    });
+  });
+
+  it("maps what the function reads, and nothing else", async () => {
+    const { at } = await synthesize();
+    const written = [...String(at("aws_ssm_parameter.s3_mapping").value).matchAll(/"(\w+)" =/g)].map(
+      ([, name]) => name,
+    );
+    expect(new Set([...written, "bucket"])).toEqual(new Set(Object.keys(PATTERNS)));
+  });
+
+  it("calls the function for each new .sql object, once it is permitted to", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_s3_bucket_notification.this")).toEqual({
+      for_each: "${aws_s3_bucket.this}",
+      bucket: "${each.value.id}",
+      lambda_function: [
+        {
+          lambda_function_arn: "${aws_lambda_function.flyway_trigger.arn}",
+          events: ["s3:ObjectCreated:*"],
+          filter_suffix: ".sql",
+        },
+      ],
+      depends_on: ["aws_lambda_permission.flyway_trigger"],
+    });
+  });
+
+  it("puts out each database's bucket", async () => {
+    const { at } = await synthesize();
+    expect(at("output.buckets").value).toBe(
+      "${{ for database, bucket in aws_s3_bucket.this : database => bucket.id }}",
+    );
+  });
+});

@@ -1,0 +1,191 @@
+import { DataAwsVpc } from "@cdktf/provider-aws/lib/data-aws-vpc";
+import { AwsProvider } from "@cdktf/provider-aws/lib/provider";
+import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
+import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
+import { TerraformAsset, TerraformLocal, TerraformOutput, TerraformVariable, Testing } from "cdktf";
+import { Construct } from "constructs";
+import { describe, expect, it } from "vitest";
+import { AddressStack } from "../constructs/stack";
+import { inTemporaryFolder, parse, type Synthesis, synthesize } from "./support/synthesis";
+
+/** Synthesizes what is put into an empty stack. */
+function stackOf(fill: (stack: AddressStack) => void): Synthesis {
+  return inTemporaryFolder((outdir) => {
+    const stack = new AddressStack(Testing.app({ outdir }), "stack");
+    new AwsProvider(stack, "provider.aws");
+    fill(stack);
+    return parse(Testing.synth(stack, true));
+  });
+}
+
+const parameter = { name: "/a", type: "String", value: "b" };
+
+describe("the stack", () => {
+  it("has exactly these addresses", async () => {
+    expect((await synthesize()).addresses).toEqual([
+      "aws_cloudwatch_log_group.flyway_host",
+      "aws_db_subnet_group.aurora_mysql",
+      "aws_iam_instance_profile.flyway_host",
+      "aws_iam_policy.cloudwatch_access",
+      "aws_iam_policy.s3_access",
+      "aws_iam_policy.secret_access",
+      "aws_iam_policy.ssm_access",
+      "aws_iam_role.flyway_host",
+      "aws_iam_role.flyway_trigger",
+      "aws_iam_role_policy_attachment.basic_execution_role",
+      "aws_iam_role_policy_attachment.cloudwatch_access",
+      "aws_iam_role_policy_attachment.s3_access",
+      "aws_iam_role_policy_attachment.secret_access",
+      "aws_iam_role_policy_attachment.ssm_access",
+      "aws_iam_role_policy_attachment.ssm_managed_instance_core",
+      "aws_instance.flyway_host",
+      "aws_lambda_function.flyway_trigger",
+      "aws_lambda_permission.flyway_trigger",
+      "aws_rds_cluster.aurora_mysql",
+      "aws_rds_cluster_instance.aurora_mysql",
+      "aws_s3_bucket.this",
+      "aws_s3_bucket_notification.this",
+      "aws_s3_bucket_public_access_block.this",
+      "aws_s3_bucket_versioning.this",
+      "aws_secretsmanager_secret.master_password",
+      "aws_secretsmanager_secret_version.master_password",
+      "aws_security_group.aurora_mysql",
+      "aws_security_group_rule.egress",
+      "aws_security_group_rule.ingress",
+      "aws_ssm_document.flyway_migrate",
+      "aws_ssm_parameter.flyway_archive",
+      "aws_ssm_parameter.s3_mapping",
+      "aws_ssm_parameter.target",
+      "data.archive_file.flyway_trigger",
+      "data.aws_ami.flyway_host_ami",
+      "data.aws_caller_identity.this",
+      "data.aws_iam_policy_document.cloudwatch_access",
+      "data.aws_iam_policy_document.s3_access",
+      "data.aws_iam_policy_document.secret_access",
+      "data.aws_iam_policy_document.ssm_access",
+      "data.aws_region.current",
+      "data.aws_subnets.default",
+      "data.aws_vpc.default",
+      "local.flyway_archives",
+      "output.buckets",
+      "output.cluster_endpoint",
+      "output.function_name",
+      "output.host_id",
+      "output.log_group",
+      "output.secret_arn",
+      "var.flyway_archives",
+      "var.flyway_conf",
+      "var.flyway_managed_databases",
+      "var.flyway_settle_seconds",
+      "var.flyway_version",
+      "var.lambda_runtime",
+      "var.master_password",
+      "var.master_password_version",
+      "var.master_username",
+    ]);
+  });
+
+  it("refers to nothing that it does not have", async () => {
+    const { json, addresses } = await synthesize();
+    const known = new Set(addresses);
+    // The types that are in use, and what Terraform calls var, local and data.
+    const types = [...new Set(addresses.map((address) => address.replace(/\.[^.]*$/, "")))];
+    const reference = new RegExp(
+      `(?<![\\w./-])(?:${types.join("|").replaceAll(".", "\\.")})\\.[a-z]\\w*`,
+      "g",
+    );
+    const found = new Set((json.match(reference) ?? []).filter((address) => !address.startsWith("output.")));
+    expect(found.size).toBeGreaterThan(25);
+    expect([...found].filter((address) => !known.has(address))).toEqual([]);
+  });
+});
+
+describe("an address", () => {
+  it("is kept without a hash inside nested constructs", () => {
+    const { addresses } = stackOf((stack) => {
+      const nested = new Construct(new Construct(stack, "outer"), "inner");
+      new S3Bucket(nested, "aws_s3_bucket.this");
+      new DataAwsVpc(nested, "data.aws_vpc.default");
+      new TerraformVariable(nested, "var.flyway_conf", { type: "string" });
+      new TerraformLocal(nested, "local.answer", 42);
+      new TerraformOutput(nested, "output.answer", { value: 42 });
+    });
+    expect(addresses).toEqual([
+      "aws_s3_bucket.this",
+      "data.aws_vpc.default",
+      "local.answer",
+      "output.answer",
+      "var.flyway_conf",
+    ]);
+  });
+
+  it("is what others refer to", () => {
+    const { at } = stackOf((stack) => {
+      const bucket = new S3Bucket(new Construct(stack, "a"), "aws_s3_bucket.this");
+      const name = new TerraformVariable(new Construct(stack, "b"), "var.name", { type: "string" });
+      new SsmParameter(new Construct(stack, "c"), "aws_ssm_parameter.p", {
+        ...parameter,
+        name: name.stringValue,
+        value: bucket.arn,
+      });
+    });
+    expect(at("aws_ssm_parameter.p")).toMatchObject({
+      name: "${var.name}",
+      value: "${aws_s3_bucket.this.arn}",
+    });
+  });
+
+  it("may have the name of another type's", () => {
+    const { addresses } = stackOf((stack) => {
+      new S3Bucket(stack, "aws_s3_bucket.this");
+      new SsmParameter(stack, "aws_ssm_parameter.this", parameter);
+      new DataAwsVpc(stack, "data.aws_vpc.this");
+    });
+    expect(addresses).toEqual(["aws_s3_bucket.this", "aws_ssm_parameter.this", "data.aws_vpc.this"]);
+  });
+
+  it("is refused when it is taken by an element of another construct", () => {
+    expect(() =>
+      stackOf((stack) => {
+        new S3Bucket(new Construct(stack, "a.tf"), "aws_s3_bucket.this");
+        new S3Bucket(new Construct(stack, "b.tf"), "aws_s3_bucket.this");
+      }),
+    ).toThrow(
+      'The address "aws_s3_bucket.this" is taken twice, by stack/a.tf/aws_s3_bucket.this and by stack/b.tf/aws_s3_bucket.this: rename one',
+    );
+  });
+
+  it("is refused for a second asset of one name, which would overwrite the first", () => {
+    expect(() =>
+      stackOf((stack) => {
+        new TerraformAsset(new Construct(stack, "a.tf"), "script", { path: __filename }).path;
+        new TerraformAsset(new Construct(stack, "b.tf"), "script", { path: __filename }).path;
+      }),
+    ).toThrow('The address "script" is taken twice, by stack/a.tf/script and by stack/b.tf/script');
+  });
+
+  it.each([
+    ["a plain name", "bucket"],
+    ["no name behind the type", "aws_s3_bucket."],
+    ["another resource's type", "aws_s3_bucket_policy.this"],
+    ["a type that only begins alike", "aws_s3.this"],
+    ["a data source's", "data.aws_s3_bucket.this"],
+    ["a key", "aws_s3_bucket.this[0]"],
+    ["a name with a space", "aws_s3_bucket.the bucket"],
+    ["a name that begins with a digit", "aws_s3_bucket.1st"],
+    ["a name in two parts", "aws_s3_bucket.this.that"],
+  ])("of a bucket is refused when it is %s", (_, id) => {
+    expect(() => stackOf((stack) => new S3Bucket(stack, id))).toThrow(
+      `The id "${id}" of stack/${id} is no Terraform address: use "aws_s3_bucket.<name>"`,
+    );
+  });
+
+  it.each<[string, string, (stack: AddressStack) => unknown]>([
+    ["data source", "data.aws_vpc", (stack) => new DataAwsVpc(stack, "aws_vpc.default")],
+    ["variable", "var", (stack) => new TerraformVariable(stack, "variable.x", {})],
+    ["local", "local", (stack) => new TerraformLocal(stack, "locals.x", 1)],
+    ["output", "output", (stack) => new TerraformOutput(stack, "var.x", { value: 1 })],
+  ])("is refused when its type is not that of the element, a %s", (_, type, create) => {
+    expect(() => stackOf((stack) => void create(stack))).toThrow(`use "${type}.<name>"`);
+  });
+});

@@ -1,0 +1,759 @@
+import { describe, expect, it } from "vitest";
+import type { FlywayInfo, FlywayMigrate, FlywayValidate, RunRecord } from "../records/record";
+import { type Judgement, type UploadedVersion, verdicts } from "../records/verdict";
+
+const LOCATION = "/opt/flyway/work/users1/sql";
+const path = (key: string) => `${LOCATION}/${key}`;
+
+/** 2026-01-01, so many seconds after noon, UTC. */
+const time = (seconds: number) => new Date(Date.UTC(2026, 0, 1, 12, 0, seconds)).toISOString();
+const second = (seconds: number) => time(seconds).replace(".000Z", "Z");
+
+/** A version of an object, written `key@version`. */
+function split(object: string): { key: string; versionId: string } {
+  const at = object.lastIndexOf("@");
+  return { key: object.slice(0, at), versionId: object.slice(at + 1) };
+}
+
+/** A bucket's listing, newest first within a key; a version that begins with `x` is a delete marker. */
+function listing(...objects: string[]): UploadedVersion[] {
+  return objects.map((object, index) => {
+    const { key, versionId } = split(object);
+    return { key, versionId, lastModified: time(-index), isDeleteMarker: versionId.startsWith("x") };
+  });
+}
+
+interface Run {
+  /** When it began, in seconds. @default 10 */
+  readonly at?: number;
+  /** How long it took, in seconds. @default 5 */
+  readonly took?: number;
+  readonly saw: readonly string[];
+  readonly exitCode?: number;
+  readonly reason?: string;
+  readonly migrate?: FlywayMigrate;
+  readonly info?: FlywayInfo;
+  readonly validate?: FlywayValidate;
+  readonly id?: string;
+}
+
+/** A run record, as assets/flyway-migrate.sh writes it. */
+function run({ at = 10, took = 5, saw, exitCode = 0, reason, migrate, info, validate, id }: Run): RunRecord {
+  return {
+    recordVersion: 1,
+    commandId: id ?? `c-${at}`,
+    bucket: "users1",
+    schema: "Users",
+    host: "i-0123456789abcdef0",
+    flywayVersion: "11.8.2",
+    flywayConf: "test_flyway.conf",
+    startedAt: second(at),
+    finishedAt: second(at + took),
+    location: LOCATION,
+    exitCode,
+    reason: reason ?? null,
+    objects: saw.map((object) => ({ ...split(object), eTag: "e", size: 1, lastModified: time(0) })),
+    flyway: { migrate: migrate ?? null, info: info ?? null, validate: validate ?? null },
+  };
+}
+
+/** What `migrate` says when it has done its work. */
+function migrated(...keys: string[]): FlywayMigrate {
+  const migrations = keys.map((key) => ({
+    category: key.startsWith("R") ? "Repeatable" : "Versioned",
+    version: /^V(.+?)__/.exec(key)?.[1] ?? "",
+    description: "create table persons",
+    type: "SQL",
+    filepath: path(key),
+    executionTime: 5,
+  }));
+  return {
+    operation: "migrate",
+    migrations,
+    migrationsExecuted: keys.length,
+    success: true,
+    warnings: [],
+  } as FlywayMigrate;
+}
+
+/** What `migrate` says when it has failed. */
+function error(errorCode: string, message: string, ...applied: string[]): FlywayMigrate {
+  return { ...migrated(...applied), success: false, error: { errorCode, message } } as FlywayMigrate;
+}
+
+/** What `info` says, written `key: state`, and the row that creating the schema left. */
+function info(states: Record<string, string>, installedOn = 12): FlywayInfo {
+  const migrations = Object.entries(states).map(([key, state]) => ({
+    filepath: path(key),
+    state,
+    installedOnUTC: /^(Pending|Ignored)$/.test(state) ? "" : second(installedOn),
+  }));
+  return { migrations: [{ filepath: "", state: "Success", installedOnUTC: second(0) }, ...migrations] };
+}
+
+function invalid(...entries: [key: string, errorCode: string, errorMessage: string][]): FlywayValidate {
+  return {
+    invalidMigrations: entries.map(([key, errorCode, errorMessage]) => ({
+      filepath: path(key),
+      errorDetails: { errorCode, errorMessage },
+    })),
+  };
+}
+
+/** Flyway's message for a script that failed. */
+function scriptFailed(key: string, statement = "CREATE TABLE bad bad"): string {
+  return `Script ${key.split("/").at(-1)} failed
+-------------------------
+SQL State  : 42000
+Error Code : 1064
+Message    : (conn=9) You have an error in your SQL syntax
+Location   : ${path(key)} (${path(key)})
+Line       : 1
+Statement  : ${statement}
+`;
+}
+
+const CHECKSUM =
+  "Migration checksum mismatch for migration version 1\n-> Applied to database : 1\n-> Resolved locally    : 2";
+const VALIDATE_FAILED = "Validate failed: Migrations have failed validation\n";
+const UNREACHABLE = error("DB_CONNECTION", "Unable to obtain connection from database: Connection refused");
+
+/** The verdict of one version. */
+function verdictOf(object: string, versions: UploadedVersion[], ...records: RunRecord[]): Judgement {
+  return verdicts(versions, records).get(
+    versions.find((version) => version.versionId === split(object).versionId) as UploadedVersion,
+  ) as Judgement;
+}
+
+/** Every verdict, version to verdict. */
+function all(versions: UploadedVersion[], ...records: RunRecord[]): Record<string, string> {
+  return Object.fromEntries(
+    [...verdicts(versions, records)].map(([{ versionId }, { verdict }]) => [versionId, verdict]),
+  );
+}
+
+/** The first upload and its run: V1 is applied. */
+const first = run({
+  saw: ["V1__a.sql@a1"],
+  migrate: migrated("V1__a.sql"),
+  info: info({ "V1__a.sql": "Success" }),
+});
+
+describe("applied", () => {
+  it("is what the run migrated, with the run's command", () => {
+    expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), first)).toEqual({
+      verdict: "applied",
+      message: "",
+      commandId: "c-10",
+    });
+  });
+
+  it("is each of several files of one run", () => {
+    const keys = ["V1__a.sql", "V2__b.sql", "release 2/V3__c+d Ä.sql", "R__v.sql"];
+    const objects = keys.map((key, index) => `${key}@v${index}`);
+    const record = run({ saw: objects, migrate: migrated(...keys) });
+    expect(all(listing(...objects), record)).toEqual({
+      v0: "applied",
+      v1: "applied",
+      v2: "applied",
+      v3: "applied",
+    });
+  });
+
+  it("stays over every later run that fails", () => {
+    const later = [
+      run({ at: 20, saw: ["V1__a.sql@a1"], exitCode: 1, migrate: UNREACHABLE }),
+      run({ at: 30, saw: ["V1__a.sql@a1"], exitCode: 1, reason: "cannot list the bucket" }),
+      run({
+        at: 40,
+        saw: ["V1__a.sql@a1", "V2__b.sql@b1"],
+        exitCode: 1,
+        migrate: error("FAILED_VERSIONED_MIGRATION", scriptFailed("V2__b.sql")),
+        info: info({ "V1__a.sql": "Success", "V2__b.sql": "Failed" }),
+      }),
+    ];
+    const versions = listing("V2__b.sql@b1", "V1__a.sql@a1");
+    expect(verdictOf("V1__a.sql@a1", versions, first, ...later)).toMatchObject({
+      verdict: "applied",
+      commandId: "c-10",
+    });
+  });
+
+  it("stays when a later run sees that it is there", () => {
+    const later = run({
+      at: 20,
+      saw: ["V1__a.sql@a1"],
+      migrate: migrated(),
+      info: info({ "V1__a.sql": "Success" }),
+    });
+    expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), first, later).verdict).toBe("applied");
+  });
+
+  it("stays when the object is deleted or overwritten later", () => {
+    const deleted = listing("V1__a.sql@x1", "V1__a.sql@a1");
+    expect(verdictOf("V1__a.sql@a1", deleted, first, run({ at: 20, saw: [] })).verdict).toBe("applied");
+  });
+
+  it("is what went before the file that failed, as 11.8.2 lists it", () => {
+    const record = run({
+      saw: ["V1__a.sql@a1", "V2__b.sql@b1"],
+      exitCode: 1,
+      migrate: error("FAILED_VERSIONED_MIGRATION", scriptFailed("V2__b.sql"), "V1__a.sql"),
+      info: info({ "V1__a.sql": "Success", "V2__b.sql": "Failed" }),
+    });
+    const versions = listing("V2__b.sql@b1", "V1__a.sql@a1");
+    expect(all(versions, record)).toEqual({ b1: "failed", a1: "applied" });
+  });
+
+  it("is what went before the file that failed, by the history's time where 7.7.3 lists nothing", () => {
+    const record = run({
+      at: 10,
+      saw: ["V1__a.sql@a1", "V2__b.sql@b1", "V3__bad.sql@c1"],
+      exitCode: 1,
+      migrate: {
+        error: {
+          errorCode: "ERROR",
+          message: "\nMigration V3__bad.sql failed\n---------\nSQL State  : 42000",
+        },
+      },
+      info: {
+        migrations: [
+          { filepath: path("V1__a.sql"), state: "Success", installedOnUTC: second(5) },
+          { filepath: path("V2__b.sql"), state: "Success", installedOnUTC: second(11) },
+          { filepath: path("V3__bad.sql"), state: "Failed", installedOnUTC: second(11) },
+        ],
+      },
+    });
+    const versions = listing("V3__bad.sql@c1", "V2__b.sql@b1", "V1__a.sql@a1");
+    expect(all(versions, record)).toEqual({ c1: "failed", b1: "applied", a1: "already-applied" });
+  });
+
+  it("is a repeatable migration that a run applied before another one failed", () => {
+    const record = run({
+      at: 20,
+      saw: ["R__a.sql@a2", "R__b.sql@b1"],
+      exitCode: 1,
+      migrate: error("FAILED_REPEATABLE_MIGRATION", scriptFailed("R__b.sql"), "R__a.sql"),
+      info: {
+        migrations: [
+          { filepath: path("R__a.sql"), state: "Superseded", installedOnUTC: second(12) },
+          { filepath: path("R__a.sql"), state: "Success", installedOnUTC: second(22) },
+          { filepath: path("R__b.sql"), state: "Failed", installedOnUTC: second(22) },
+        ],
+      },
+      validate: invalid([
+        "R__b.sql",
+        "FAILED_REPEATABLE_MIGRATION",
+        "Detected failed repeatable migration: b.",
+      ]),
+    });
+    const before = run({ saw: ["R__a.sql@a1"], migrate: migrated("R__a.sql") });
+    const versions = listing("R__a.sql@a2", "R__a.sql@a1", "R__b.sql@b1");
+    expect(all(versions, before, record)).toEqual({ a2: "applied", a1: "applied", b1: "failed" });
+  });
+
+  it("is a callback that a good run had beside it", () => {
+    const callbacks = [
+      "beforeMigrate.sql",
+      "afterMigrate__grants.sql",
+      "afterEachMigrate.sql",
+      "createSchema.sql",
+    ];
+    const objects = callbacks.map((key, index) => `${key}@k${index}`);
+    const record = run({ saw: objects, migrate: migrated(), info: info({}) });
+    for (const object of objects) {
+      expect(verdictOf(object, listing(...objects), record)).toEqual({
+        verdict: "applied",
+        message: "a callback, in force from this run on",
+        commandId: "c-10",
+      });
+    }
+  });
+});
+
+describe("already-applied", () => {
+  const again = run({
+    at: 20,
+    saw: ["V1__a.sql@a2"],
+    migrate: migrated(),
+    info: info({ "V1__a.sql": "Success" }),
+  });
+  const versions = listing("V1__a.sql@a2", "V1__a.sql@a1");
+
+  it("is the same content uploaded once more", () => {
+    expect(all(versions, first, again)).toEqual({ a1: "applied", a2: "already-applied" });
+  });
+
+  it("is what the database had before there were run records", () => {
+    expect(verdictOf("V1__a.sql@a2", listing("V1__a.sql@a2"), again)).toEqual({
+      verdict: "already-applied",
+      message: "",
+      commandId: "c-20",
+    });
+  });
+
+  it("stays over a later run that fails", () => {
+    const later = run({ at: 30, saw: ["V1__a.sql@a2"], exitCode: 1, migrate: UNREACHABLE });
+    expect(verdictOf("V1__a.sql@a2", versions, first, again, later).verdict).toBe("already-applied");
+  });
+
+  it("is the same content uploaded once more beside a file that fails", () => {
+    const record = run({
+      at: 20,
+      saw: ["V1__a.sql@a2", "V2__bad.sql@b1"],
+      exitCode: 1,
+      migrate: error("FAILED_VERSIONED_MIGRATION", scriptFailed("V2__bad.sql")),
+      info: info({ "V1__a.sql": "Success", "V2__bad.sql": "Failed" }),
+    });
+    expect(
+      verdictOf("V1__a.sql@a2", [...versions, ...listing("V2__bad.sql@b1")], first, record).verdict,
+    ).toBe("already-applied");
+  });
+
+  it("is the same content uploaded once more while the run before was still applying it", () => {
+    const waited = run({
+      at: 11, // before V1 was installed, at 12
+      took: 10,
+      saw: ["V1__a.sql@a2", "V2__bad.sql@b1"],
+      exitCode: 1,
+      migrate: { error: { errorCode: "ERROR", message: "\nMigration V2__bad.sql failed\n-----\n" } },
+      info: info({ "V1__a.sql": "Success", "V2__bad.sql": "Failed" }),
+    });
+    expect(all([...versions, ...listing("V2__bad.sql@b1")], first, waited)).toEqual({
+      a2: "already-applied",
+      a1: "applied",
+      b1: "failed",
+    });
+  });
+
+  it("is a repeatable migration's newest content, uploaded once more", () => {
+    const rows = info({ "R__v.sql": "Superseded" }).migrations ?? [];
+    const record = run({
+      at: 30,
+      saw: ["R__v.sql@v3"],
+      migrate: migrated(),
+      info: { migrations: [...rows, ...(info({ "R__v.sql": "Success" }, 22).migrations ?? [])] },
+    });
+    expect(verdictOf("R__v.sql@v3", listing("R__v.sql@v3"), record).verdict).toBe("already-applied");
+  });
+});
+
+describe("refused", () => {
+  it("is an edit of what is applied, with Flyway's word for it", () => {
+    const record = run({
+      at: 20,
+      saw: ["V1__a.sql@a2", "V2__b.sql@b1"],
+      exitCode: 1,
+      migrate: error("VALIDATE_ERROR", VALIDATE_FAILED + CHECKSUM),
+      info: info({ "V1__a.sql": "Success", "V2__b.sql": "Pending" }),
+      validate: invalid(
+        ["V1__a.sql", "CHECKSUM_MISMATCH", CHECKSUM],
+        [
+          "V2__b.sql",
+          "RESOLVED_VERSIONED_MIGRATION_NOT_APPLIED",
+          "Detected resolved migration not applied: 2",
+        ],
+      ),
+    });
+    const versions = listing("V1__a.sql@a2", "V1__a.sql@a1", "V2__b.sql@b1");
+    expect(verdictOf("V1__a.sql@a2", versions, first, record)).toEqual({
+      verdict: "refused",
+      message: CHECKSUM,
+      commandId: "c-20",
+    });
+    expect(verdictOf("V2__b.sql@b1", versions, first, record)).toEqual({
+      verdict: "refused",
+      message: `held back: ${VALIDATE_FAILED}${CHECKSUM}`,
+      commandId: "c-20",
+    });
+    expect(verdictOf("V1__a.sql@a1", versions, first, record).verdict).toBe("applied");
+  });
+
+  const misnamed =
+    "Invalid SQL filenames found:\r\nInvalid versioned migration name format: V5_x.sql (could not recognise version number 5_x)";
+  const notNamed = { error: { errorCode: "ERROR", message: misnamed } };
+
+  it("is a misnamed file, and what it holds back", () => {
+    const record = run({
+      saw: ["V5_x.sql@m5", "V6__y.sql@y1"],
+      exitCode: 1,
+      migrate: notNamed,
+      info: notNamed as FlywayInfo,
+      validate: notNamed as FlywayValidate,
+    });
+    const versions = listing("V5_x.sql@m5", "V6__y.sql@y1");
+    expect(verdictOf("V5_x.sql@m5", versions, record)).toMatchObject({
+      verdict: "refused",
+      message: misnamed,
+    });
+    expect(verdictOf("V6__y.sql@y1", versions, record)).toMatchObject({
+      verdict: "refused",
+      message: `held back: ${misnamed}`,
+    });
+  });
+
+  it("is one of two files of one version, and the other too", () => {
+    const message = `Found more than one migration with version 5\nOffenders:\n-> ${path("V5__x.sql")} (SQL)\n-> ${path("V5__y.sql")} (SQL)`;
+    const duplicate = error("DUPLICATE_VERSIONED_MIGRATION", message);
+    const record = run({
+      saw: ["V5__x.sql@d1", "V5__y.sql@d2", "V6__z.sql@d3"],
+      exitCode: 1,
+      migrate: duplicate,
+    });
+    const versions = listing("V5__x.sql@d1", "V5__y.sql@d2", "V6__z.sql@d3");
+    for (const object of ["V5__x.sql@d1", "V5__y.sql@d2"]) {
+      expect(verdictOf(object, versions, record)).toMatchObject({ verdict: "refused", message });
+    }
+    expect(verdictOf("V6__z.sql@d3", versions, record)).toMatchObject({
+      verdict: "refused",
+      message: `held back: ${message}`,
+    });
+  });
+
+  it("is a version below the newest that is applied", () => {
+    const message = `${VALIDATE_FAILED}Detected resolved migration not applied to database: 1.5`;
+    const record = run({
+      at: 20,
+      saw: ["V1_5__b.sql@b1"],
+      exitCode: 1,
+      migrate: error("VALIDATE_ERROR", message),
+      info: info({ "V1_5__b.sql": "Ignored" }),
+      validate: invalid(["V1_5__b.sql", "RESOLVED_VERSIONED_MIGRATION_NOT_APPLIED", "not applied: 1.5"]),
+    });
+    expect(verdictOf("V1_5__b.sql@b1", listing("V1_5__b.sql@b1"), record)).toMatchObject({
+      verdict: "refused",
+      message,
+    });
+  });
+
+  it("is what stands behind a file that failed", () => {
+    const message = scriptFailed("V3__bad.sql");
+    const record = run({
+      saw: ["V3__bad.sql@c1", "V4__d.sql@d1"],
+      exitCode: 1,
+      migrate: error("FAILED_VERSIONED_MIGRATION", message),
+      info: info({ "V3__bad.sql": "Failed", "V4__d.sql": "Pending" }),
+    });
+    expect(verdictOf("V4__d.sql@d1", listing("V4__d.sql@d1"), record)).toMatchObject({
+      verdict: "refused",
+      message: `held back: ${message}`,
+    });
+  });
+
+  it("is a file that Flyway takes no notice of, with the name it should have", () => {
+    const record = run({ saw: ["notes/persons.sql@n1"], migrate: migrated(), info: info({}) });
+    expect(verdictOf("notes/persons.sql@n1", listing("notes/persons.sql@n1"), record)).toMatchObject({
+      verdict: "refused",
+      message:
+        "Flyway takes no notice of persons.sql: a migration is named V<version>__<description>.sql or R__<description>.sql",
+    });
+  });
+
+  it("is a file whose extension is in capitals, which Flyway does not see", () => {
+    const record = run({ saw: ["V1__a.SQL@n1"], migrate: migrated(), info: info({}) });
+    expect(verdictOf("V1__a.SQL@n1", listing("V1__a.SQL@n1"), record).verdict).toBe("refused");
+  });
+
+  it("is what a good run left aside, by its state", () => {
+    const record = run({
+      saw: ["V9__z.sql@z1"],
+      migrate: migrated(),
+      info: info({ "V9__z.sql": "Above Target" }),
+    });
+    expect(verdictOf("V9__z.sql@z1", listing("V9__z.sql@z1"), record)).toMatchObject({
+      verdict: "refused",
+      message: "Flyway left it Above Target",
+    });
+  });
+
+  it("gives way once the file that stood in the way is gone", () => {
+    const blocked = run({ saw: ["V5_x.sql@m5", "V6__y.sql@y1"], exitCode: 1, migrate: notNamed });
+    const free = run({ at: 20, saw: ["V6__y.sql@y1"], migrate: migrated("V6__y.sql") });
+    const versions = listing("V5_x.sql@x9", "V5_x.sql@m5", "V6__y.sql@y1");
+    expect(all(versions, blocked, free)).toEqual({ m5: "refused", y1: "applied" });
+  });
+});
+
+describe("failed", () => {
+  const failing = run({
+    saw: ["V3__bad.sql@c1"],
+    exitCode: 1,
+    migrate: error("FAILED_VERSIONED_MIGRATION", scriptFailed("V3__bad.sql")),
+    info: info({ "V3__bad.sql": "Failed" }),
+    validate: invalid([
+      "V3__bad.sql",
+      "FAILED_VERSIONED_MIGRATION",
+      "Detected failed migration to version 3 (bad).",
+    ]),
+  });
+  const blocked = (at: number, ...saw: string[]) =>
+    run({
+      at,
+      saw,
+      exitCode: 1,
+      migrate: error("VALIDATE_ERROR", `${VALIDATE_FAILED}Detected failed migration to version 3 (bad).`),
+      info: info({ "V3__bad.sql": "Failed" }),
+      validate: invalid([
+        "V3__bad.sql",
+        "FAILED_VERSIONED_MIGRATION",
+        "Detected failed migration to version 3 (bad).",
+      ]),
+    });
+
+  it("is a syntax error, with Flyway's whole message", () => {
+    expect(verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), failing)).toEqual({
+      verdict: "failed",
+      message: scriptFailed("V3__bad.sql"),
+      commandId: "c-10",
+    });
+  });
+
+  it("is told by the message alone, where info says nothing", () => {
+    const message = "\nMigration V3__bad.sql failed\n---------------------------\nSQL State  : 42000\n";
+    const record = run({
+      saw: ["V3__bad.sql@c1"],
+      exitCode: 1,
+      migrate: { error: { errorCode: "ERROR", message } },
+    });
+    expect(verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), record)).toMatchObject({
+      verdict: "failed",
+      message,
+    });
+  });
+
+  it("is what a run would have tried, had it reached the database", () => {
+    const record = run({ saw: ["V1__a.sql@a1"], exitCode: 1, migrate: UNREACHABLE });
+    expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), record)).toMatchObject({
+      verdict: "failed",
+      message: "Unable to obtain connection from database: Connection refused",
+    });
+  });
+
+  it("is what a run would have tried, had it reached Flyway", () => {
+    const record = run({ saw: ["V1__a.sql@a1"], exitCode: 1, reason: "Flyway 99.0 has no archive" });
+    expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), record)).toMatchObject({
+      verdict: "failed",
+      message: "Flyway 99.0 has no archive",
+    });
+  });
+
+  it("gives way to what the next run does", () => {
+    const record = run({ at: 5, took: 1, saw: ["V1__a.sql@a1"], exitCode: 1, migrate: UNREACHABLE });
+    expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), record, first).verdict).toBe("applied");
+  });
+
+  it("stays, message and command, while the failed migration blocks the runs to come", () => {
+    const versions = listing("V3__bad.sql@c1", "V4__d.sql@d1");
+    const next = blocked(20, "V3__bad.sql@c1", "V4__d.sql@d1");
+    expect(verdictOf("V3__bad.sql@c1", versions, failing, next)).toEqual({
+      verdict: "failed",
+      message: scriptFailed("V3__bad.sql"),
+      commandId: "c-10",
+    });
+  });
+
+  it("stays the failed version's own: the corrected one is refused until the history is repaired", () => {
+    const versions = listing("V3__bad.sql@c2", "V3__bad.sql@c1");
+    expect(verdictOf("V3__bad.sql@c2", versions, failing, blocked(20, "V3__bad.sql@c2"))).toMatchObject({
+      verdict: "refused",
+      message: "Detected failed migration to version 3 (bad).",
+    });
+    const repaired = run({ at: 30, saw: ["V3__bad.sql@c2"], migrate: migrated("V3__bad.sql") });
+    expect(all(versions, failing, blocked(20, "V3__bad.sql@c2"), repaired)).toEqual({
+      c1: "failed",
+      c2: "applied",
+    });
+  });
+
+  it("is not a file whose name ends like the failed one's", () => {
+    const record = run({
+      saw: ["V13__bad.sql@c1", "V3__bad.sql@c2", "V3__bad.sql.sql@c3"],
+      exitCode: 1,
+      migrate: { error: { errorCode: "ERROR", message: "\nMigration V13__bad.sql failed\n---\n" } },
+      info: info({ "V13__bad.sql": "Failed", "V3__bad.sql": "Success", "V3__bad.sql.sql": "Pending" }, 5),
+    });
+    const versions = listing("V13__bad.sql@c1", "V3__bad.sql@c2", "V3__bad.sql.sql@c3");
+    expect(all(versions, record)).toEqual({ c1: "failed", c2: "already-applied", c3: "refused" });
+  });
+
+  it("is not a file that the failed one's statement speaks of", () => {
+    const record = run({
+      saw: ["V1__a.sql@a1", "V2__b.sql@b1"],
+      exitCode: 1,
+      migrate: error(
+        "FAILED_VERSIONED_MIGRATION",
+        scriptFailed("V2__b.sql", "ALTER TABLE persons /* undoes V1__a.sql */ bad"),
+        "V1__a.sql",
+      ),
+      info: info({ "V1__a.sql": "Success", "V2__b.sql": "Failed" }),
+    });
+    expect(all(listing("V2__b.sql@b1", "V1__a.sql@a1"), record)).toEqual({ b1: "failed", a1: "applied" });
+  });
+});
+
+describe("superseded", () => {
+  it("is a version that was overwritten before a run saw it", () => {
+    const versions = listing("V1__a.sql@a1", "V1__a.sql@a0");
+    expect(verdictOf("V1__a.sql@a0", versions, first)).toEqual({
+      verdict: "superseded",
+      message: "overwritten before a run saw it",
+    });
+  });
+
+  it("is each of several that were overwritten", () => {
+    const versions = listing("V1__a.sql@a1", "V1__a.sql@a0", "V1__a.sql@z9");
+    expect(all(versions, first)).toEqual({ a1: "applied", a0: "superseded", z9: "superseded" });
+  });
+
+  it("is a version that was deleted before a run saw it", () => {
+    const versions = listing("V2__b.sql@x1", "V2__b.sql@b1", "V1__a.sql@a1");
+    expect(verdictOf("V2__b.sql@b1", versions, first)).toEqual({
+      verdict: "superseded",
+      message: "deleted before a run saw it",
+    });
+  });
+
+  it("is no version that a run has seen, whatever became of it", () => {
+    const saw = run({ at: 5, took: 1, saw: ["V1__a.sql@a0"], exitCode: 1, migrate: UNREACHABLE });
+    expect(verdictOf("V1__a.sql@a0", listing("V1__a.sql@a1", "V1__a.sql@a0"), saw, first).verdict).toBe(
+      "failed",
+    );
+  });
+
+  it("is no version of another key", () => {
+    expect(verdictOf("V2__b.sql@b1", listing("V1__a.sql@a1", "V2__b.sql@b1"), first).verdict).toBe("pending");
+  });
+});
+
+describe("pending", () => {
+  it("is what no run has seen", () => {
+    expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"))).toEqual({ verdict: "pending", message: "" });
+  });
+
+  it("is a new version while only the old one has been seen", () => {
+    expect(all(listing("V1__a.sql@a2", "V1__a.sql@a1"), first)).toEqual({ a2: "pending", a1: "applied" });
+  });
+
+  it("is an overwritten version as long as no run has looked since", () => {
+    expect(all(listing("V1__a.sql@a2", "V1__a.sql@a1"))).toEqual({ a2: "pending", a1: "pending" });
+  });
+
+  it("is a deleted version as long as no run has begun since", () => {
+    const versions: UploadedVersion[] = [
+      { key: "V2__b.sql", versionId: "x1", lastModified: time(12), isDeleteMarker: true },
+      { key: "V2__b.sql", versionId: "b1", lastModified: time(11), isDeleteMarker: false },
+    ];
+    expect(all(versions, first)).toEqual({ b1: "pending" });
+    expect(all(versions, first, run({ at: 20, saw: [] }))).toEqual({ b1: "superseded" });
+  });
+});
+
+describe("the verdicts", () => {
+  const history = [
+    run({ at: 10, saw: ["V1__a.sql@a1", "V3__bad.sql@c1"], exitCode: 1, migrate: UNREACHABLE }),
+    run({
+      at: 20,
+      saw: ["V1__a.sql@a1", "V3__bad.sql@c1", "V4__d.sql@d1"],
+      exitCode: 1,
+      migrate: error("FAILED_VERSIONED_MIGRATION", scriptFailed("V3__bad.sql"), "V1__a.sql"),
+      info: info({ "V1__a.sql": "Success", "V3__bad.sql": "Failed", "V4__d.sql": "Pending" }, 22),
+    }),
+    run({
+      at: 30,
+      saw: ["V1__a.sql@a2", "V3__bad.sql@c2", "V4__d.sql@d1"],
+      migrate: migrated("V3__bad.sql", "V4__d.sql"),
+      info: info({ "V1__a.sql": "Success", "V3__bad.sql": "Success", "V4__d.sql": "Success" }, 32),
+    }),
+    run({ at: 40, saw: ["V1__a.sql@a2", "V3__bad.sql@c2"], exitCode: 1, migrate: UNREACHABLE }),
+  ];
+  const versions = listing(
+    "V1__a.sql@a2",
+    "V1__a.sql@a1",
+    "V3__bad.sql@c3",
+    "V3__bad.sql@c2",
+    "V3__bad.sql@c1",
+    "V4__d.sql@x1",
+    "V4__d.sql@d1",
+    ".flyway/runs/20260101T120015-c-10.json@r1",
+    "README.md@m1",
+  );
+
+  it("are one for each version of each .sql object, and none for anything else", () => {
+    expect(all(versions, ...history)).toEqual({
+      a2: "already-applied",
+      a1: "applied",
+      c3: "pending",
+      c2: "applied",
+      c1: "failed",
+      d1: "applied",
+    });
+  });
+
+  it("are the same whatever the order of the records", () => {
+    const expected = verdicts(versions, history);
+    let orders = 0;
+    for (const order of permutations(history)) {
+      expect(verdicts(versions, order)).toEqual(expected);
+      orders++;
+    }
+    expect(orders).toBe(24);
+  });
+
+  it("are the same whatever the order of records that end in one second", () => {
+    const bad = run({
+      at: 10,
+      took: 4,
+      id: "c-1",
+      saw: ["V1__a.sql@a1"],
+      exitCode: 1,
+      reason: "cannot list",
+    });
+    const worse = run({
+      at: 12,
+      took: 2,
+      id: "c-2",
+      saw: ["V1__a.sql@a1"],
+      exitCode: 1,
+      migrate: UNREACHABLE,
+    });
+    const one = verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), bad, worse);
+    expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), worse, bad)).toEqual(one);
+    expect(one.commandId).toBe("c-2");
+  });
+
+  it("leave records and listing as they are", () => {
+    const reversed = [...history].reverse();
+    const before = structuredClone([versions, reversed]);
+    verdicts(versions, reversed);
+    expect([versions, reversed]).toEqual(before);
+  });
+
+  it("are none for an empty bucket", () => {
+    expect(verdicts([], history).size).toBe(0);
+  });
+
+  // S3 gives every object that was there before versioning the version id "null"; an adopted bucket has them.
+  it("are one for each object from before the bucket was versioned", () => {
+    const adopted = listing("V1__a.sql@null", "V2__b.sql@null", "V3__bad.sql@null");
+    expect(verdicts(adopted, []).size).toBe(3);
+  });
+
+  it("tell objects from before the bucket was versioned apart", () => {
+    const adopted = listing("V1__a.sql@null", "V3__bad.sql@null");
+    const record = run({
+      saw: ["V1__a.sql@null", "V3__bad.sql@null"],
+      exitCode: 1,
+      migrate: error("FAILED_VERSIONED_MIGRATION", scriptFailed("V3__bad.sql"), "V1__a.sql"),
+      info: info({ "V1__a.sql": "Success", "V3__bad.sql": "Failed" }),
+    });
+    const found = [...verdicts(adopted, [record]).values()].map(({ verdict }) => verdict);
+    expect(found.sort()).toEqual(["applied", "failed"]);
+  });
+});
+
+function* permutations<T>(items: readonly T[]): Generator<T[]> {
+  if (items.length === 0) yield [];
+  for (const [index, item] of items.entries()) {
+    for (const rest of permutations(items.toSpliced(index, 1))) yield [item, ...rest];
+  }
+}
