@@ -1,3 +1,4 @@
+import { DataAwsRdsCluster } from "@cdktf/provider-aws/lib/data-aws-rds-cluster";
 import { DbSubnetGroup } from "@cdktf/provider-aws/lib/db-subnet-group";
 import { RdsCluster } from "@cdktf/provider-aws/lib/rds-cluster";
 import { RdsClusterInstance } from "@cdktf/provider-aws/lib/rds-cluster-instance";
@@ -21,7 +22,7 @@ const PORT = 3306;
 const MANAGED = "nonsensitive(var.master_password == null)";
 
 const SECRET_ARN =
-  `${MANAGED} ? one(aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn)` +
+  `${MANAGED} ? one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn)` +
   " : one(aws_secretsmanager_secret.master_password[*].arn)";
 
 /** RDS: 8 to 41 printable ASCII characters without `/`, `"` and `@`, written as ranges for lack of a subtraction. */
@@ -104,6 +105,11 @@ export class Rds extends Construct {
         ],
       },
     });
+    // Read after any change of the cluster: the resource itself is planned with the secret that it had before.
+    new DataAwsRdsCluster(this, "data.aws_rds_cluster.aurora_mysql", {
+      clusterIdentifier: this.cluster.id,
+      dependsOn: [this.cluster],
+    });
     new RdsClusterInstance(this, "aws_rds_cluster_instance.aurora_mysql", {
       identifier: "aurora-mysql-1",
       clusterIdentifier: this.cluster.id,
@@ -116,6 +122,7 @@ export class Rds extends Construct {
       count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
       namePrefix: "flyway-master-password-",
       description: "The Aurora MySQL master user, as given by the variable master_password",
+      lifecycle: { createBeforeDestroy: true }, // so it is removed only once the host is told of another
     });
     new SecretsmanagerSecretVersion(this, "aws_secretsmanager_secret_version.master_password", {
       count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
