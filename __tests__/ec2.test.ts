@@ -5,7 +5,7 @@ import { RECORD_PREFIX } from "../records/record";
 import { synthesize } from "./support/synthesis";
 
 const SECRET_ARN =
-  "${nonsensitive(var.master_password == null) ? one(aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn) : one(aws_secretsmanager_secret.master_password[*].arn)}";
+  "${nonsensitive(var.master_password == null) ? one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn) : one(aws_secretsmanager_secret.master_password[*].arn)}";
 
 /** The path of a file of the output folder in a Terraform expression, without the hash in it. */
 function withoutHash(expression: unknown): string {

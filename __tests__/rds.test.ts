@@ -3,7 +3,7 @@ import { synthesize } from "./support/synthesis";
 
 /** The secret with the master user, RDS's or the team's. */
 const SECRET_ARN =
-  "nonsensitive(var.master_password == null) ? one(aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn) : one(aws_secretsmanager_secret.master_password[*].arn)";
+  "nonsensitive(var.master_password == null) ? one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn) : one(aws_secretsmanager_secret.master_password[*].arn)";
 
 describe("rds.tf", () => {
   it("has the contract's cluster", async () => {

@@ -63,6 +63,7 @@ describe("the stack", () => {
       "data.aws_iam_policy_document.s3_access",
       "data.aws_iam_policy_document.secret_access",
       "data.aws_iam_policy_document.ssm_access",
+      "data.aws_rds_cluster.aurora_mysql",
       "data.aws_region.current",
       "data.aws_subnets.default",
       "data.aws_vpc.default",
