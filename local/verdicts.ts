@@ -60,9 +60,10 @@ export class Verdicts {
 
   /** Looks at a database's records and tells what is new; whether anything is. */
   async update(database: string): Promise<boolean> {
-    const judged = (await this.of(database)).filter(({ verdict }) => verdict !== "pending");
+    const judged = await this.of(database);
     const news = judged.filter(
-      ({ versionId, verdict, message }) => this.told.get(versionId) !== `${verdict} ${message}`,
+      ({ versionId, verdict, message }) =>
+        verdict !== "pending" && this.told.get(versionId) !== `${verdict} ${message}`,
     );
     for (const one of news) {
       this.told.set(one.versionId, `${one.verdict} ${one.message}`);
@@ -71,7 +72,7 @@ export class Verdicts {
     const newest = new Map(judged.toReversed().map((one) => [one.key, one]));
     for (const waiter of this.waiting) {
       const found = waiter.database === database && newest.get(waiter.key);
-      if (!found) continue;
+      if (!found || found.verdict === "pending") continue;
       this.waiting.delete(waiter);
       waiter.resolve(found);
     }
