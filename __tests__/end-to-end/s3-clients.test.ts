@@ -321,15 +321,20 @@ describe.skipIf(!hasAws).each([
     expect(await refusal(aws("s3", "ls", "s3://no-such-bucket"))).toContain("(NoSuchBucket)");
   });
 
-  test.runIf(name === "our LocalS3")("an upload of each file sends one notification each", async () => {
-    server?.events.splice(0);
-    await upload("notified");
-    const records = server?.events.flatMap(({ Records }) => Records) ?? [];
-    const decoded = records.map(({ s3 }) => decodeURIComponent(s3.object.key.replaceAll("+", " ")));
-    expect(decoded.sort()).toEqual(sorted.map((key) => `notified/${key}`).sort());
-    const inParts = records.filter(({ eventName }) => eventName === "ObjectCreated:CompleteMultipartUpload");
-    expect(inParts.map(({ s3 }) => s3.object.key)).toEqual(["notified/zz/20+MB.bin"]);
-  });
+  // moto sends no notifications here
+  if (name === "our LocalS3") {
+    test("an upload of each file sends one notification each", async () => {
+      server?.events.splice(0);
+      await upload("notified");
+      const records = server?.events.flatMap(({ Records }) => Records) ?? [];
+      const decoded = records.map(({ s3 }) => decodeURIComponent(s3.object.key.replaceAll("+", " ")));
+      expect(decoded.sort()).toEqual(sorted.map((key) => `notified/${key}`).sort());
+      const inParts = records.filter(
+        ({ eventName }) => eventName === "ObjectCreated:CompleteMultipartUpload",
+      );
+      expect(inParts.map(({ s3 }) => s3.object.key)).toEqual(["notified/zz/20+MB.bin"]);
+    });
+  }
 });
 
 function md5(content: Buffer): Buffer {
