@@ -34,6 +34,7 @@ describe("rds.tf", () => {
       cluster_identifier: "${aws_rds_cluster.aurora_mysql.id}",
       engine: "${aws_rds_cluster.aurora_mysql.engine}",
       instance_class: "db.serverless",
+      publicly_accessible: false,
       db_subnet_group_name: "${aws_rds_cluster.aurora_mysql.db_subnet_group_name}",
     });
   });

@@ -354,7 +354,6 @@ describe("flyway_archives", () => {
   it.each([
     ["none", {}],
     ["https", { "12.0.0": { url: "https://mirror.example/flyway.tar.gz", sha256 } }],
-    ["s3", { "12.0.0": { url: "s3://bucket/flyway.tar.gz", sha256 } }],
   ])("takes %s", async (_, archives) => {
     expect(await refusals("flyway_archives", archives)).toEqual([]);
   });
@@ -371,7 +370,7 @@ describe("flyway_archives", () => {
   ])("refuses %s, naming the version", async (_, url, sum) => {
     const good = { url: "https://mirror.example/b", sha256 };
     expect(await refusals("flyway_archives", { "12.0.0": { url, sha256: sum }, "12.1.0": good })).toEqual([
-      'flyway_archives "12.0.0": url must begin with https:// or s3://, and sha256 be 64 lower-case hex digits.',
+      'flyway_archives "12.0.0": url must begin with https://, and sha256 be 64 lower-case hex digits.',
     ]);
   });
 });

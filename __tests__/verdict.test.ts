@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { FlywayInfo, FlywayMigrate, FlywayValidate, RunRecord } from "../records/record";
+import {
+  type FlywayInfo,
+  type FlywayMigrate,
+  type FlywayValidate,
+  parseRecord,
+  type RunRecord,
+} from "../records/record";
 import { type Judgement, type UploadedVersion, verdicts } from "../records/verdict";
 
 const LOCATION = "/opt/flyway/work/users1/sql";
@@ -757,3 +763,23 @@ function* permutations<T>(items: readonly T[]): Generator<T[]> {
     for (const rest of permutations(items.toSpliced(index, 1))) yield [item, ...rest];
   }
 }
+
+describe("parseRecord", () => {
+  it.each([
+    "",
+    "{",
+    "null",
+    "[]",
+    "{}",
+    '{"recordVersion": 2, "objects": [], "flyway": {}}',
+    '{"recordVersion": 1}',
+  ])("takes %j for no record", (text) => {
+    expect(parseRecord(text)).toBeUndefined();
+  });
+
+  it("reads a record", () => {
+    expect(parseRecord('{"recordVersion": 1, "objects": [], "flyway": {}}')).toMatchObject({
+      recordVersion: 1,
+    });
+  });
+});

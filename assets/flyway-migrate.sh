@@ -115,8 +115,10 @@ take_objects() {
     if cmp -s "$work/objects.json" "$work/after.json"; then
       odd=$(odd_keys "$work/objects.json")
       [ -z "$odd" ] || die "no file name, because of an empty part, '.' or '..': $odd; delete it"
-      [ "$(find "$work/sql" -type f | wc -l)" -eq "$(jq length "$work/objects.json")" ] ||
+      [ "$(find "$work/sql" -type f -print0 | tr -dc '\0' | wc -c)" -eq "$(jq length "$work/objects.json")" ] ||
         die "not every object could be copied; nothing was migrated"
+      # Flyway would run .sh, .py and other scripts as migrations and callbacks, on this host and as this user
+      find "$work/sql" -type f ! -name '*.sql' -delete
       return
     fi
     say "the bucket changes; waiting until it is still"
@@ -146,7 +148,6 @@ install_flyway() {
     say "installing Flyway $VERSION"
     partial=$(mktemp -d "${release%/*}/.partial.XXXXXX")
     case $url in
-      s3://*) aws s3 cp --only-show-errors "$url" "$partial/archive" ;;
       file://*) cp "${url#file://}" "$partial/archive" ;;
       *) curl -fsSL --retry 3 --connect-timeout 20 -o "$partial/archive" "$url" ;;
     esac || { rm -rf "$partial"; die "cannot download Flyway $VERSION from $url"; }
@@ -169,6 +170,8 @@ read_target() {
   target=$(retry parameter "/flyway/target/$CONF") ||
     die "no target is named $CONF: parameter /flyway/target/$CONF cannot be read"
   url=$(jq -r .url <<<"$target")
+  case $url in *\?*) url+='&' ;; *) url+='?' ;; esac
+  url+=allowLocalInfile=false # else LOAD DATA LOCAL INFILE reads this host's files
   secret=$(retry aws secretsmanager get-secret-value --secret-id "$(jq -r .secret <<<"$target")" \
     --query SecretString --output text) || die "cannot read the database's secret"
   # printf is a builtin: the secret appears in no process list, and a pipe leaves no file
@@ -273,7 +276,7 @@ mkdir -p "$work"
 trap finish EXIT
 trap 'reason="the run was cancelled"; exit 143' TERM INT
 need jq jq
-take_place
 take_objects
+take_place
 install_flyway
 migrate

@@ -2,7 +2,7 @@ import artifactUrl from "mvn-artifact-url";
 
 /** Where a Flyway release is downloaded from, and what it must be. */
 export interface FlywayArchive {
-  /** `https://` or `s3://`; the local chain also knows `file://`. */
+  /** `https://`; the host also takes `file://`. */
   readonly url: string;
   /** SHA-256 of the archive, 64 hexadecimal digits. */
   readonly sha256: string;

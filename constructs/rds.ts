@@ -115,6 +115,7 @@ export class Rds extends Construct {
       clusterIdentifier: this.cluster.id,
       engine: Token.asString(this.cluster.engine),
       instanceClass: "db.serverless",
+      publiclyAccessible: false,
       dbSubnetGroupName: this.cluster.dbSubnetGroupName,
     });
 

@@ -147,14 +147,14 @@ export class Variables extends Construct {
       default: {},
       nullable: false,
       description:
-        "Where a Flyway release is downloaded from, by version: url (https:// or s3://) and SHA-256 of its " +
+        "Where a Flyway release is downloaded from, by version: url (https://) and SHA-256 of its " +
         "linux-x64 archive. For releases that this stack does not know, or to use a mirror.",
       validation: [
         {
           condition:
-            '${alltrue([for v, a in var.flyway_archives : can(regex("^(https|s3)://[^[:space:]]+$", a.url)) && can(regex("^[0-9a-f]{64}$", a.sha256))])}',
+            '${alltrue([for v, a in var.flyway_archives : can(regex("^https://[^[:space:]]+$", a.url)) && can(regex("^[0-9a-f]{64}$", a.sha256))])}',
           errorMessage:
-            'flyway_archives ${join(", ", [for v, a in var.flyway_archives : format("%q", v) if !(can(regex("^(https|s3)://[^[:space:]]+$", a.url)) && can(regex("^[0-9a-f]{64}$", a.sha256)))])}: url must begin with https:// or s3://, and sha256 be 64 lower-case hex digits.',
+            'flyway_archives ${join(", ", [for v, a in var.flyway_archives : format("%q", v) if !(can(regex("^https://[^[:space:]]+$", a.url)) && can(regex("^[0-9a-f]{64}$", a.sha256)))])}: url must begin with https://, and sha256 be 64 lower-case hex digits.',
         },
       ],
     });
@@ -206,6 +206,11 @@ export function bucketPrefix(database: string): string {
   return `replace(lower(${database}), "_", "-")`;
 }
 
+/** The same of a name that is known. */
+export function bucketPrefixOf(database: string): string {
+  return database.toLowerCase().replaceAll("_", "-");
+}
+
 /** A regular expression as it stands between the quotes of a Terraform string. */
 function terraformString(pattern: string): string {
   return pattern.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
@@ -231,7 +236,7 @@ export function checkDatabases(databases: readonly string[]): void {
     databases.filter((name) => new RegExp(RESERVED).test(name.toLowerCase())),
     NO_RESERVED,
   );
-  const prefixes = databases.map((name) => name.toLowerCase().replaceAll("_", "-"));
+  const prefixes = databases.map(bucketPrefixOf);
   refuse(
     databases.filter((_, i) => prefixes.filter((prefix) => prefix === prefixes[i]).length > 1),
     NOT_DISTINCT,

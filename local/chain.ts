@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { S3Event } from "aws-lambda";
 import type { FlywayArchives } from "../constructs/archives";
 import { commandDocument } from "../constructs/document";
+import { bucketPrefixOf } from "../constructs/variables";
 import { type Mapping, mappingName } from "../lambda/mapping";
 import { Commands } from "./commands";
 import { type Database, startDatabase } from "./database";
@@ -133,7 +134,10 @@ async function start(
   };
   const s3 = new LocalS3({ directory: folder("s3"), region: REGION, accessKeyId });
   const parameters = new Map<string, string>();
-  const target = { url: `jdbc:mysql://${database.host}:${database.port}`, secret: SECRET };
+  const target = {
+    url: `jdbc:mysql://${database.host}:${database.port}`,
+    secret: SECRET,
+  };
   parameters.set(`/flyway/target/${CONF}`, JSON.stringify(target));
   parameters.set(`/flyway/archive/${flyway.version}`, JSON.stringify(flyway.archive));
   const commands = new Commands({
@@ -153,8 +157,9 @@ async function start(
     },
     onFinished: async ({ bucket, exitCode, log }) => {
       const name = databaseOf(bucket);
-      const news = await verdicts.update(name);
-      if (!news && exitCode !== 0) complain(name, readFileSync(log, "utf8"));
+      const output = readFileSync(log, "utf8");
+      const news = await verdicts.update(name).catch((error) => options.complain(String(error)));
+      if (!news && exitCode !== 0) complain(name, output);
     },
   });
   undo.push(() => commands.stop());
@@ -182,8 +187,7 @@ async function start(
 
   const buckets: Record<string, string> = {};
   for (const schema of options.databases) {
-    const prefix = schema.toLowerCase().replaceAll("_", "-");
-    const bucket = `${prefix}${new Date().toISOString().replace(/\D/g, "")}${randomBytes(4).toString("hex")}`;
+    const bucket = `${bucketPrefixOf(schema)}${new Date().toISOString().replace(/\D/g, "")}${randomBytes(4).toString("hex")}`;
     buckets[schema] = bucket;
     s3.createBucket(bucket);
     const mapping: Mapping = { schema, flywayVersion: flyway.version, flywayConf: CONF };

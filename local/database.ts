@@ -196,7 +196,12 @@ async function initialize(server: Server, data: string, log: string): Promise<vo
     await mkdir(data, { mode: 0o700 });
   }
   const output = openSync(log, "a", 0o600);
-  const code = await leashed(program, args, { cwd: dirname(data), stdout: output, stderr: output }).exited;
+  const code = await leashed(program, args, {
+    cwd: dirname(data),
+    env: ownTemporaryFolder(data),
+    stdout: output,
+    stderr: output,
+  }).exited;
   closeSync(output);
   if (code !== 0) {
     await rm(data, { recursive: true, force: true });
@@ -204,6 +209,11 @@ async function initialize(server: Server, data: string, log: string): Promise<vo
       `${program} ended with exit code ${code}. The end of its log, ${log}:\n${endOf(log).end}`,
     );
   }
+}
+
+/** MariaDB removes what it takes for its own in the temporary folder when it starts, another server's too. */
+function ownTemporaryFolder(data: string): NodeJS.ProcessEnv {
+  return { ...process.env, TMPDIR: dirname(data) };
 }
 
 function startProcess(
@@ -223,6 +233,7 @@ function startProcess(
     "--socket=server.sock",
     `--pid-file=${join(data, "server.pid")}`,
     `--init-file=${accounts}`,
+    `--secure-file-priv=${data}`, // a migration writes no file elsewhere
     "--skip-name-resolve",
     "--skip-log-bin",
     "--character-set-server=utf8mb4",
@@ -235,7 +246,12 @@ function startProcess(
   }
   const output = openSync(log, "a", 0o600);
   try {
-    return leashed(server.program, args, { stdout: output, stderr: output, cleanup: data });
+    return leashed(server.program, args, {
+      env: ownTemporaryFolder(data),
+      stdout: output,
+      stderr: output,
+      cleanup: data,
+    });
   } finally {
     closeSync(output);
   }

@@ -69,6 +69,7 @@ async function main(): Promise<number> {
     complain: (output) => console.error(output),
     progress,
   });
+  if (readyFile) process.once("exit", () => rmSync(readyFile, { force: true }));
   const interrupted = untilSignal();
   try {
     say(`S3 at ${chain.endpoint}, ${chain.database.product}, Flyway ${chain.flywayVersion}\n`);
@@ -84,7 +85,6 @@ async function main(): Promise<number> {
     await interrupted;
     return 0;
   } finally {
-    if (readyFile) rmSync(readyFile, { force: true });
     await chain.stop();
   }
 }
@@ -101,16 +101,26 @@ function readMigrations(folder: string): Map<string, string[]> {
     ...DEFAULT_DATABASES.filter((name) => entries.includes(name)),
     ...entries.filter((name) => !DEFAULT_DATABASES.includes(name)).sort(),
   ];
+  if (databases.length === 0) throw new Error(`${folder} has no sub-folder: make one per database`);
   checkDatabases(databases);
-  const byVersion = new Intl.Collator("en", { numeric: true }).compare;
   return new Map(
     databases.map((database) => {
       const keys = readdirSync(join(folder, database), { recursive: true, encoding: "utf8" })
         .filter((name) => name.endsWith(".sql") && statSync(join(folder, database, name)).isFile())
         .map((name) => name.replaceAll(sep, "/"));
-      return [database, keys.sort(byVersion)] as const;
+      return [database, keys.sort(flywayOrder)] as const;
     }),
   );
+}
+
+const byNumber = new Intl.Collator("en", { numeric: true }).compare;
+
+/** The order in which Flyway takes them, wherever they lie: callbacks, versions by number, repeatables. */
+function flywayOrder(a: string, b: string): number {
+  const name = (key: string) => key.slice(key.lastIndexOf("/") + 1);
+  const rank = (key: string) => (/^V\d/.test(name(key)) ? 1 : name(key).startsWith("R__") ? 2 : 0);
+  const version = (key: string) => name(key).replace(/_(?=\d)/g, ".");
+  return rank(a) - rank(b) || byNumber(version(a), version(b)) || byNumber(a, b);
 }
 
 function givenArchive(version: string, url?: string, sha256?: string): FlywayArchives {

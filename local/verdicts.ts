@@ -1,4 +1,4 @@
-import { RECORD_PREFIX, type RunRecord } from "../records/record";
+import { parseRecord, RECORD_PREFIX } from "../records/record";
 import { type Judgement, verdicts } from "../records/verdict";
 import type { LocalS3 } from "./s3/server";
 
@@ -34,10 +34,16 @@ export class Verdicts {
     const versions = this.s3.versions(bucket);
     const records = await Promise.all(
       versions
-        .filter(({ key, isDeleteMarker }) => key.startsWith(RECORD_PREFIX) && !isDeleteMarker)
-        .map(async ({ key }) => JSON.parse(String(await this.s3.read(bucket, key))) as RunRecord),
+        .filter(
+          ({ key, isDeleteMarker }) =>
+            key.startsWith(RECORD_PREFIX) && key.endsWith(".json") && !isDeleteMarker,
+        )
+        .map(async ({ key }) => parseRecord(String(await this.s3.read(bucket, key)))),
     );
-    const judged = verdicts(versions, records);
+    const judged = verdicts(
+      versions,
+      records.filter((record) => record !== undefined),
+    );
     return versions.flatMap((version) => {
       const { key, versionId, lastModified: uploadedAt } = version;
       const judgement = judged.get(version);

@@ -63,5 +63,16 @@ export interface FlywayValidate {
   }[];
 }
 
-/** Where the run records of a bucket are. No notification matches: records do not end in `.sql`. */
+/** Where the run records of a bucket are. Records end in `.json`, so that no notification matches. */
 export const RECORD_PREFIX = ".flyway/runs/";
+
+/** Reads a record; undefined for what is none, since whoever may upload may also write below the prefix. */
+export function parseRecord(text: string): RunRecord | undefined {
+  try {
+    const record = JSON.parse(text) as Partial<RunRecord> | null;
+    const whole = record?.recordVersion === 1 && Array.isArray(record.objects) && record.flyway !== undefined;
+    return whole ? (record as RunRecord) : undefined;
+  } catch {
+    return undefined;
+  }
+}

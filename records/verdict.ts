@@ -65,6 +65,10 @@ export function verdicts(
   const result = new Map<UploadedVersion, Judgement>();
   for (const version of versions) {
     if (version.isDeleteMarker || !version.key.toLowerCase().endsWith(".sql")) continue;
+    if (version.key.startsWith(".flyway/")) {
+      result.set(version, { verdict: "refused", message: "no migration is looked for below .flyway/" });
+      continue;
+    }
     const judged = seen.get(id(version));
     const newer = versions
       .slice(0, versions.indexOf(version))

@@ -10,7 +10,7 @@ import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type Mapping, mappingName } from "../../lambda/mapping";
 import type { Chain } from "../../local/chain";
 import { cacheFolder } from "../../local/downloads";
-import { migrate, remove, startTestChain, upload } from "../support/chain";
+import { migrate, query, remove, startTestChain, upload } from "../support/chain";
 
 /** The host installs releases into a folder of its own here, from a server of its own. */
 describe("the host", () => {
@@ -119,19 +119,52 @@ describe("the host", () => {
     });
   });
 
+  it("lets no migration read a file of the host", async () => {
+    const judged = await migrate(
+      chain,
+      "Products",
+      "V4__read.sql",
+      "CREATE TABLE Loot (l text);\nLOAD DATA LOCAL INFILE '/etc/passwd' INTO TABLE Loot;",
+    );
+    expect(judged.verdict).toBe("failed");
+    expect(await query(chain, "SELECT * FROM Products.Loot")).toEqual([]);
+  });
+
+  it("runs no script that lies in the bucket", async () => {
+    const proof = join(folder, "proof");
+    for (const key of ["beforeMigrate.sh", "V50__evil.sh", "beforeMigrate.py"]) {
+      await upload(chain, "Users", key, `#!/bin/sh\ntouch '${proof}'\n`);
+    }
+    const judged = await migrate(chain, "Users", "V51__good.sql", "CREATE TABLE Good (id int);");
+    expect(judged.verdict).toBe("applied");
+    expect(existsSync(proof)).toBe(false);
+  });
+
+  it("takes a key with a newline, and refuses one below .flyway/", async () => {
+    expect(await migrate(chain, "Users", "V52__new\nline.sql", "SELECT 1;")).toMatchObject({
+      verdict: "applied",
+    });
+    await upload(chain, "Users", ".flyway/runs/zz.json", "{}");
+    expect(await migrate(chain, "Users", ".flyway/runs/V53__x.sql", "SELECT 1;")).toMatchObject({
+      verdict: "refused",
+    });
+  });
+
   it("leaves a record that names objects, versions and times, and no secret", async () => {
-    const { key, versionId } = await migrate(chain, "Products", "V4__r.sql", "CREATE TABLE R (id int);");
-    const bucket = chain.buckets.Products as string;
+    const { key, versionId } = await migrate(chain, "Users", "V60__r.sql", "CREATE TABLE R (id int);");
+    const bucket = chain.buckets.Users as string;
     const authorization = `AWS4-HMAC-SHA256 Credential=${chain.accessKeyId}/`;
     const get = async (path: string) =>
       (await fetch(`${chain.endpoint}/${bucket}${path}`, { headers: { authorization } })).text();
-    const listed = [...(await get("?list-type=2&prefix=.flyway/")).matchAll(/<Key>([^<]+)<\/Key>/g)];
+    const keys = (await get("?list-type=2&prefix=.flyway/")).matchAll(/<Key>([^<]+\.json)<\/Key>/g);
+    const listed = [...keys].filter(([, name]) => name !== ".flyway/runs/zz.json"); // a test above put it there
+    expect(listed.length).toBeGreaterThan(0);
     expect(
       listed.every(([, name]) => /^\.flyway\/runs\/\d{8}T\d{6}-[0-9a-f-]{36}\.json$/.test(name as string)),
     ).toBe(true);
     const text = await get(`/${listed.at(-1)?.[1]}`);
     const record = JSON.parse(text);
-    expect(record).toMatchObject({ recordVersion: 1, bucket, schema: "Products", exitCode: 0, reason: null });
+    expect(record).toMatchObject({ recordVersion: 1, bucket, schema: "Users", exitCode: 0, reason: null });
     expect(record.objects).toContainEqual(expect.objectContaining({ key, versionId, size: 24 }));
     expect(Date.parse(record.finishedAt)).toBeGreaterThanOrEqual(Date.parse(record.startedAt));
     expect(text).not.toContain(chain.database.password);

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { columns, listens, processesNaming } from "../support/chain";
@@ -63,8 +63,9 @@ async function until(what: string, condition: () => boolean): Promise<void> {
 }
 
 function writeMigration(database: string, name: string, sql: string): void {
-  mkdirSync(join(folder, "migrations", database), { recursive: true });
-  writeFileSync(join(folder, "migrations", database, name), sql);
+  const file = join(folder, "migrations", database, name);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, sql);
 }
 
 describe("npm start", () => {
@@ -93,12 +94,13 @@ describe("npm start", () => {
     expect(run.output).toContain("CREATE TABEL Persons");
   });
 
-  it("uploads versions in the order of their numbers", async () => {
+  it("uploads in Flyway's order: versions by number wherever they lie, repeatables last", async () => {
     writeMigration("my_shop", "V10__second.sql", "ALTER TABLE t ADD b int;");
-    writeMigration("my_shop", "V9__first.sql", "CREATE TABLE t (a int);");
+    writeMigration("my_shop", "deep/er/V9__first.sql", "CREATE TABLE t (a int);");
+    writeMigration("my_shop", "R__view.sql", "CREATE OR REPLACE VIEW v AS SELECT b FROM t;");
     const run = start("--migrations", join(folder, "migrations"));
     expect(await run.code, run.output).toBe(0);
-    expect(run.output.match(/ applied /g)).toHaveLength(2);
+    expect(run.output.match(/ applied /g)).toHaveLength(3);
   });
 
   it("runs another Flyway when asked for", async () => {

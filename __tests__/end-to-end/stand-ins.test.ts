@@ -150,7 +150,6 @@ test("the script's functions are found, and its calls are the ones that are test
     "aws ssm get-parameter --",
     'jq -r .url <<<"$archive"',
     'jq -r .sha256 <<<"$archi',
-    "aws s3 cp --only-show-er",
     'jq -r .url <<<"$target")',
     "aws secretsmanager get-s",
     "jq -r .username)",
@@ -207,7 +206,7 @@ describe("the bucket", () => {
     }
   });
 
-  test("take_objects copies it byte for byte, with its times", async () => {
+  test("take_objects copies its .sql files byte for byte, with their times", async () => {
     const taken = await compare("full", "take_objects; cat objects.json", ({ code, stdout, root }) => {
       const folder = join(root, "work/full/sql");
       const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
@@ -220,7 +219,8 @@ describe("the bucket", () => {
       return { code, objects: JSON.parse(stdout), contents };
     });
     expect(taken.code).toBe(0);
-    const expected = { ...files, "V1__a b.sql": Buffer.from("a space, again") };
+    const migrations = Object.entries(files).filter(([key]) => key.endsWith(".sql"));
+    const expected = { ...Object.fromEntries(migrations), "V1__a b.sql": Buffer.from("a space, again") };
     const found = Object.fromEntries(taken.contents.map(({ key, sha256 }) => [key, sha256]));
     const sha256s = Object.entries(expected).map(([key, body]) => [
       key,
@@ -304,7 +304,7 @@ describe("parameters and secrets", () => {
     const { code, stdout } = await compare("full", body, printed);
     expect({ code, stdout }).toEqual({
       code: 0,
-      stdout: `jdbc:mysql://[::1]:3306/?a=b&c|root| ü"'\\$x\t |`,
+      stdout: `jdbc:mysql://[::1]:3306/?a=b&c&allowLocalInfile=false|root| ü"'\\$x\t |`,
     });
   });
 
@@ -317,7 +317,7 @@ describe("parameters and secrets", () => {
     expect(found).toEqual({ code: 1, stdout: "failed\n", isNamed: true });
   });
 
-  test("install_flyway from a bucket", async () => {
+  test("install_flyway from a file", async () => {
     const folder = mkdtempSync(join(work, "archive-"));
     mkdirSync(join(folder, "flyway-11.8.2"));
     writeFileSync(join(folder, "flyway-11.8.2/flyway"), "#!/bin/sh\necho 'Flyway was here'\n", {
@@ -325,9 +325,8 @@ describe("parameters and secrets", () => {
     });
     execFileSync("tar", ["-czf", "archive", "flyway-11.8.2"], { cwd: folder });
     const archive = readFileSync(join(folder, "archive"));
-    await put("full", ".flyway/archive +.tar.gz", archive);
     const sha256 = createHash("sha256").update(archive).digest("hex");
-    const url = "s3://full/.flyway/archive +.tar.gz";
+    const url = `file://${join(folder, "archive")}`;
     parameters["/flyway/archive/11.8.2"] = JSON.stringify({ url, sha256 });
     const { code, stdout } = await compare("full", 'install_flyway >&2; "$release/flyway"', printed);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "Flyway was here\n" });

@@ -11,7 +11,7 @@ const RESERVED = "the name belongs to MySQL or S3. Choose another for the databa
 const NO_VERSION = "is no Flyway version: use one such as 11.8.2.";
 const NO_CONF =
   "is no valid name: use 1 to 100 letters, digits, . _ and -, beginning with a letter or digit.";
-const NO_ARCHIVE = "url must begin with https:// or s3://, and sha256 be 64 lower-case hex digits.";
+const NO_ARCHIVE = "url must begin with https://, and sha256 be 64 lower-case hex digits.";
 const NO_RUNTIME = "cannot run the function: use nodejs22.x or later.";
 const NO_SECONDS = "use a whole number from 0 to 300.";
 /** It cannot name the value, which is a password. */
@@ -59,7 +59,7 @@ const REFUSED: readonly Refused[] = [
     flyway_version: ["11.8.2; reboot", `flyway_version "11.8.2; reboot" ${NO_VERSION}`],
     flyway_conf: ["$(id)", `flyway_conf "$(id)" ${NO_CONF}`],
     flyway_archives: [
-      { "12.1.0": { url: "s3://bucket/flyway.tar.gz", sha256: "A".repeat(64) } },
+      { "12.1.0": { url: "https://mirror/flyway.tar.gz", sha256: "A".repeat(64) } },
       `flyway_archives "12.1.0": ${NO_ARCHIVE}`,
     ],
     flyway_settle_seconds: [1.5, `flyway_settle_seconds is 1.5: ${NO_SECONDS}`],
@@ -118,7 +118,7 @@ it("refuses a Flyway version without a known archive, and names the variable for
   ]);
 });
 
-const ARCHIVE = { url: "s3://mirror/flyway.tar.gz", sha256: ZEROS };
+const ARCHIVE = { url: "https://mirror/flyway.tar.gz", sha256: ZEROS };
 const ACCEPTED: readonly Variables[] = [
   {
     flyway_managed_databases: [`${"N".repeat(36)}_`],
