@@ -334,7 +334,7 @@ describe("parameters and secrets", () => {
 });
 
 describe("the run record", () => {
-  const migration = { version: "1", filepath: "/work/sql/V1__ä.sql" };
+  const migration = { version: "1", filepath: "/opt/sql/V1__ä.sql" };
   const error = {
     errorCode: "FAILED",
     message: "Größe\nis no column",
