@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { findExecutable, freePort, leashed } from "../local/processes";
+import { runs } from "./support/processes";
 
 const bound = { timeout: 20_000, interval: 20 };
 
@@ -14,16 +15,6 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "processes-"));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-/** A zombie that nobody has reaped yet runs no more. */
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !existsSync("/proc/self/stat") || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
-}
 
 async function pidsIn(file: string, count: number): Promise<number[]> {
   return vi.waitFor(() => {

@@ -12,6 +12,7 @@ import {
   productOf,
   startDatabase,
 } from "../../local/database";
+import { runs } from "../support/processes";
 
 /** Ports to propose before free ones. */
 const ports: number[] = vi.hoisted(() => []);
@@ -52,16 +53,6 @@ async function ask(database: Database, ...statements: string[]): Promise<RowData
 /** The server's process id, from the file that it keeps in its data folder. */
 function pidIn(directory: string): number {
   return Number(readFileSync(join(directory, "data", "server.pid"), "utf8"));
-}
-
-/** A zombie that nobody has reaped yet runs no more. */
-function runs(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !existsSync("/proc/self/stat") || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
 }
 
 describe("a private database", () => {
