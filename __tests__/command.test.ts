@@ -5,6 +5,7 @@ const environment = {
   instanceId: "i-0123456789abcdef0",
   documentName: "flyway-migrate",
   logGroupName: "/ssm/runcommand/flyway-host",
+  parameters: "/flyway",
   settleSeconds: "2",
 };
 
@@ -148,17 +149,12 @@ describe("a key", () => {
 });
 
 describe("the command for a bucket", () => {
-  const mapping = { schema: "Users", flywayVersion: "11.8.2", flywayConf: "test_flyway.conf" };
-
-  it("sends the document to the host, with the bucket's mapping", () => {
-    expect(commandFor("users1", mapping, environment)).toEqual({
+  it("sends the document to the host, with the bucket alone: the host reads its mapping", () => {
+    expect(commandFor("users1", environment)).toEqual({
       DocumentName: "flyway-migrate",
       InstanceIds: ["i-0123456789abcdef0"],
       Parameters: {
         Bucket: ["users1"],
-        Schema: ["Users"],
-        FlywayVersion: ["11.8.2"],
-        FlywayConf: ["test_flyway.conf"],
         SettleSeconds: ["2"],
         executionTimeout: ["36000"],
       },
@@ -172,7 +168,7 @@ describe("the command for a bucket", () => {
   });
 
   it("has a comment within Systems Manager's 100 characters for the longest bucket", () => {
-    const { Comment } = commandFor("a".repeat(63), mapping, environment);
+    const { Comment } = commandFor("a".repeat(63), environment);
     expect((Comment as string).length).toBeLessThanOrEqual(100);
   });
 });
@@ -182,10 +178,11 @@ describe("the environment", () => {
     INSTANCE_ID: "i-0123456789abcdef0",
     DOCUMENT_NAME: "flyway-migrate",
     CLOUDWATCH_LOG_GROUP_NAME: "/ssm/runcommand/flyway-host",
+    PARAMETERS: "/flyway",
     SETTLE_SECONDS: "2",
   };
 
-  it("is read from four variables", () => {
+  it("is read from five variables", () => {
     expect(readEnvironment({ ...variables, OTHER: "x" })).toEqual(environment);
   });
 
@@ -205,7 +202,7 @@ describe("the environment", () => {
 
   it("is refused with all that it lacks", () => {
     expect(() => readEnvironment({})).toThrow(
-      "lacks INSTANCE_ID, DOCUMENT_NAME, CLOUDWATCH_LOG_GROUP_NAME, SETTLE_SECONDS:",
+      "lacks INSTANCE_ID, DOCUMENT_NAME, CLOUDWATCH_LOG_GROUP_NAME, PARAMETERS, SETTLE_SECONDS:",
     );
   });
 });

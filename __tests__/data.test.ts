@@ -2,9 +2,19 @@ import { describe, expect, it } from "vitest";
 import { synthesize } from "./support/synthesis";
 
 describe("data.tf", () => {
-  it("takes the default VPC", async () => {
+  it("takes the VPC that was given, else the default VPC", async () => {
     const { at } = await synthesize();
-    expect(at("data.aws_vpc.default")).toEqual({ default: true });
+    expect(at("data.aws_vpc.default")).toEqual({
+      id: "${var.vpc_id}",
+      default: "${var.vpc_id == null ? true : null}",
+    });
+  });
+
+  it("uses the subnets that were given, else all of the VPC's", async () => {
+    const { at } = await synthesize();
+    expect(at("local.subnet_ids").value).toBe(
+      "${coalescelist(var.subnet_ids, data.aws_subnets.default.ids)}",
+    );
   });
 
   it("takes the subnets of that VPC", async () => {

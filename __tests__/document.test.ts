@@ -5,7 +5,7 @@ import { commandDocument } from "../constructs/document";
 import { commandFor } from "../lambda/command";
 import { PATTERNS } from "../lambda/mapping";
 
-const document = commandDocument();
+const document = commandDocument("/flyway");
 const parameters = Object.entries(document.parameters);
 const [step] = document.mainSteps;
 const script = readFileSync(join(__dirname, "..", "assets", "flyway-migrate.sh"), "utf8");
@@ -31,14 +31,7 @@ describe("the Command document", () => {
   });
 
   it("has exactly these parameters", () => {
-    expect(Object.keys(document.parameters)).toEqual([
-      "Bucket",
-      "Schema",
-      "FlywayVersion",
-      "FlywayConf",
-      "SettleSeconds",
-      "executionTimeout",
-    ]);
+    expect(Object.keys(document.parameters)).toEqual(["Bucket", "SettleSeconds", "executionTimeout"]);
   });
 
   it("has a default for what a person who sends it need not know", () => {
@@ -59,22 +52,30 @@ describe("the Command document", () => {
   });
 
   it("takes what the function sends, and has all of it", () => {
-    const mapping = { schema: "Users", flywayVersion: "11.8.2", flywayConf: "test_flyway.conf" };
-    const environment = { instanceId: "i", documentName: "d", logGroupName: "l", settleSeconds: "300" };
-    const sent = commandFor("users20260101000000000000000001", mapping, environment).Parameters ?? {};
+    const environment = {
+      instanceId: "i",
+      documentName: "d",
+      logGroupName: "l",
+      parameters: "/flyway",
+      settleSeconds: "300",
+    };
+    const sent = commandFor("users20260101000000000000000001", environment).Parameters ?? {};
     expect(Object.keys(sent).sort()).toEqual(Object.keys(document.parameters).sort());
     for (const [name, [value]] of Object.entries(sent)) {
       expect([name, takes(name, value as string)]).toEqual([name, true]);
     }
   });
 
-  it("has the function's own allow-lists", () => {
-    expect(document.parameters).toMatchObject({
-      Bucket: { allowedPattern: PATTERNS.bucket },
-      Schema: { allowedPattern: PATTERNS.schema },
-      FlywayVersion: { allowedPattern: PATTERNS.flywayVersion },
-      FlywayConf: { allowedPattern: PATTERNS.flywayConf },
-    });
+  it("has the function's own allow-lists, for the bucket and for what its mapping says", () => {
+    expect(document.parameters.Bucket).toMatchObject({ allowedPattern: PATTERNS.bucket });
+    const given = lines.find((line) => line.startsWith("export PATTERNS="));
+    expect(JSON.parse((given as string).slice("export PATTERNS='".length, -1))).toEqual(PATTERNS);
+  });
+
+  it("tells the host where the deployment's parameters are", () => {
+    const { runCommand } = commandDocument("/flyway-dev").mainSteps[0].inputs;
+    expect(runCommand.filter((line) => line.includes("PARAMETERS='/flyway-dev'"))).toHaveLength(1);
+    expect(runCommand.join("\n")).not.toMatch(/["' ]\/flyway\//);
   });
 
   it("is smaller than Systems Manager's 64 KB", () => {
@@ -102,7 +103,7 @@ describe.each(parameters)("the parameter %s", (name, parameter) => {
     }
   });
 
-  const good = parameter.default ?? { Bucket: "users1", FlywayVersion: "11.8.2" }[name] ?? "Users";
+  const good = parameter.default ?? "users1";
 
   it(`takes ${good}`, () => {
     expect(takes(name, good)).toBe(true);
@@ -179,7 +180,7 @@ describe("the document's placeholders", () => {
     const quoted = lines.flatMap((line) => [...line.matchAll(/'\{\{ (\w+) \}\}'/g)]);
     expect(quoted).toHaveLength(placeholders(lines.join("\n")).length);
     for (const line of lines.filter((line) => placeholders(line).length > 0)) {
-      expect(line).toMatch(/^export( [A-Z_]+='\{\{ \w+ \}\}')+$/);
+      expect(line).toMatch(/^export( [A-Z_]+='[^']*')+$/);
     }
   });
 
@@ -197,7 +198,7 @@ describe("the script's environment", () => {
     [...code.matchAll(/(?:^|\s)([A-Z][A-Z0-9_]+)=/gm)].map(([, name]) => name as string),
   );
   const exported = lines
-    .filter((line) => placeholders(line).length > 0)
+    .filter((line) => line.startsWith("export ") && line.includes("='"))
     .flatMap((line) => [...line.matchAll(/([A-Z_]+)='/g)].map(([, name]) => name as string));
 
   it("is set by the document, or its names are in the script's head", () => {
@@ -209,7 +210,7 @@ describe("the script's environment", () => {
   });
 
   it("has in the script's head what the document sets", () => {
-    expect(exported.length).toBe(5);
+    expect(exported).toEqual(["BUCKET", "SETTLE_SECONDS", "PARAMETERS", "PATTERNS"]);
     expect(exported.filter((name) => !new RegExp(`\\b${name}\\b`).test(head))).toEqual([]);
   });
 

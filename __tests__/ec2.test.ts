@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import { officialArchives } from "../constructs/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { RECORD_PREFIX } from "../records/record";
-import { synthesize } from "./support/synthesis";
+import { type Block, synthesize } from "./support/synthesis";
 
 const SECRET_ARN =
-  "${nonsensitive(var.master_password == null) ? one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn) : one(aws_secretsmanager_secret.master_password[*].arn)}";
+  "nonsensitive(var.master_password == null) ? one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn) : one(aws_secretsmanager_secret.master_password[*].arn)";
 
 /** The path of a file of the output folder in a Terraform expression, without the hash in it. */
 function withoutHash(expression: unknown): string {
@@ -18,7 +18,7 @@ describe("ec2.tf: the host", () => {
     expect(at("aws_instance.flyway_host")).toMatchObject({
       ami: "${data.aws_ami.flyway_host_ami.id}",
       instance_type: "t3.micro",
-      subnet_id: "${element(data.aws_subnets.default.ids, 0)}",
+      subnet_id: "${element(local.subnet_ids, 0)}",
       vpc_security_group_ids: ["${aws_security_group.aurora_mysql.id}"],
       iam_instance_profile: "${aws_iam_instance_profile.flyway_host.name}",
     });
@@ -130,34 +130,60 @@ describe("ec2.tf: what the host may do", () => {
     ]);
   });
 
-  it("lists and gets each bucket, by one dynamic statement per bucket", async () => {
+  it("lists and gets each bucket, and gets the archives that are in buckets", async () => {
     const { at } = await synthesize();
-    expect(at("data.aws_iam_policy_document.s3_access").dynamic).toEqual({
-      statement: {
-        for_each: "${aws_s3_bucket.this}",
-        iterator: "each",
-        content: {
-          actions: ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"],
-          resources: ["${each.value.arn}", "${each.value.arn}/*"],
-        },
-      },
+    const { dynamic } = at("data.aws_iam_policy_document.s3_access") as { dynamic: Record<string, Block> };
+    expect(dynamic.statement).toEqual({
+      for_each:
+        '${[for s in [{ actions = ["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"], ' +
+        'resources = [for b in aws_s3_bucket.this : "${b.arn}*" if length(var.flyway_managed_databases) <= 40] }, ' +
+        '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : ' +
+        '"arn:aws:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }] : s if length(s.resources) > 0]}',
+      content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
     });
   });
 
-  it("writes run records into the buckets, and no migration", async () => {
+  it("lists and gets by each bucket's own policy past 40 databases, before the role's lets go", async () => {
+    const { at } = await synthesize();
+    const { policy, ...rest } = at("aws_s3_bucket_policy.this");
+    expect(rest).toEqual({
+      for_each:
+        "${{ for d, b in aws_s3_bucket.this : d => b if !(length(var.flyway_managed_databases) <= 40) }}",
+      bucket: "${each.value.id}",
+      lifecycle: { create_before_destroy: true },
+    });
+    expect(policy).toContain("Principal = { AWS = aws_iam_role.flyway_host.arn }");
+    expect(policy).toContain(
+      'Action = ["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"]',
+    );
+    expect(policy).toContain('Resource = [each.value.arn, "${each.value.arn}/*"]');
+    expect(at("data.aws_iam_policy_document.s3_access").depends_on).toEqual(["aws_s3_bucket_policy.this"]);
+  });
+
+  it("writes run records into the account's buckets, and no migration", async () => {
     const { at } = await synthesize();
     expect(at("data.aws_iam_policy_document.s3_access").statement).toEqual([
       {
         actions: ["s3:PutObject"],
-        resources: `\${[for bucket in aws_s3_bucket.this : "\${bucket.arn}/${RECORD_PREFIX}*.json"]}`,
+        resources: [`arn:aws:s3:::*/${RECORD_PREFIX}*.json`],
+        condition: [
+          {
+            test: "StringEquals",
+            variable: "aws:ResourceAccount",
+            values: ["${data.aws_caller_identity.this.account_id}"],
+          },
+        ],
       },
     ]);
   });
 
-  it("reads the database's secret, and no other", async () => {
+  it("reads the targets' secrets, and no other", async () => {
     const { at } = await synthesize();
     expect(at("data.aws_iam_policy_document.secret_access").statement).toEqual([
-      { actions: ["secretsmanager:GetSecretValue"], resources: [SECRET_ARN] },
+      {
+        actions: ["secretsmanager:GetSecretValue"],
+        resources: `\${distinct(concat([${SECRET_ARN}], values(var.flyway_targets)[*].secret_arn))}`,
+      },
     ]);
   });
 });
@@ -188,12 +214,13 @@ describe("ec2.tf: what the host runs", () => {
     expect(archives).toHaveProperty([DEFAULT_FLYWAY_VERSION]);
   });
 
-  it("finds the asked release's archive in a parameter", async () => {
+  it("finds each asked release's archive in a parameter", async () => {
     const { at } = await synthesize();
     expect(at("aws_ssm_parameter.flyway_archive")).toMatchObject({
-      name: "/flyway/archive/${var.flyway_version}",
+      for_each: "${toset(values(local.mappings)[*].flywayVersion)}",
+      name: "/flyway/archive/${each.key}",
       type: "String",
-      value: "${jsonencode(lookup(local.flyway_archives, var.flyway_version, null))}",
+      value: "${jsonencode(lookup(local.flyway_archives, each.key, null))}",
     });
   });
 
@@ -202,9 +229,9 @@ describe("ec2.tf: what the host runs", () => {
     expect(at("aws_ssm_parameter.flyway_archive").lifecycle).toEqual({
       precondition: [
         {
-          condition: "${contains(keys(local.flyway_archives), var.flyway_version)}",
+          condition: "${contains(keys(local.flyway_archives), each.key)}",
           error_message:
-            'The archive of Flyway ${var.flyway_version} is not known; known are ${join(", ", keys(local.flyway_archives))}. ' +
+            'The archive of Flyway ${each.key} is not known; known are ${join(", ", keys(local.flyway_archives))}. ' +
             "Add it to flyway_archives, with its url and sha256.",
         },
       ],

@@ -24,13 +24,16 @@ const environment = {
   instanceId: "i-0123456789abcdef0",
   documentName: "flyway-migrate",
   logGroupName: "/ssm/runcommand/flyway-host",
+  parameters: "/flyway",
   settleSeconds: "2",
 };
+const mappingOf = (bucket: string) => mappingName(environment.parameters, bucket);
 /** The environment of the function's process, with nothing of the machine's own AWS configuration. */
 const functionEnvironment = {
   INSTANCE_ID: environment.instanceId,
   DOCUMENT_NAME: environment.documentName,
   CLOUDWATCH_LOG_GROUP_NAME: environment.logGroupName,
+  PARAMETERS: environment.parameters,
   SETTLE_SECONDS: environment.settleSeconds,
   AWS_REGION: "eu-central-1",
   AWS_ACCESS_KEY_ID: "test",
@@ -83,10 +86,10 @@ beforeEach(() => {
   slept = [];
   ssm.on(GetParameterCommand).rejects(notFound);
   ssm
-    .on(GetParameterCommand, { Name: mappingName("users1") })
+    .on(GetParameterCommand, { Name: mappingOf("users1") })
     .resolves({ Parameter: { Value: JSON.stringify(usersMapping) } });
   ssm
-    .on(GetParameterCommand, { Name: mappingName("products1") })
+    .on(GetParameterCommand, { Name: mappingOf("products1") })
     .resolves({ Parameter: { Value: JSON.stringify(productsMapping) } });
   ssm.on(SendCommandCommand).resolves({ Command: { CommandId: "c-1" } });
 });
@@ -94,7 +97,7 @@ beforeEach(() => {
 describe("an upload", () => {
   it("has the host look at its bucket", async () => {
     await handler()(upload("users1"));
-    expect(sent()).toEqual([commandFor("users1", usersMapping, environment)]);
+    expect(sent()).toEqual([commandFor("users1", environment)]);
   });
 
   it("is logged in one structured line, with bucket, keys and command id", async () => {
@@ -113,10 +116,7 @@ describe("an upload", () => {
   it("makes one command per bucket, however many records there are", async () => {
     const keys = Array.from({ length: 50 }, (_, i) => `V${i + 1}__a.sql`);
     await handler()({ Records: keys.flatMap((key) => [record("users1", key), record("products1", key)]) });
-    expect(sent()).toEqual([
-      commandFor("users1", usersMapping, environment),
-      commandFor("products1", productsMapping, environment),
-    ]);
+    expect(sent()).toEqual([commandFor("users1", environment), commandFor("products1", environment)]);
     expect(logged.map(({ bucket, keys }) => [bucket, keys])).toEqual([
       ["users1", keys],
       ["products1", keys],
@@ -130,15 +130,27 @@ describe("an upload", () => {
     expect(sent()).toHaveLength(2);
   });
 
-  it("has its mapping read anew each time, so that a change needs no new function", async () => {
+  it("has its mapping read anew each time, so that a mended one needs no new function", async () => {
     const handle = handler();
+    const answer = (mapping: object) =>
+      ssm
+        .on(GetParameterCommand, { Name: mappingOf("users1") })
+        .resolves({ Parameter: { Value: JSON.stringify(mapping) } });
+    answer({ ...usersMapping, flywayVersion: "latest" });
+    await expect(handle(upload("users1"))).rejects.toThrow(MappingError);
+    expect(sent()).toEqual([]);
+    answer(usersMapping);
     await handle(upload("users1"));
-    const changed = { ...usersMapping, flywayVersion: "10.22.0" };
+    expect(sent()).toHaveLength(1);
+  });
+
+  it("is looked for below the parameters of its own deployment", async () => {
     ssm
-      .on(GetParameterCommand, { Name: mappingName("users1") })
-      .resolves({ Parameter: { Value: JSON.stringify(changed) } });
-    await handle(upload("users1"));
-    expect(sent().map(({ Parameters }) => Parameters?.FlywayVersion)).toEqual([["11.8.2"], ["10.22.0"]]);
+      .on(GetParameterCommand, { Name: "/flyway-dev/s3-mapping/users1" })
+      .resolves({ Parameter: { Value: JSON.stringify(usersMapping) } });
+    ssm.on(GetParameterCommand, { Name: mappingOf("users1") }).rejects(notFound);
+    await handler({ environment: { ...environment, parameters: "/flyway-dev" } })(upload("users1"));
+    expect(sent()).toHaveLength(1);
   });
 });
 
@@ -243,7 +255,7 @@ describe("a bucket without a good mapping", () => {
     ["would run a command", JSON.stringify({ ...usersMapping, schema: "x'; rm -rf / #" })],
     ["is empty", ""],
   ])("is refused when it %s, and nothing is sent", async (_, value) => {
-    ssm.on(GetParameterCommand, { Name: mappingName("users1") }).resolves({ Parameter: { Value: value } });
+    ssm.on(GetParameterCommand, { Name: mappingOf("users1") }).resolves({ Parameter: { Value: value } });
     const error = await rejection(handler()(upload("users1")));
     expect(error).toBeInstanceOf(MappingError);
     expect(error).toHaveProperty("message", expect.stringContaining("/flyway/s3-mapping/users1"));
@@ -252,13 +264,13 @@ describe("a bucket without a good mapping", () => {
   });
 
   it("is refused when the answer has no parameter in it", async () => {
-    ssm.on(GetParameterCommand, { Name: mappingName("users1") }).resolves({});
+    ssm.on(GetParameterCommand, { Name: mappingOf("users1") }).resolves({});
     await expect(handler()(upload("users1"))).rejects.toThrow("is not JSON");
   });
 
   it("is told from one that may not be read", async () => {
     const denied = Object.assign(new Error("not authorized"), { name: "AccessDeniedException" });
-    ssm.on(GetParameterCommand, { Name: mappingName("users1") }).rejects(denied);
+    ssm.on(GetParameterCommand, { Name: mappingOf("users1") }).rejects(denied);
     expect(await rejection(handler()(upload("users1")))).toBe(denied);
   });
 

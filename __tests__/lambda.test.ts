@@ -19,13 +19,14 @@ describe("lambda.tf", () => {
     });
   });
 
-  it("tells the function the host, the document, the log group and the wait", async () => {
+  it("tells the function the host, the document, the log group, the parameters and the wait", async () => {
     const { at } = await synthesize();
     expect(at("aws_lambda_function.flyway_trigger").environment).toEqual({
       variables: {
         INSTANCE_ID: "${aws_instance.flyway_host.id}",
         DOCUMENT_NAME: "${aws_ssm_document.flyway_migrate.name}",
         CLOUDWATCH_LOG_GROUP_NAME: "${aws_cloudwatch_log_group.flyway_host.name}",
+        PARAMETERS: "/flyway",
         SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
       },
     });
@@ -76,7 +77,7 @@ describe("lambda.tf", () => {
     expect(at("data.aws_iam_policy_document.ssm_access").statement).toEqual([
       {
         actions: ["ssm:GetParameter", "ssm:GetParametersByPath"],
-        resources: [`${IN_ACCOUNT}:parameter${MAPPING_PATH}/*`],
+        resources: [`${IN_ACCOUNT}:parameter/flyway/${MAPPING_PATH}/*`],
       },
       {
         actions: ["ssm:SendCommand"],
@@ -90,15 +91,28 @@ describe("lambda.tf", () => {
     expect((await synthesize()).json).not.toContain("AWS-RunShellScript");
   });
 
-  it("lets each bucket, of this account, call the function", async () => {
+  it("lets each bucket, of this account, call the function, up to 40", async () => {
     const { at } = await synthesize();
     expect(at("aws_lambda_permission.flyway_trigger")).toEqual({
-      for_each: "${aws_s3_bucket.this}",
+      for_each:
+        "${{ for d, b in aws_s3_bucket.this : d => b if length(var.flyway_managed_databases) <= 40 }}",
       statement_id: "allow-execute-from-${each.value.id}",
       action: "lambda:InvokeFunction",
       function_name: "${aws_lambda_function.flyway_trigger.function_name}",
       principal: "s3.amazonaws.com",
       source_arn: "${each.value.arn}",
+      source_account: "${data.aws_caller_identity.this.account_id}",
+    });
+  });
+
+  it("lets all buckets of this account call the function by one statement, past 40", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_lambda_permission.account")).toEqual({
+      count: "${length(var.flyway_managed_databases) <= 40 ? 0 : 1}",
+      statement_id: "allow-execute-from-account",
+      action: "lambda:InvokeFunction",
+      function_name: "${aws_lambda_function.flyway_trigger.function_name}",
+      principal: "s3.amazonaws.com",
       source_account: "${data.aws_caller_identity.this.account_id}",
     });
   });

@@ -2,12 +2,17 @@ import { describe, expect, it } from "vitest";
 import { MappingError, mappingName, PATTERNS, parseMapping } from "../lambda/mapping";
 
 const bucket = "users20260101000000000000000001";
+const name = mappingName("/flyway", bucket);
 const good = { schema: "Users", flywayVersion: "11.8.2", flywayConf: "test_flyway.conf" };
-const parse = (mapping: unknown) => parseMapping(bucket, JSON.stringify(mapping));
+const parse = (mapping: unknown) => parseMapping(name, JSON.stringify(mapping));
 
 describe("a mapping", () => {
   it("is the parameter /flyway/s3-mapping/<bucket>", () => {
-    expect(mappingName(bucket)).toBe(`/flyway/s3-mapping/${bucket}`);
+    expect(name).toBe(`/flyway/s3-mapping/${bucket}`);
+  });
+
+  it("of a stage is below the stage's parameters", () => {
+    expect(mappingName("/flyway-dev", bucket)).toBe(`/flyway-dev/s3-mapping/${bucket}`);
   });
 
   it("is read from JSON", () => {
@@ -16,7 +21,7 @@ describe("a mapping", () => {
 
   it("is read from what the contract's Terraform wrote, 7.15.0 and all", () => {
     const value = '{"flywayConf":"test_flyway.conf","flywayVersion":"7.15.0","schema":"Users"}';
-    expect(parseMapping(bucket, value)).toEqual({ ...good, flywayVersion: "7.15.0" });
+    expect(parseMapping(name, value)).toEqual({ ...good, flywayVersion: "7.15.0" });
   });
 
   it("may have more fields than are read", () => {
@@ -33,7 +38,7 @@ describe("a mapping", () => {
     ["an array", '["Users"]', 'has no valid "schema"'],
     ["an empty object", "{}", 'has no valid "schema"'],
   ])("that is %s is refused, with parameter and remedy", (_, value, what) => {
-    const refuse = () => parseMapping(bucket, value);
+    const refuse = () => parseMapping(name, value);
     expect(refuse).toThrow(MappingError);
     expect(refuse).toThrow(`Parameter /flyway/s3-mapping/${bucket} ${what}`);
     expect(refuse).toThrow(
@@ -89,6 +94,9 @@ describe("the patterns", () => {
     ["schema", ["Users", "a", "2nd", "a_b-c", "a".repeat(64)], ["a".repeat(65), "_a", "a.b", "Üser"]],
     ["flywayVersion", ["11.8.2", "7.15.0", "12.0"], ["11", "11.", ".11", "11.8.2.1", "v11.8.2", "1000.1"]],
     ["flywayConf", ["test_flyway.conf", "a", "a".repeat(100)], ["a".repeat(101), ".a", "..", "a/b"]],
+    ["baselineVersion", ["0", "2.1", "2026_11.3"], ["", "1.", ".1", "v1", "1..2", "1 "]],
+    ["placeholder", ["owner", "a.b-c_1"], ["", "1a", "a b", "a=b", "a".repeat(65)]],
+    ["placeholderValue", ["", "a = b, 'c' \"d\" $(e)"], ["a\nb", "\t", "ü", "\u0000"]],
   ])("of a %s takes the good and refuses the bad", (name, taken, refused) => {
     const pattern = new RegExp(PATTERNS[name]);
     expect(taken.filter((value) => !pattern.test(value))).toEqual([]);

@@ -41,9 +41,9 @@ describe("rds.tf", () => {
 
   it("puts a new cluster into the contract's subnet group", async () => {
     const { at } = await synthesize();
-    expect(at("aws_db_subnet_group.aurora_mysql")).toEqual({
+    expect(at("aws_db_subnet_group.aurora_mysql")).toMatchObject({
       name: "aurora_mysql",
-      subnet_ids: "${data.aws_subnets.default.ids}",
+      subnet_ids: "${local.subnet_ids}",
     });
     expect(at("aws_rds_cluster.aurora_mysql")).toMatchObject({
       db_subnet_group_name: "${aws_db_subnet_group.aurora_mysql.name}",

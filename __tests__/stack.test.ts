@@ -40,11 +40,13 @@ describe("the stack", () => {
       "aws_iam_role_policy_attachment.ssm_managed_instance_core",
       "aws_instance.flyway_host",
       "aws_lambda_function.flyway_trigger",
+      "aws_lambda_permission.account",
       "aws_lambda_permission.flyway_trigger",
       "aws_rds_cluster.aurora_mysql",
       "aws_rds_cluster_instance.aurora_mysql",
       "aws_s3_bucket.this",
       "aws_s3_bucket_notification.this",
+      "aws_s3_bucket_policy.this",
       "aws_s3_bucket_public_access_block.this",
       "aws_s3_bucket_versioning.this",
       "aws_secretsmanager_secret.master_password",
@@ -52,10 +54,12 @@ describe("the stack", () => {
       "aws_security_group.aurora_mysql",
       "aws_security_group_rule.egress",
       "aws_security_group_rule.ingress",
+      "aws_security_group_rule.targets",
       "aws_ssm_document.flyway_migrate",
       "aws_ssm_parameter.flyway_archive",
       "aws_ssm_parameter.s3_mapping",
       "aws_ssm_parameter.target",
+      "aws_ssm_parameter.targets",
       "data.archive_file.flyway_trigger",
       "data.aws_ami.flyway_host_ami",
       "data.aws_caller_identity.this",
@@ -67,7 +71,10 @@ describe("the stack", () => {
       "data.aws_region.current",
       "data.aws_subnets.default",
       "data.aws_vpc.default",
+      "local.databases_by_schema",
       "local.flyway_archives",
+      "local.mappings",
+      "local.subnet_ids",
       "output.buckets",
       "output.cluster_endpoint",
       "output.function_name",
@@ -76,13 +83,17 @@ describe("the stack", () => {
       "output.secret_arn",
       "var.flyway_archives",
       "var.flyway_conf",
+      "var.flyway_database_settings",
       "var.flyway_managed_databases",
       "var.flyway_settle_seconds",
+      "var.flyway_targets",
       "var.flyway_version",
       "var.lambda_runtime",
       "var.master_password",
       "var.master_password_version",
       "var.master_username",
+      "var.subnet_ids",
+      "var.vpc_id",
     ]);
   });
 
@@ -145,6 +156,28 @@ describe("an address", () => {
     expect(addresses).toEqual(["aws_s3_bucket.this", "aws_ssm_parameter.this", "data.aws_vpc.this"]);
   });
 
+  it("is not asked of a team's own elements, which are named as in any other stack of CDKTF", () => {
+    const { addresses } = stackOf((stack) => {
+      new S3Bucket(stack, "bucket");
+      new S3Bucket(new Construct(stack, "logs"), "bucket");
+    });
+    expect(addresses).toEqual([
+      "aws_s3_bucket.bucket",
+      expect.stringMatching(/^aws_s3_bucket\.logs_bucket_[0-9A-F]{8}$/),
+    ]);
+  });
+
+  it("is refused when one of a team's own elements has it", () => {
+    expect(() =>
+      stackOf((stack) => {
+        new S3Bucket(stack, "this");
+        new S3Bucket(new Construct(stack, "s3.tf"), "aws_s3_bucket.this");
+      }),
+    ).toThrow(
+      'The address "aws_s3_bucket.this" is taken twice, by stack/this and by stack/s3.tf/aws_s3_bucket.this',
+    );
+  });
+
   it("is refused when it is taken by an element of another construct", () => {
     expect(() =>
       stackOf((stack) => {
@@ -159,14 +192,15 @@ describe("an address", () => {
   it("is refused for a second asset of one name, which would overwrite the first", () => {
     expect(() =>
       stackOf((stack) => {
-        new TerraformAsset(new Construct(stack, "a.tf"), "script", { path: __filename }).path;
-        new TerraformAsset(new Construct(stack, "b.tf"), "script", { path: __filename }).path;
+        new TerraformAsset(new Construct(stack, "a.tf"), "asset.script", { path: __filename }).path;
+        new TerraformAsset(new Construct(stack, "b.tf"), "asset.script", { path: __filename }).path;
       }),
-    ).toThrow('The address "script" is taken twice, by stack/a.tf/script and by stack/b.tf/script');
+    ).toThrow(
+      'The address "asset.script" is taken twice, by stack/a.tf/asset.script and by stack/b.tf/asset.script',
+    );
   });
 
   it.each([
-    ["a plain name", "bucket"],
     ["no name behind the type", "aws_s3_bucket."],
     ["another resource's type", "aws_s3_bucket_policy.this"],
     ["a type that only begins alike", "aws_s3.this"],

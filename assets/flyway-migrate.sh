@@ -2,8 +2,10 @@
 # One run: brings one database to what its bucket holds now, and leaves a run record in the bucket.
 #
 # Carried by the Command document, which sets:
-#   BUCKET SCHEMA VERSION CONF   what to migrate (see lambda/mapping.ts)
-#   SETTLE_SECONDS               how long the bucket must be still before it is migrated
+#   BUCKET          the bucket to look at
+#   SETTLE_SECONDS  how long it must be still before it is migrated
+#   PARAMETERS      what the names of this deployment's parameters begin with: /flyway
+#   PATTERNS        what a mapping's members must match, as JSON (see lambda/mapping.ts)
 # The agent sets:
 #   AWS_SSM_REGION_NAME AWS_SSM_INSTANCE_ID SSM_COMMAND_ID
 # A test or the local chain may set:
@@ -21,10 +23,11 @@ RECORDS=.flyway/runs # below this no notification matches
 root=${HOST_ROOT:-/opt/flyway}
 work=$root/work/$BUCKET
 spool=$root/records/$BUCKET
-release=${HOST_RELEASES:-$root/releases}/$VERSION
+releases=${HOST_RELEASES:-$root/releases}
 command_id=${SSM_COMMAND_ID:-unknown}
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 reason="" # why the run ended without Flyway's own result
+SCHEMA="" VERSION="" CONF="" # from the bucket's mapping
 
 say() { printf '%s %s: %s\n' "$(date -u +%H:%M:%S)" "$BUCKET" "$*"; }
 
@@ -130,7 +133,28 @@ take_objects() {
 # ---- Flyway
 
 parameter() {
-  aws ssm get-parameter --name "$1" --query Parameter.Value --output text
+  aws ssm get-parameter --name "$PARAMETERS/$1" --query Parameter.Value --output text
+}
+
+# What is done with this bucket. Nothing of it has been checked by Systems Manager.
+read_mapping() {
+  local mapping fields
+  mapping=$(retry parameter "s3-mapping/$BUCKET") ||
+    die "the bucket has no mapping: parameter $PARAMETERS/s3-mapping/$BUCKET cannot be read"
+  fields=$(jq -r --argjson patterns "$PATTERNS" '
+    def matching($name; $as): if type == "string" and test($patterns[$as]) then .
+      else error("\($name) \(tojson) does not match \($patterns[$as])") end;
+    def member($name): .[$name] | matching($name; $name);
+    member("schema"), member("flywayVersion"), member("flywayConf"),
+    "-baselineVersion=\(if .baselineVersion == null then "0" else member("baselineVersion") end)",
+    (if .outOfOrder == true then "-outOfOrder=true" else empty end),
+    (.placeholders // {} | to_entries | .[] | (.key | matching("placeholder"; "placeholder"))
+      + "=" + (.value | matching("placeholder"; "placeholderValue")) | "-placeholders.\(.)")' \
+    <<<"$mapping") || die "parameter $PARAMETERS/s3-mapping/$BUCKET is no valid mapping: apply the Terraform configuration again"
+  mapfile -t settings <<<"$fields"
+  SCHEMA=${settings[0]} VERSION=${settings[1]} CONF=${settings[2]}
+  settings=("${settings[@]:3}")
+  release=$releases/$VERSION
 }
 
 # Installs the asked release where it is missing: a new version needs no new host.
@@ -141,7 +165,7 @@ install_flyway() {
   exec {installing}>"$root/locks/install.$VERSION"
   flock "$installing"
   if [ ! -x "$release/flyway" ]; then
-    archive=$(parameter "/flyway/archive/$VERSION") ||
+    archive=$(parameter "archive/$VERSION") ||
       die "Flyway $VERSION has no archive: add its URL and SHA-256 to flyway_archives"
     url=$(jq -r .url <<<"$archive")
     sha256=$(jq -r .sha256 <<<"$archive")
@@ -149,6 +173,7 @@ install_flyway() {
     partial=$(mktemp -d "${release%/*}/.partial.XXXXXX")
     case $url in
       file://*) cp "${url#file://}" "$partial/archive" ;;
+      s3://*) retry aws s3 cp --only-show-errors "$url" "$partial/archive" ;;
       *) curl -fsSL --retry 3 --connect-timeout 20 -o "$partial/archive" "$url" ;;
     esac || { rm -rf "$partial"; die "cannot download Flyway $VERSION from $url"; }
     sha256sum -c --status <<<"$sha256  $partial/archive" || {
@@ -167,8 +192,8 @@ install_flyway() {
 # Where the database is, and who logs in: into shell variables that are not exported.
 read_target() {
   local target secret
-  target=$(retry parameter "/flyway/target/$CONF") ||
-    die "no target is named $CONF: parameter /flyway/target/$CONF cannot be read"
+  target=$(retry parameter "target/$CONF") ||
+    die "no target is named $CONF: parameter $PARAMETERS/target/$CONF cannot be read"
   url=$(jq -r .url <<<"$target")
   case $url in *\?*) url+='&' ;; *) url+='?' ;; esac
   url+=allowLocalInfile=false # else LOAD DATA LOCAL INFILE reads this host's files
@@ -182,8 +207,8 @@ read_target() {
 # Flyway's own JSON goes to $work/<first command>.json.
 flyway() {
   local options=(-outputType=json "-schemas=$SCHEMA" "-locations=filesystem:$work/sql"
-    -baselineOnMigrate=true -baselineVersion=0 # 0: a schema that is not empty gets its V1 too
-    -validateMigrationNaming=true -connectRetries=6)
+    -baselineOnMigrate=true # at version 0 if not set: a schema that is not empty gets its V1 too
+    -validateMigrationNaming=true -connectRetries=6 "${settings[@]}")
   # A 7.x knows neither
   [ "${VERSION%%.*}" -lt 9 ] || options+=(-failOnMissingLocations=true -skipCheckForUpdate)
   (
@@ -277,6 +302,7 @@ trap finish EXIT
 trap 'reason="the run was cancelled"; exit 143' TERM INT
 need jq jq
 take_objects
+read_mapping
 take_place
 install_flyway
 migrate

@@ -49,6 +49,6 @@ export function fileAsset(scope: Construct, name: string, file: string, content:
   const path = join(mkdtempSync(join(temporaryFolder(), "asset-")), file); // CDKTF copies it only at synth
   writeFileSync(path, content);
   chmodSync(path, 0o644);
-  const asset = new TerraformAsset(scope, name, { path, type: AssetType.FILE });
+  const asset = new TerraformAsset(scope, `asset.${name}`, { path, type: AssetType.FILE });
   return `"\${path.module}/${asset.path}"`;
 }

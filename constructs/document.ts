@@ -26,9 +26,12 @@ export interface DocumentParameter {
 
 /**
  * The document that the host runs: parameters, each with its pattern, and assets/flyway-migrate.sh. Whoever may
- * send it can have buckets migrated, and nothing else; `AWS-RunShellScript` would let them run anything as root.
+ * send it can have buckets migrated as their mappings say, and nothing else; `AWS-RunShellScript` would let them
+ * run anything as root.
+ *
+ * @param parameters what the names of the deployment's parameters begin with: `/flyway`
  */
-export function commandDocument(): CommandDocument {
+export function commandDocument(parameters: string): CommandDocument {
   const script = readFileSync(join(__dirname, "..", "assets", "flyway-migrate.sh"), "utf8").trimEnd();
   return {
     schemaVersion: "2.2",
@@ -38,17 +41,6 @@ export function commandDocument(): CommandDocument {
         type: "String",
         description: "The bucket with the database's migrations",
         allowedPattern: PATTERNS.bucket,
-      },
-      Schema: { type: "String", description: "The schema to migrate", allowedPattern: PATTERNS.schema },
-      FlywayVersion: {
-        type: "String",
-        description: "The Flyway release; installed where it is missing",
-        allowedPattern: PATTERNS.flywayVersion,
-      },
-      FlywayConf: {
-        type: "String",
-        description: "The target: parameter /flyway/target/<FlywayConf> says where the database is",
-        allowedPattern: PATTERNS.flywayConf,
       },
       SettleSeconds: {
         type: "String",
@@ -71,8 +63,8 @@ export function commandDocument(): CommandDocument {
           timeoutSeconds: "{{ executionTimeout }}",
           runCommand: [
             "#!/usr/bin/env bash", // without it, the agent's sh reads the script
-            "export BUCKET='{{ Bucket }}' SCHEMA='{{ Schema }}' VERSION='{{ FlywayVersion }}'",
-            "export CONF='{{ FlywayConf }}' SETTLE_SECONDS='{{ SettleSeconds }}'",
+            `export BUCKET='{{ Bucket }}' SETTLE_SECONDS='{{ SettleSeconds }}' PARAMETERS='${parameters}'`,
+            `export PATTERNS='${JSON.stringify(PATTERNS)}'`,
             ...script.split("\n"),
           ],
         },

@@ -5,6 +5,7 @@ import { DataAwsAmi } from "@cdktf/provider-aws/lib/data-aws-ami";
 import { IamInstanceProfile } from "@cdktf/provider-aws/lib/iam-instance-profile";
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { Instance } from "@cdktf/provider-aws/lib/instance";
+import { S3BucketPolicy } from "@cdktf/provider-aws/lib/s3-bucket-policy";
 import { SsmDocument } from "@cdktf/provider-aws/lib/ssm-document";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { Fn, TerraformLocal, TerraformOutput } from "cdktf";
@@ -13,12 +14,17 @@ import type { FlywayArchives } from "./archives";
 import { fileAsset } from "./bundle";
 import type { Data } from "./data";
 import { commandDocument } from "./document";
+import type { Names } from "./names";
 import { attachManaged, grant, trust } from "./policies";
 import type { Rds } from "./rds";
-import type { S3 } from "./s3";
+import { FEW_DATABASES, type S3 } from "./s3";
 import type { Variables } from "./variables";
 
+/** What a run does with a bucket: it copies it exactly, versions and all. */
+const READ = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
+
 export interface Ec2Props {
+  readonly names: Names;
   readonly variables: Variables;
   readonly data: Data;
   readonly rds: Rds;
@@ -33,42 +39,68 @@ export class Ec2 extends Construct {
   readonly logGroup: CloudwatchLogGroup;
   readonly document: SsmDocument;
 
-  constructor(scope: Construct, id: string, { variables, data, rds, s3, archives }: Ec2Props) {
+  constructor(scope: Construct, id: string, { names, data, rds, archives }: Ec2Props) {
     super(scope, id);
     this.logGroup = new CloudwatchLogGroup(this, "aws_cloudwatch_log_group.flyway_host", {
-      name: "/ssm/runcommand/flyway-host",
+      name: names.of("/ssm/runcommand/flyway-host"),
       retentionInDays: 30,
     });
     const role = new IamRole(this, "aws_iam_role.flyway_host", {
-      name: "flyway-host",
+      name: names.of("flyway-host"),
       assumeRolePolicy: trust("ec2.amazonaws.com"),
     });
     attachManaged(this, role, "ssm_managed_instance_core", "AmazonSSMManagedInstanceCore");
-    grant(this, role, "cloudwatch_access", [
+    grant(this, names, role, "cloudwatch_access", [
       { actions: ["logs:DescribeLogGroups"], resources: ["*"] },
       {
         actions: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
         resources: [this.logGroup.arn, `${this.logGroup.arn}:*`],
       },
     ]);
-    const bucketArn = s3.eachBucket.getString("arn");
-    const s3Access = grant(
-      this,
-      role,
-      "s3_access",
-      s3.eachBucket.dynamic({
-        actions: ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"],
-        resources: [bucketArn, `${bucketArn}/*`],
-      }),
-    );
-    s3Access.addOverride("statement", [
+    const s3Access = grant(this, names, role, "s3_access", [
       {
         actions: ["s3:PutObject"], // run records, and nothing that could be taken for a migration
-        resources: '${[for bucket in aws_s3_bucket.this : "${bucket.arn}/.flyway/runs/*.json"]}',
+        resources: ["arn:aws:s3:::*/.flyway/runs/*.json"],
+        condition: [
+          {
+            test: "StringEquals",
+            variable: "aws:ResourceAccount",
+            values: [data.callerIdentity.accountId],
+          },
+        ],
       },
     ]);
-    grant(this, role, "secret_access", [
-      { actions: ["secretsmanager:GetSecretValue"], resources: [rds.secretArn] },
+    // "<arn>*" is the bucket and its objects in half the characters; the end of its name is Terraform's and unique.
+    s3Access.addOverride("dynamic", {
+      statement: {
+        for_each:
+          `\${[for s in [{ actions = ${JSON.stringify(READ)}, resources = [for b in aws_s3_bucket.this : "\${b.arn}*" if ${FEW_DATABASES}] }, ` +
+          '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : "arn:aws:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }' +
+          "] : s if length(s.resources) > 0]}",
+        content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
+      },
+    });
+    // Many buckets do not fit into one policy of the role; then each lets the host in by its own.
+    const bucketPolicy = new S3BucketPolicy(this, "aws_s3_bucket_policy.this", {
+      bucket: "${each.value.id}",
+      policy: `\${jsonencode({
+        Version = "2012-10-17"
+        Statement = [{
+          Effect = "Allow"
+          Principal = { AWS = aws_iam_role.flyway_host.arn }
+          Action = ${JSON.stringify(READ)}
+          Resource = [each.value.arn, "\${each.value.arn}/*"]
+        }]
+      })}`,
+      lifecycle: { createBeforeDestroy: true }, // so that the host always has the one or the other
+    });
+    bucketPolicy.addOverride(
+      "for_each",
+      `\${{ for d, b in aws_s3_bucket.this : d => b if !(${FEW_DATABASES}) }}`,
+    );
+    s3Access.addOverride("depends_on", ["aws_s3_bucket_policy.this"]);
+    grant(this, names, role, "secret_access", [
+      { actions: ["secretsmanager:GetSecretValue"], resources: rds.secretArns },
     ]);
 
     const ami = new DataAwsAmi(this, "data.aws_ami.flyway_host_ami", {
@@ -85,16 +117,16 @@ export class Ec2 extends Construct {
     this.host = new Instance(this, "aws_instance.flyway_host", {
       ami: ami.id,
       instanceType: "t3.micro",
-      subnetId: Fn.element(data.subnets.ids, 0),
+      subnetId: Fn.element(data.subnetIds, 0),
       vpcSecurityGroupIds: [rds.securityGroup.id],
       iamInstanceProfile: new IamInstanceProfile(this, "aws_iam_instance_profile.flyway_host", {
-        name: "flyway-host",
+        name: names.of("flyway-host"),
         role: role.name,
       }).name,
       userDataBase64: `\${filebase64(${fileAsset(this, "user_data", "user-data.sh", userData)})}`,
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required" },
       rootBlockDevice: { volumeType: "gp3", volumeSize: 16, encrypted: true },
-      tags: { Name: "flyway-host" },
+      tags: { Name: names.of("flyway-host") },
       lifecycle: {
         // A new image, another order of the subnets or an encrypted disk would replace the host; new user data
         // would restart it, in the middle of a migration, and not run.
@@ -102,9 +134,9 @@ export class Ec2 extends Construct {
       },
     });
 
-    const content = `${JSON.stringify(commandDocument(), null, 2)}\n`;
+    const content = `${JSON.stringify(commandDocument(names.parameters), null, 2)}\n`;
     this.document = new SsmDocument(this, "aws_ssm_document.flyway_migrate", {
-      name: "flyway-migrate",
+      name: names.of("flyway-migrate"),
       documentType: "Command",
       documentFormat: "JSON",
       targetType: "/AWS::EC2::Instance",
@@ -115,21 +147,22 @@ export class Ec2 extends Construct {
       "local.flyway_archives",
       `\${merge(${JSON.stringify(archives)}, var.flyway_archives)}`,
     );
-    new SsmParameter(this, "aws_ssm_parameter.flyway_archive", {
-      name: `/flyway/archive/${variables.flywayVersion.stringValue}`,
+    const archive = new SsmParameter(this, "aws_ssm_parameter.flyway_archive", {
+      name: `${names.parameters}/archive/\${each.key}`,
       type: "String",
-      value: "${jsonencode(lookup(local.flyway_archives, var.flyway_version, null))}",
+      value: "${jsonencode(lookup(local.flyway_archives, each.key, null))}",
       lifecycle: {
         precondition: [
           {
-            condition: "${contains(keys(local.flyway_archives), var.flyway_version)}",
+            condition: "${contains(keys(local.flyway_archives), each.key)}",
             errorMessage:
-              'The archive of Flyway ${var.flyway_version} is not known; known are ${join(", ", keys(local.flyway_archives))}. ' +
+              'The archive of Flyway ${each.key} is not known; known are ${join(", ", keys(local.flyway_archives))}. ' +
               "Add it to flyway_archives, with its url and sha256.",
           },
         ],
       },
     });
+    archive.addOverride("for_each", "${toset(values(local.mappings)[*].flywayVersion)}");
 
     new TerraformOutput(this, "output.host_id", { value: this.host.id, description: "The Flyway host" });
     new TerraformOutput(this, "output.log_group", {

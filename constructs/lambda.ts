@@ -2,17 +2,19 @@ import { DataArchiveFile } from "@cdktf/provider-archive/lib/data-archive-file";
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
-import { TerraformOutput } from "cdktf";
+import { TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import { MAPPING_PATH } from "../lambda/mapping";
 import { bundleFunction, fileAsset } from "./bundle";
 import type { Data } from "./data";
 import type { Ec2 } from "./ec2";
+import type { Names } from "./names";
 import { attachManaged, grant, trust } from "./policies";
-import type { S3 } from "./s3";
+import { FEW_DATABASES, type S3 } from "./s3";
 import type { Variables } from "./variables";
 
 export interface LambdaProps {
+  readonly names: Names;
   readonly variables: Variables;
   readonly data: Data;
   readonly ec2: Ec2;
@@ -22,21 +24,21 @@ export interface LambdaProps {
 /** lambda.tf: the function that an upload calls, and what it may do. */
 export class Lambda extends Construct {
   readonly fn: LambdaFunction;
-  /** Lets each bucket call the function; a notification needs it first. */
-  readonly permission: LambdaPermission;
+  /** Let each bucket call the function; a notification needs them first. */
+  readonly permissions: LambdaPermission[];
 
-  constructor(scope: Construct, id: string, { variables, data, ec2, s3 }: LambdaProps) {
+  constructor(scope: Construct, id: string, { names, variables, data, ec2, s3 }: LambdaProps) {
     super(scope, id);
     const role = new IamRole(this, "aws_iam_role.flyway_trigger", {
-      name: "flyway-trigger",
+      name: names.of("flyway-trigger"),
       assumeRolePolicy: trust("lambda.amazonaws.com"),
     });
     attachManaged(this, role, "basic_execution_role", "service-role/AWSLambdaBasicExecutionRole");
     const inAccount = `arn:aws:ssm:${data.region.id}:${data.callerIdentity.accountId}`;
-    grant(this, role, "ssm_access", [
+    grant(this, names, role, "ssm_access", [
       {
         actions: ["ssm:GetParameter", "ssm:GetParametersByPath"],
-        resources: [`${inAccount}:parameter${MAPPING_PATH}/*`],
+        resources: [`${inAccount}:parameter${names.parameters}/${MAPPING_PATH}/*`],
       },
       { actions: ["ssm:SendCommand"], resources: [ec2.document.arn, ec2.host.arn] },
       { actions: ["ssm:GetCommandInvocation"], resources: [`${inAccount}:*`] },
@@ -48,7 +50,7 @@ export class Lambda extends Construct {
       outputPath: "${path.module}/flyway_trigger.zip",
     });
     this.fn = new LambdaFunction(this, "aws_lambda_function.flyway_trigger", {
-      functionName: "flyway-trigger",
+      functionName: names.of("flyway-trigger"),
       role: role.arn,
       runtime: variables.lambdaRuntime.stringValue,
       handler: "index.handler",
@@ -61,20 +63,32 @@ export class Lambda extends Construct {
           INSTANCE_ID: ec2.host.id,
           DOCUMENT_NAME: ec2.document.name,
           CLOUDWATCH_LOG_GROUP_NAME: ec2.logGroup.name,
+          PARAMETERS: names.parameters,
           SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
         },
       },
     });
     const bucket = s3.eachBucket;
-    this.permission = new LambdaPermission(this, "aws_lambda_permission.flyway_trigger", {
-      forEach: bucket,
-      statementId: `allow-execute-from-${bucket.getString("id")}`,
+    const allowed = {
       action: "lambda:InvokeFunction",
       functionName: this.fn.functionName,
       principal: "s3.amazonaws.com",
-      sourceArn: bucket.getString("arn"),
       sourceAccount: data.callerIdentity.accountId,
+    };
+    const perBucket = new LambdaPermission(this, "aws_lambda_permission.flyway_trigger", {
+      ...allowed,
+      forEach: bucket,
+      statementId: `allow-execute-from-${bucket.getString("id")}`,
+      sourceArn: bucket.getString("arn"),
     });
+    perBucket.addOverride("for_each", `\${{ for d, b in aws_s3_bucket.this : d => b if ${FEW_DATABASES} }}`);
+    // Many buckets do not fit into the function's policy; then one statement lets in all of the account's.
+    const ofAccount = new LambdaPermission(this, "aws_lambda_permission.account", {
+      ...allowed,
+      count: Token.asNumber(`\${${FEW_DATABASES} ? 0 : 1}`),
+      statementId: "allow-execute-from-account",
+    });
+    this.permissions = [perBucket, ofAccount];
 
     new TerraformOutput(this, "output.function_name", {
       value: this.fn.functionName,

@@ -6,6 +6,7 @@ import { IamPolicy } from "@cdktf/provider-aws/lib/iam-policy";
 import type { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy-attachment";
 import type { Construct } from "constructs";
+import type { Names } from "./names";
 
 /** The trust policy of a role that a service assumes: `ec2.amazonaws.com`. */
 export function trust(service: string): string {
@@ -22,13 +23,14 @@ export function trust(service: string): string {
  */
 export function grant(
   scope: Construct,
+  names: Names,
   role: IamRole,
   name: string,
   statement: DataAwsIamPolicyDocumentConfig["statement"],
 ): DataAwsIamPolicyDocument {
   const document = new DataAwsIamPolicyDocument(scope, `data.aws_iam_policy_document.${name}`, { statement });
   const policy = new IamPolicy(scope, `aws_iam_policy.${name}`, {
-    name: name.replaceAll("_", "-"),
+    name: names.of(name.replaceAll("_", "-")),
     policy: document.json,
     lifecycle: { ignoreChanges: ["description"] }, // a change replaces it
   });

@@ -7,13 +7,11 @@ import { SecretsmanagerSecretVersion } from "@cdktf/provider-aws/lib/secretsmana
 import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group";
 import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
-import { Fn, TerraformOutput, Token } from "cdktf";
+import { Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { Data } from "./data";
+import type { Names } from "./names";
 import type { Variables } from "./variables";
-
-/** Path of the parameters that say where a database is and who logs in: `/flyway/target/<flyway_conf>`. */
-const TARGET_PATH = "/flyway/target";
 
 /** MySQL's port. */
 const PORT = 3306;
@@ -29,21 +27,22 @@ const SECRET_ARN =
 const PASSWORD = "^[ !#-.0-?A-~]{8,41}$";
 
 export interface RdsProps {
+  readonly names: Names;
   readonly variables: Variables;
   readonly data: Data;
 }
 
-/** rds.tf: the Aurora MySQL cluster, and what the host needs to reach it. */
+/** rds.tf: the Aurora MySQL cluster, and what the host needs to reach it and the other targets. */
 export class Rds extends Construct {
   readonly cluster: RdsCluster;
   readonly securityGroup: SecurityGroup;
-  /** ARN of the secret with the master user's `username` and `password`. */
-  readonly secretArn: string;
+  /** ARNs of the secrets of all targets, each with a `username` and a `password`. */
+  readonly secretArns: string[];
 
-  constructor(scope: Construct, id: string, { variables, data }: RdsProps) {
+  constructor(scope: Construct, id: string, { names, variables, data }: RdsProps) {
     super(scope, id);
     this.securityGroup = new SecurityGroup(this, "aws_security_group.aurora_mysql", {
-      name: "aurora-mysql",
+      name: names.of("aurora-mysql"),
       vpcId: data.vpc.id,
       lifecycle: { ignoreChanges: ["description"] }, // a change replaces it
     });
@@ -64,12 +63,22 @@ export class Rds extends Construct {
       securityGroupId: this.securityGroup.id,
     });
     const subnetGroup = new DbSubnetGroup(this, "aws_db_subnet_group.aurora_mysql", {
-      name: "aurora_mysql",
-      subnetIds: data.subnets.ids,
+      name: names.of("aurora_mysql"),
+      subnetIds: data.subnetIds,
+      lifecycle: {
+        precondition: [
+          {
+            condition: "${length(setsubtract(var.subnet_ids, data.aws_subnets.default.ids)) == 0}",
+            errorMessage:
+              "subnet_ids has subnets that VPC ${data.aws_vpc.default.id} does not have: " +
+              '${join(", ", setsubtract(var.subnet_ids, data.aws_subnets.default.ids))}. Correct them, or vpc_id.',
+          },
+        ],
+      },
     });
 
     this.cluster = new RdsCluster(this, "aws_rds_cluster.aurora_mysql", {
-      clusterIdentifier: "aurora-mysql",
+      clusterIdentifier: names.of("aurora-mysql"),
       engine: "aurora-mysql",
       engineMode: "provisioned", // what Serverless v2 runs in
       databaseName: "test",
@@ -111,7 +120,7 @@ export class Rds extends Construct {
       dependsOn: [this.cluster],
     });
     new RdsClusterInstance(this, "aws_rds_cluster_instance.aurora_mysql", {
-      identifier: "aurora-mysql-1",
+      identifier: `${names.of("aurora-mysql")}-1`,
       clusterIdentifier: this.cluster.id,
       engine: Token.asString(this.cluster.engine),
       instanceClass: "db.serverless",
@@ -121,7 +130,7 @@ export class Rds extends Construct {
 
     new SecretsmanagerSecret(this, "aws_secretsmanager_secret.master_password", {
       count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
-      namePrefix: "flyway-master-password-",
+      namePrefix: `${names.of("flyway-master-password")}-`,
       description: "The Aurora MySQL master user, as given by the variable master_password",
       lifecycle: { createBeforeDestroy: true }, // so it is removed only once the host is told of another
     });
@@ -134,23 +143,58 @@ export class Rds extends Construct {
       }),
       secretStringWoVersion: Token.asNumber("${var.master_password_version}"),
     });
-    this.secretArn = `\${${SECRET_ARN}}`;
 
+    const path = `${names.parameters}/target`;
     new SsmParameter(this, "aws_ssm_parameter.target", {
-      name: `${TARGET_PATH}/${variables.flywayConf.stringValue}`,
+      name: `${path}/${variables.flywayConf.stringValue}`,
       type: "String",
       value: `\${jsonencode({
         url = format("jdbc:mysql://%s:%d", aws_rds_cluster.aurora_mysql.endpoint, aws_rds_cluster.aurora_mysql.port)
         secret = ${SECRET_ARN}
       })}`,
+      lifecycle: {
+        precondition: [
+          {
+            condition: "${!contains(keys(var.flyway_targets), var.flyway_conf)}",
+            errorMessage:
+              'flyway_targets "${var.flyway_conf}" has the name that flyway_conf gives to the cluster of this stack. ' +
+              "Rename one of them.",
+          },
+        ],
+      },
     });
+    const eachTarget = TerraformIterator.fromMap(Token.asAnyMap(variables.flywayTargets.value));
+    new SsmParameter(this, "aws_ssm_parameter.targets", {
+      forEach: eachTarget,
+      name: `${path}/${eachTarget.key}`,
+      type: "String",
+      value: "${jsonencode({ url = each.value.url, secret = each.value.secret_arn })}",
+    });
+    // Into another server's group the host is let in by a rule; two targets of one server share it.
+    const target = new SecurityGroupRule(this, "aws_security_group_rule.targets", {
+      type: "ingress",
+      protocol: "tcp",
+      fromPort: Token.asNumber("${each.value.port}"),
+      toPort: Token.asNumber("${each.value.port}"),
+      sourceSecurityGroupId: this.securityGroup.id,
+      securityGroupId: "${each.value.group}",
+    });
+    target.addOverride(
+      "for_each",
+      "${{ for rule in distinct([for t in values(var.flyway_targets) : " +
+        `{ group = t.security_group_id, port = try(tonumber(regex(":([0-9]+)(?:/|[?]|$)", t.url)[0]), ${PORT}) } ` +
+        'if t.security_group_id != null]) : "${rule.group}:${rule.port}" => rule }}',
+    );
+    this.secretArns = Token.asList(
+      `\${distinct(concat([${SECRET_ARN}], values(var.flyway_targets)[*].secret_arn))}`,
+    );
 
     new TerraformOutput(this, "output.cluster_endpoint", {
       value: this.cluster.endpoint,
       description: "Where the database listens, port 3306",
     });
     new TerraformOutput(this, "output.secret_arn", {
-      value: this.secretArn,
+      value: `\${${SECRET_ARN}}`,
       description: "The secret with the master user's username and password",
     });
   }

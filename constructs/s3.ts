@@ -1,16 +1,43 @@
 import type { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
-import type { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3BucketNotification } from "@cdktf/provider-aws/lib/s3-bucket-notification";
 import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-public-access-block";
 import { S3BucketVersioningA } from "@cdktf/provider-aws/lib/s3-bucket-versioning";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
-import { Fn, type ResourceTerraformIterator, TerraformIterator, TerraformOutput } from "cdktf";
+import {
+  type ITerraformDependable,
+  type ResourceTerraformIterator,
+  TerraformIterator,
+  TerraformLocal,
+  TerraformOutput,
+} from "cdktf";
 import { Construct } from "constructs";
-import { type Mapping, mappingName } from "../lambda/mapping";
+import { mappingName } from "../lambda/mapping";
+import type { Names } from "./names";
 import { bucketPrefix, type Variables } from "./variables";
 
+/** How many databases have a permission each; past them IAM's and Lambda's limits are near. */
+const FEW = 40;
+
+/** Terraform expression for whether the databases are few enough for a permission each. */
+export const FEW_DATABASES = `length(var.flyway_managed_databases) <= ${FEW}`;
+
+/** A value of a standard parameter: https://docs.aws.amazon.com/general/latest/gr/ssm.html */
+const PARAMETER_LENGTH = 4_096;
+
+/** The mapping of database `d`: see lambda/mapping.ts. What is not set is not in it. */
+const MAPPING = `merge({
+  schema = coalesce(try(var.flyway_database_settings[d].schema, null), d)
+  flywayVersion = coalesce(try(var.flyway_database_settings[d].flyway_version, null), var.flyway_version)
+  flywayConf = coalesce(try(var.flyway_database_settings[d].flyway_conf, null), var.flyway_conf)
+}, { for name, value in {
+  outOfOrder = try(var.flyway_database_settings[d].out_of_order, null)
+  placeholders = try(length(var.flyway_database_settings[d].placeholders) > 0 ? var.flyway_database_settings[d].placeholders : null, null)
+  baselineVersion = try(var.flyway_database_settings[d].baseline_version, null)
+} : name => value if value != null })`;
+
 export interface S3Props {
+  readonly names: Names;
   readonly variables: Variables;
 }
 
@@ -20,12 +47,12 @@ export class S3 extends Construct {
   /** Over the buckets, by database: what a resource per bucket uses as its `for_each`. */
   readonly eachBucket: ResourceTerraformIterator;
 
-  constructor(scope: Construct, id: string, { variables }: S3Props) {
+  constructor(scope: Construct, id: string, { names, variables }: S3Props) {
     super(scope, id);
     const eachDatabase = TerraformIterator.fromList(variables.flywayManagedDatabases.listValue);
     this.buckets = new S3Bucket(this, "aws_s3_bucket.this", {
       forEach: eachDatabase,
-      bucketPrefix: `\${${bucketPrefix("each.key")}}`,
+      bucketPrefix: `\${${bucketPrefix("each.key", names)}}`,
       forceDestroy: true,
     });
     this.eachBucket = TerraformIterator.fromResources(this.buckets);
@@ -44,30 +71,67 @@ export class S3 extends Construct {
       ignorePublicAcls: true,
       restrictPublicBuckets: true,
     });
-    const mapping: Mapping = {
-      schema: this.eachBucket.key,
-      flywayVersion: variables.flywayVersion.stringValue,
-      flywayConf: variables.flywayConf.stringValue,
-    };
+    new TerraformLocal(
+      this,
+      "local.mappings",
+      `\${{ for d in var.flyway_managed_databases : d => ${MAPPING} }}`,
+    );
+    const mine = "local.mappings[each.key]";
+    const schemaOf = (mapping: string) => `lower("\${${mapping}.flywayConf}/\${${mapping}.schema}")`;
+    new TerraformLocal(
+      this,
+      "local.databases_by_schema",
+      `\${{ for d, m in local.mappings : ${schemaOf("m")} => d... }}`,
+    );
+    const sharing = `local.databases_by_schema[${schemaOf(mine)}]`;
     new SsmParameter(this, "aws_ssm_parameter.s3_mapping", {
       forEach: this.eachBucket,
-      name: mappingName(bucket),
+      name: mappingName(names.parameters, bucket),
       type: "StringList",
-      value: Fn.jsonencode(mapping),
+      value: `\${jsonencode(${mine})}`,
+      lifecycle: {
+        precondition: [
+          {
+            condition: `\${contains(concat([var.flyway_conf], keys(var.flyway_targets)), ${mine}.flywayConf)}`,
+            errorMessage:
+              `flyway_database_settings "\${each.key}": there is no target \${${mine}.flywayConf}. ` +
+              "Add it to flyway_targets, or name flyway_conf or another of them.",
+          },
+          {
+            condition: `\${length(${sharing}) == 1}`,
+            errorMessage:
+              `The databases \${join(", ", formatlist("%q", ${sharing}))} would share the schema \${${mine}.schema}, and so Flyway's ` +
+              "history: give each its own in flyway_database_settings.",
+          },
+          {
+            condition: `\${length(jsonencode(${mine})) <= ${PARAMETER_LENGTH}}`,
+            errorMessage:
+              `flyway_database_settings "\${each.key}" is longer than a parameter's ${PARAMETER_LENGTH} characters: ` +
+              "use fewer or shorter placeholders.",
+          },
+        ],
+      },
     });
     new TerraformOutput(this, "output.buckets", {
-      value: `\${{ for database, bucket in ${this.buckets.terraformResourceType}.${this.buckets.friendlyUniqueId} : database => bucket.id }}`,
+      value: `\${{ for database, bucket in aws_s3_bucket.this : database => bucket.id }}`,
       description: "Database to bucket: where a database's migrations are uploaded",
+      precondition: {
+        condition:
+          "${length(setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases)) == 0}",
+        errorMessage:
+          'flyway_database_settings has names that flyway_managed_databases does not have: ${join(", ", ' +
+          "setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases))}. Correct or remove them.",
+      },
     });
   }
 
-  /** Has every bucket call the function for its migrations. Called once the function and its permission exist. */
-  notify(fn: LambdaFunction, permission: LambdaPermission): void {
+  /** Has every bucket call the function for its migrations. Called once the function and its permissions exist. */
+  notify(fn: LambdaFunction, permissions: ITerraformDependable[]): void {
     new S3BucketNotification(this, "aws_s3_bucket_notification.this", {
       forEach: this.eachBucket,
       bucket: this.eachBucket.getString("id"),
       lambdaFunction: [{ lambdaFunctionArn: fn.arn, events: ["s3:ObjectCreated:*"], filterSuffix: ".sql" }],
-      dependsOn: [permission],
+      dependsOn: permissions,
     });
   }
 }

@@ -10,27 +10,31 @@ import {
 import type { Node } from "constructs";
 
 /**
- * A stack whose element ids are Terraform addresses: `aws_s3_bucket.this`, `data.aws_vpc.default`,
+ * A stack whose element ids may be Terraform addresses: `aws_s3_bucket.this`, `data.aws_vpc.default`,
  * `var.flyway_version`, `output.host_id`. The name behind the type becomes the element's name as it stands,
- * without CDKTF's hash, in whichever construct it is created.
+ * without CDKTF's hash, in whichever construct it is created. An id without a dot is named as CDKTF would, so
+ * that a team's own stack can have this one as its base.
  */
 export class AddressStack extends TerraformStack {
   private readonly elements = new Map<string, Node>();
 
   /**
-   * @throws if an id is no address, if its type is not the element's, or if another element has it already
+   * @throws if an id has a dot and is not the element's address, or if another element has the address already
    * (CDKTF would merge the two without a word)
    */
   protected override allocateLogicalId(tfElement: TerraformElement | Node): string {
     const element = TerraformElement.isTerraformElement(tfElement) ? tfElement : undefined;
     const node = element?.node ?? (tfElement as Node);
-    const address = node.id;
-    const name = address.slice(address.lastIndexOf(".") + 1);
-    const expected = element && addressType(element);
-    if (expected !== undefined && (address !== `${expected}.${name}` || !/^[A-Za-z_][\w-]*$/.test(name))) {
-      throw new Error(
-        `The id "${address}" of ${node.path} is no Terraform address: use "${expected}.<name>"`,
-      );
+    const type = element && addressType(element);
+    const dot = node.id.lastIndexOf(".");
+    const name = dot < 0 ? super.allocateLogicalId(tfElement) : node.id.slice(dot + 1);
+    const address = dot >= 0 ? node.id : type === undefined ? name : `${type}.${name}`;
+    if (
+      dot >= 0 &&
+      type !== undefined &&
+      (address !== `${type}.${name}` || !/^[A-Za-z_][\w-]*$/.test(name))
+    ) {
+      throw new Error(`The id "${node.id}" of ${node.path} is no Terraform address: use "${type}.<name>"`);
     }
     const first = this.elements.get(address);
     if (first !== undefined && first.path !== node.path) {

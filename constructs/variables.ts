@@ -1,12 +1,63 @@
-import { TerraformVariable } from "cdktf";
+import { TerraformVariable, type TerraformVariableValidationConfig } from "cdktf";
 import { Construct } from "constructs";
 import { PATTERNS } from "../lambda/mapping";
+import type { Names } from "./names";
 
 /** The Flyway release of a new deployment: the newest whose official bundle could be checked, see archives.ts. */
 export const DEFAULT_FLYWAY_VERSION = "11.8.2";
 
 /** The contract's databases. */
 export const DEFAULT_DATABASES: readonly string[] = ["Users", "Products"];
+
+/** What differs for one database. In a tfvars file the names are those of the members, in snake_case. */
+export interface DatabaseSettings {
+  /**
+   * The schema that its migrations go to.
+   * @default the database's name
+   */
+  readonly schema?: string;
+  /**
+   * The Flyway release that migrates it.
+   * @default flyway_version
+   */
+  readonly flywayVersion?: string;
+  /**
+   * Names its target: `flyway_conf`, or a key of `flyway_targets`.
+   * @default flyway_conf
+   */
+  readonly flywayConf?: string;
+  /**
+   * Whether a version below the newest applied one is applied too; else it is refused.
+   * https://documentation.red-gate.com/fd/flyway-out-of-order-setting-277579004.html
+   * @default false
+   */
+  readonly outOfOrder?: boolean;
+  /**
+   * What `${name}` stands for in its migrations, by name. No secrets: Parameter Store and the host's process
+   * list show them. https://documentation.red-gate.com/fd/flyway-placeholders-namespace-277579006.html
+   * @default none
+   */
+  readonly placeholders?: Readonly<Record<string, string>>;
+  /**
+   * The version that a schema gets which is not empty and has no history yet: migrations up to it are skipped.
+   * https://documentation.red-gate.com/fd/flyway-baseline-version-setting-277578968.html
+   * @default "0": none is skipped
+   */
+  readonly baselineVersion?: string;
+}
+
+/** A database server beside the cluster of rds.tf. In a tfvars file: `url`, `secret_arn`, `security_group_id`. */
+export interface FlywayTarget {
+  /** JDBC URL without a schema and without credentials: `jdbc:mysql://host:3306`. */
+  readonly url: string;
+  /** ARN of the secret with `username` and `password`, as RDS makes them. */
+  readonly secretArn: string;
+  /**
+   * The server's security group; the host is let in.
+   * @default none: the host is let in by other means
+   */
+  readonly securityGroupId?: string;
+}
 
 /** Other defaults for the variables of the same name. A tfvars file still overrides them. */
 export interface VariablesProps {
@@ -25,18 +76,43 @@ export interface VariablesProps {
    * @default "test_flyway.conf"
    */
   readonly flywayConf?: string;
+  /**
+   * What differs for single databases, by database.
+   * @default none
+   */
+  readonly flywayDatabaseSettings?: Readonly<Record<string, DatabaseSettings>>;
+  /**
+   * Further database servers, by the flyway_conf that names them.
+   * @default none
+   */
+  readonly flywayTargets?: Readonly<Record<string, FlywayTarget>>;
 }
-
-/**
- * A schema and, lower-cased with `-` for `_`, a bucket prefix: at most 37 characters, since Terraform appends
- * 26 to a prefix and a bucket's name has at most 63.
- */
-const DATABASE = "^[A-Za-z0-9][A-Za-z0-9_-]{0,36}$";
 
 /** MySQL's own schemas, and prefixes that S3 keeps for itself. */
 const RESERVED = "^(mysql|sys|information_schema|performance_schema)$|^(xn--|sthree-|amzn-s3-demo-)";
 
+/** Where a Flyway release may come from: by https, or from a bucket. */
+const ARCHIVE_URL = "^https://[^[:space:]]+$|^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/+=-]+$";
+
+/** Without a schema, which is the mapping's, and without anything that could break out of a policy or a log. */
+const JDBC_URL = "^jdbc:mysql://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?([?][A-Za-z0-9._=&,:/-]*)?$";
+
+/** In a URL they would be in the state, in Parameter Store and in logs. */
+const CREDENTIALS = "(?i)[?&](user|password)=";
+
+const SECRET_ARN = "^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+$";
+
+const SECURITY_GROUP = "^sg-[0-9a-f]+$";
+
+/** What is left of a policy's 6,144 characters for the ARNs of targets' secrets, beside the cluster's own. */
+const SECRETS_LENGTH = 5_500;
+
 const LIST = "var.flyway_managed_databases";
+
+export interface VariablesConfig {
+  readonly names: Names;
+  readonly defaults?: VariablesProps;
+}
 
 /** variables.tf */
 export class Variables extends Construct {
@@ -46,25 +122,42 @@ export class Variables extends Construct {
   readonly flywayManagedDatabases: TerraformVariable;
   readonly flywayVersion: TerraformVariable;
   readonly flywayConf: TerraformVariable;
+  readonly flywayDatabaseSettings: TerraformVariable;
+  readonly flywayTargets: TerraformVariable;
   readonly flywayArchives: TerraformVariable;
   readonly flywaySettleSeconds: TerraformVariable;
   readonly lambdaRuntime: TerraformVariable;
+  readonly vpcId: TerraformVariable;
+  readonly subnetIds: TerraformVariable;
 
   /** @throws if a default is one that the variable's own validation would refuse */
-  constructor(scope: Construct, id: string, props: VariablesProps = {}) {
+  constructor(scope: Construct, id: string, { names, defaults = {} }: VariablesConfig) {
     super(scope, id);
-    const databases = props.flywayManagedDatabases ?? DEFAULT_DATABASES;
-    const version = props.flywayVersion ?? DEFAULT_FLYWAY_VERSION;
-    const conf = props.flywayConf ?? "test_flyway.conf";
-    checkDatabases(databases);
-    refuse(
-      [version].filter((v) => !new RegExp(PATTERNS.flywayVersion).test(v)),
-      NO_VERSION,
-    );
-    refuse(
-      [conf].filter((c) => !new RegExp(PATTERNS.flywayConf).test(c)),
-      NO_CONF,
-    );
+    const databases = defaults.flywayManagedDatabases ?? DEFAULT_DATABASES;
+    const version = defaults.flywayVersion ?? DEFAULT_FLYWAY_VERSION;
+    const conf = defaults.flywayConf ?? "test_flyway.conf";
+    const settings = defaults.flywayDatabaseSettings ?? {};
+    const targets = defaults.flywayTargets ?? {};
+    checkDatabases(databases, names);
+    refuse([version], PATTERNS.flywayVersion, NO_VERSION);
+    refuse([conf], PATTERNS.flywayConf, NO_CONF);
+    for (const { schema, flywayVersion, flywayConf, baselineVersion, placeholders } of Object.values(
+      settings,
+    )) {
+      refuse([schema], PATTERNS.schema, NO_SCHEMA);
+      refuse([flywayVersion], PATTERNS.flywayVersion, NO_VERSION);
+      refuse([flywayConf], PATTERNS.flywayConf, NO_CONF);
+      refuse([baselineVersion], PATTERNS.baselineVersion, NO_BASELINE);
+      refuse(Object.keys(placeholders ?? {}), PATTERNS.placeholder, NO_PLACEHOLDER);
+      refuse(Object.values(placeholders ?? {}), PATTERNS.placeholderValue, NO_PLACEHOLDER_VALUE);
+    }
+    refuse(Object.keys(targets), PATTERNS.flywayConf, NO_CONF);
+    for (const { url, secretArn, securityGroupId } of Object.values(targets)) {
+      refuse([url], JDBC_URL, NO_URL);
+      if (/[?&](user|password)=/i.test(url)) throw new Error(JSON.stringify(url) + NO_URL);
+      refuse([secretArn], SECRET_ARN, NO_SECRET);
+      refuse([securityGroupId], SECURITY_GROUP, NO_GROUP);
+    }
 
     this.masterPassword = new TerraformVariable(this, "var.master_password", {
       type: "string",
@@ -96,6 +189,7 @@ export class Variables extends Construct {
       nullable: false,
       description: "The database's master user. RDS cannot change it later.",
     });
+    const byPrefix = `{ for d in ${LIST} : ${bucketPrefix("d", names)} => d... }`;
     this.flywayManagedDatabases = new TerraformVariable(this, "var.flyway_managed_databases", {
       type: "list(string)",
       default: [...databases],
@@ -103,17 +197,11 @@ export class Variables extends Construct {
       description: "The databases: each gets a bucket, and is the schema that the bucket's migrations go to.",
       validation: [
         { condition: `\${length(${LIST}) > 0}`, errorMessage: EMPTY },
+        each(`d in ${LIST}`, quoted("d"), matches(databasePattern(names), "d"), noName(names)),
+        each(`d in ${LIST}`, quoted("d"), `!${matches(RESERVED, "lower(d)")}`, NO_RESERVED),
         {
-          condition: `\${alltrue([for d in ${LIST} : can(regex("${DATABASE}", d))])}`,
-          errorMessage: `\${join(", ", [for d in ${LIST} : format("%q", d) if !can(regex("${DATABASE}", d))])}${NO_NAME}`,
-        },
-        {
-          condition: `\${!anytrue([for d in ${LIST} : can(regex("${RESERVED}", lower(d)))])}`,
-          errorMessage: `\${join(", ", [for d in ${LIST} : format("%q", d) if can(regex("${RESERVED}", lower(d)))])}${NO_RESERVED}`,
-        },
-        {
-          condition: `\${length(distinct([for d in ${LIST} : ${bucketPrefix("d")}])) == length(${LIST})}`,
-          errorMessage: `\${join(", ", [for d in ${LIST} : format("%q", d) if length([for o in ${LIST} : o if ${bucketPrefix("o")} == ${bucketPrefix("d")}]) > 1])}${NOT_DISTINCT}`,
+          condition: `\${length(${byPrefix}) == length(${LIST})}`,
+          errorMessage: `\${join(", ", flatten([for ds in values(${byPrefix}) : formatlist("%q", ds) if length(ds) > 1]))}${NOT_DISTINCT}`,
         },
       ],
     });
@@ -122,23 +210,95 @@ export class Variables extends Construct {
       default: version,
       nullable: false,
       description: "The Flyway release. The host installs it when it first runs; no host is replaced.",
-      validation: [
-        {
-          condition: `\${can(regex("${terraformString(PATTERNS.flywayVersion)}", var.flyway_version))}`,
-          errorMessage: `flyway_version \${format("%q", var.flyway_version)}${NO_VERSION}`,
-        },
-      ],
+      validation: [one("flyway_version", matches(PATTERNS.flywayVersion, "v"), NO_VERSION)],
     });
     this.flywayConf = new TerraformVariable(this, "var.flyway_conf", {
       type: "string",
       default: conf,
       nullable: false,
+      description: `Names the target: parameter ${names.parameters}/target/<flyway_conf> holds the JDBC URL and the secret's ARN.`,
+      validation: [one("flyway_conf", matches(PATTERNS.flywayConf, "v"), NO_CONF)],
+    });
+    const eachSetting = (name: string, pattern: string, message: string) =>
+      each(
+        "d, s in var.flyway_database_settings",
+        `format("${name} %q of flyway_database_settings %q", s.${name}, d)`,
+        `s.${name} == null || ${matches(pattern, `s.${name}`)}`,
+        message,
+      );
+    const eachPlaceholder = (values: "keys" | "values", pattern: string, message: string) =>
+      each(
+        "d, s in var.flyway_database_settings",
+        `format("a placeholder of flyway_database_settings %q", d)`,
+        `alltrue([for p in ${values}(s.placeholders) : ${matches(pattern, "p")}])`,
+        message,
+      );
+    this.flywayDatabaseSettings = new TerraformVariable(this, "var.flyway_database_settings", {
+      type:
+        "map(object({ schema = optional(string), flyway_version = optional(string), flyway_conf = optional(string), " +
+        "out_of_order = optional(bool), placeholders = optional(map(string), {}), baseline_version = optional(string) }))",
+      default: Object.fromEntries(
+        Object.entries(settings).map(([database, s]) => [
+          database,
+          {
+            schema: s.schema,
+            flyway_version: s.flywayVersion,
+            flyway_conf: s.flywayConf,
+            out_of_order: s.outOfOrder,
+            placeholders: s.placeholders,
+            baseline_version: s.baselineVersion,
+          },
+        ]),
+      ),
+      nullable: false,
       description:
-        "Names the target: parameter /flyway/target/<flyway_conf> holds the JDBC URL and the secret's ARN.",
+        "What differs for single databases, by database: schema, flyway_version, flyway_conf (the target), " +
+        "out_of_order, placeholders (no secrets), baseline_version.",
       validation: [
+        eachSetting("schema", PATTERNS.schema, NO_SCHEMA),
+        eachSetting("flyway_version", PATTERNS.flywayVersion, NO_VERSION),
+        eachSetting("flyway_conf", PATTERNS.flywayConf, NO_CONF),
+        eachSetting("baseline_version", PATTERNS.baselineVersion, NO_BASELINE),
+        eachPlaceholder("keys", PATTERNS.placeholder, NO_PLACEHOLDER),
+        eachPlaceholder("values", PATTERNS.placeholderValue, NO_PLACEHOLDER_VALUE),
+      ],
+    });
+    const eachTarget = (name: string, ok: string, message: string) =>
+      each(
+        "c, t in var.flyway_targets",
+        `format("${name} %q of flyway_targets %q", t.${name}, c)`,
+        ok,
+        message,
+      );
+    this.flywayTargets = new TerraformVariable(this, "var.flyway_targets", {
+      type: "map(object({ url = string, secret_arn = string, security_group_id = optional(string) }))",
+      default: Object.fromEntries(
+        Object.entries(targets).map(([name, t]) => [
+          name,
+          { url: t.url, secret_arn: t.secretArn, security_group_id: t.securityGroupId },
+        ]),
+      ),
+      nullable: false,
+      description:
+        "Further database servers, by the flyway_conf that names them: url (jdbc:mysql://host:port), secret_arn (a " +
+        "secret with username and password), security_group_id (the server's; the host is let in).",
+      validation: [
+        each(
+          "c in keys(var.flyway_targets)",
+          `format("flyway_targets %q", c)`,
+          matches(PATTERNS.flywayConf, "c"),
+          NO_CONF,
+        ),
+        eachTarget("url", `${matches(JDBC_URL, "t.url")} && !${matches(CREDENTIALS, "t.url")}`, NO_URL),
+        eachTarget("secret_arn", matches(SECRET_ARN, "t.secret_arn"), NO_SECRET),
+        eachTarget(
+          "security_group_id",
+          `t.security_group_id == null || ${matches(SECURITY_GROUP, "t.security_group_id")}`,
+          NO_GROUP,
+        ),
         {
-          condition: `\${can(regex("${PATTERNS.flywayConf}", var.flyway_conf))}`,
-          errorMessage: `flyway_conf \${format("%q", var.flyway_conf)}${NO_CONF}`,
+          condition: `\${sum(concat([0], [for t in values(var.flyway_targets) : length(t.secret_arn) + 3])) <= ${SECRETS_LENGTH}}`,
+          errorMessage: `flyway_targets: the secrets' ARNs are longer than ${SECRETS_LENGTH} characters together, and would not fit into the host's policy. Use fewer targets, or shorter names for the secrets.`,
         },
       ],
     });
@@ -147,15 +307,15 @@ export class Variables extends Construct {
       default: {},
       nullable: false,
       description:
-        "Where a Flyway release is downloaded from, by version: url (https://) and SHA-256 of its " +
-        "linux-x64 archive. For releases that this stack does not know, or to use a mirror.",
+        "Where a Flyway release is downloaded from, by version: url (https://, or s3://bucket/key) and SHA-256 of " +
+        "its linux-x64 archive. For releases that this stack does not know, or to use a mirror.",
       validation: [
-        {
-          condition:
-            '${alltrue([for v, a in var.flyway_archives : can(regex("^https://[^[:space:]]+$", a.url)) && can(regex("^[0-9a-f]{64}$", a.sha256))])}',
-          errorMessage:
-            'flyway_archives ${join(", ", [for v, a in var.flyway_archives : format("%q", v) if !(can(regex("^https://[^[:space:]]+$", a.url)) && can(regex("^[0-9a-f]{64}$", a.sha256)))])}: url must begin with https://, and sha256 be 64 lower-case hex digits.',
-        },
+        each(
+          "v, a in var.flyway_archives",
+          `format("flyway_archives %q", v)`,
+          `${matches(ARCHIVE_URL, "a.url")} && ${matches("^[0-9a-f]{64}$", "a.sha256")}`,
+          ": url must begin with https:// or be s3://bucket/key, and sha256 be 64 lower-case hex digits.",
+        ),
       ],
     });
     this.flywaySettleSeconds = new TerraformVariable(this, "var.flyway_settle_seconds", {
@@ -181,10 +341,44 @@ export class Variables extends Construct {
         "The function's runtime. AWS supports nodejs24.x until 2028-04-30 and nodejs22.x until 2027-04-30; " +
         "provider 5.100 knows only the latter.",
       validation: [
+        one(
+          "lambda_runtime",
+          matches("^nodejs(2[2-9]|[3-9][0-9])\\.x$", "v"),
+          " cannot run the function: use nodejs22.x or later.",
+        ),
+      ],
+    });
+    this.vpcId = new TerraformVariable(this, "var.vpc_id", {
+      type: "string",
+      description:
+        "The VPC for the host and the cluster. Unset, the region's default VPC. Not to be changed later.",
+      validation: [
+        one(
+          "vpc_id",
+          `v == null || ${matches("^vpc-[0-9a-f]+$", "v")}`,
+          " is no VPC's id: use one such as vpc-0123456789abcdef0, or leave vpc_id unset for the default VPC.",
+        ),
+      ],
+    });
+    this.vpcId.addOverride("default", null);
+    this.subnetIds = new TerraformVariable(this, "var.subnet_ids", {
+      type: "list(string)",
+      default: [],
+      nullable: false,
+      description:
+        "The subnets of that VPC to use: the host is in the first, the cluster in all of them. Empty, all that the " +
+        "VPC has. Aurora needs two Availability Zones.",
+      validation: [
+        each(
+          "s in var.subnet_ids",
+          quoted("s"),
+          matches("^subnet-[0-9a-f]+$", "s"),
+          ": no subnet's id: use ids such as subnet-0123456789abcdef0.",
+        ),
         {
-          condition: '${can(regex("^nodejs(2[2-9]|[3-9][0-9])\\\\.x$", var.lambda_runtime))}',
+          condition: "${length(distinct(var.subnet_ids)) != 1}",
           errorMessage:
-            'lambda_runtime ${format("%q", var.lambda_runtime)} cannot run the function: use nodejs22.x or later.',
+            "subnet_ids has one subnet: Aurora needs subnets in two Availability Zones. Add another, or leave it empty for all of the VPC's.",
         },
       ],
     });
@@ -192,33 +386,86 @@ export class Variables extends Construct {
 }
 
 const EMPTY = 'flyway_managed_databases is empty: name at least one database, as in ["Users"].';
-const NO_NAME =
-  ": no valid database. A name is a schema and a bucket prefix: 1 to 37 letters, digits, - and _, beginning with a letter or digit.";
 const NO_RESERVED = ": the name belongs to MySQL or S3. Choose another for the database.";
 const NOT_DISTINCT =
   ": the lower-cased names make one bucket prefix (_ counts as -). Rename or remove all but one of them.";
 const NO_VERSION = " is no Flyway version: use one such as 11.8.2.";
 const NO_CONF =
   " is no valid name: use 1 to 100 letters, digits, . _ and -, beginning with a letter or digit.";
+const NO_SCHEMA =
+  " is no valid schema: use 1 to 64 letters, digits, - and _, beginning with a letter or digit.";
+const NO_BASELINE = " is no version: use digits, with . or _ between them, such as 1 or 2.1.";
+const NO_PLACEHOLDER = " has no valid name: use 1 to 64 letters, digits, . _ and -, beginning with a letter.";
+const NO_PLACEHOLDER_VALUE = " has a value that is not printable ASCII, in one line: leave out what is not.";
+const NO_URL =
+  " is no JDBC URL of a server: use one such as jdbc:mysql://host:3306, without a schema, a user and a password.";
+const NO_SECRET =
+  " is no secret's ARN: use one such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:name.";
+const NO_GROUP = " is no security group's id: use one such as sg-0123456789abcdef0.";
+
+/** The longest name of a database: of a bucket's 63 characters, Terraform appends 26 to the prefix. */
+function longestName(names: Names): number {
+  return 37 - names.suffix.length;
+}
+
+/** A database's name: a schema and, lower-cased with `-` for `_`, a bucket prefix. */
+function databasePattern(names: Names): string {
+  return `^[A-Za-z0-9][A-Za-z0-9_-]{0,${longestName(names) - 1}}$`;
+}
+
+function noName(names: Names): string {
+  return `: no valid database. A name is a schema and a bucket prefix: 1 to ${longestName(names)} letters, digits, - and _, beginning with a letter or digit.`;
+}
 
 /** The Terraform expression for a database's bucket prefix. S3 knows no capitals and no `_`. */
-export function bucketPrefix(database: string): string {
-  return `replace(lower(${database}), "_", "-")`;
+export function bucketPrefix(database: string, names: Names): string {
+  const prefix = `replace(lower(${database}), "_", "-")`;
+  return names.suffix === "" ? prefix : `format("%s${names.suffix}", ${prefix})`;
 }
 
 /** The same of a name that is known. */
-export function bucketPrefixOf(database: string): string {
-  return database.toLowerCase().replaceAll("_", "-");
+export function bucketPrefixOf(database: string, names: Names): string {
+  return names.of(database.toLowerCase().replaceAll("_", "-"));
 }
 
-/** A regular expression as it stands between the quotes of a Terraform string. */
-function terraformString(pattern: string): string {
-  return pattern.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+/** The Terraform expression for whether a value matches a pattern. */
+function matches(pattern: string, value: string): string {
+  return `can(regex("${pattern.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}", ${value}))`;
 }
 
-function refuse(offenders: readonly string[], message: string): void {
-  if (offenders.length > 0)
-    throw new Error(offenders.map((name) => JSON.stringify(name)).join(", ") + message);
+/** The Terraform expression for a value in quotes. */
+function quoted(value: string): string {
+  return `format("%q", ${value})`;
+}
+
+/**
+ * A validation of several values, whose message names those that it refuses.
+ *
+ * @param of Terraform's `for` clause over them
+ * @param shown expression for how a value is named in the message
+ * @param ok expression for whether a value is allowed
+ */
+function each(of: string, shown: string, ok: string, message: string): TerraformVariableValidationConfig {
+  return {
+    condition: `\${alltrue([for ${of} : ${ok}])}`,
+    errorMessage: `\${join(", ", [for ${of} : ${shown} if !(${ok})])}${message}`,
+  };
+}
+
+/** A validation of a variable that is one value, `v`. */
+function one(variable: string, ok: string, message: string): TerraformVariableValidationConfig {
+  return each(`v in [var.${variable}]`, `format("${variable} %q", v)`, ok, message);
+}
+
+/** @throws with those of the values that are set and do not match */
+function refuse(values: readonly (string | undefined)[], pattern: string, message: string): void {
+  const regex = new RegExp(pattern);
+  const offenders = values.filter((value) => value !== undefined && !regex.test(value));
+  if (offenders.length > 0) throw new Error(list(offenders) + message);
+}
+
+function list(values: readonly unknown[]): string {
+  return values.map((value) => JSON.stringify(value)).join(", ");
 }
 
 /**
@@ -226,19 +473,12 @@ function refuse(offenders: readonly string[], message: string): void {
  *
  * @throws with the names that break a rule and what to do
  */
-export function checkDatabases(databases: readonly string[]): void {
+export function checkDatabases(databases: readonly string[], names: Names): void {
   if (databases.length === 0) throw new Error(EMPTY);
-  refuse(
-    databases.filter((name) => !new RegExp(DATABASE).test(name)),
-    NO_NAME,
-  );
-  refuse(
-    databases.filter((name) => new RegExp(RESERVED).test(name.toLowerCase())),
-    NO_RESERVED,
-  );
-  const prefixes = databases.map(bucketPrefixOf);
-  refuse(
-    databases.filter((_, i) => prefixes.filter((prefix) => prefix === prefixes[i]).length > 1),
-    NOT_DISTINCT,
-  );
+  refuse(databases, databasePattern(names), noName(names));
+  const reserved = databases.filter((name) => new RegExp(RESERVED).test(name.toLowerCase()));
+  if (reserved.length > 0) throw new Error(list(reserved) + NO_RESERVED);
+  const prefixes = databases.map((database) => bucketPrefixOf(database, names));
+  const alike = databases.filter((_, i) => prefixes.filter((prefix) => prefix === prefixes[i]).length > 1);
+  if (alike.length > 0) throw new Error(list(alike) + NOT_DISTINCT);
 }

@@ -1,5 +1,4 @@
 import type { SendCommandCommandInput } from "@aws-sdk/client-ssm";
-import type { Mapping } from "./mapping";
 
 /** How long a run may take: ten hours, as the contract has it. Systems Manager allows up to 172,800 s. */
 const EXECUTION_TIMEOUT_SECONDS = "36000";
@@ -12,11 +11,19 @@ export interface Environment {
   readonly documentName: string;
   /** `CLOUDWATCH_LOG_GROUP_NAME`: where Run Command writes the host's output. */
   readonly logGroupName: string;
+  /** `PARAMETERS`: what the names of the deployment's parameters begin with, `/flyway`. */
+  readonly parameters: string;
   /** `SETTLE_SECONDS`: how long a bucket must be still before it is migrated. */
   readonly settleSeconds: string;
 }
 
-const VARIABLES = ["INSTANCE_ID", "DOCUMENT_NAME", "CLOUDWATCH_LOG_GROUP_NAME", "SETTLE_SECONDS"] as const;
+const VARIABLES = [
+  "INSTANCE_ID",
+  "DOCUMENT_NAME",
+  "CLOUDWATCH_LOG_GROUP_NAME",
+  "PARAMETERS",
+  "SETTLE_SECONDS",
+] as const;
 
 /** Reads the environment; throws an error that names each variable that is missing. */
 export function readEnvironment(env: Record<string, string | undefined>): Environment {
@@ -30,6 +37,7 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
     instanceId: env.INSTANCE_ID as string,
     documentName: env.DOCUMENT_NAME as string,
     logGroupName: env.CLOUDWATCH_LOG_GROUP_NAME as string,
+    parameters: env.PARAMETERS as string,
     settleSeconds: env.SETTLE_SECONDS as string,
   };
 }
@@ -82,20 +90,13 @@ export function decodeKey(encoded: string): string {
   }
 }
 
-/** The command for one bucket. */
-export function commandFor(
-  bucket: string,
-  mapping: Mapping,
-  environment: Environment,
-): SendCommandCommandInput {
+/** The command for one bucket. What is done with the bucket, the host reads from its mapping. */
+export function commandFor(bucket: string, environment: Environment): SendCommandCommandInput {
   return {
     DocumentName: environment.documentName,
     InstanceIds: [environment.instanceId],
     Parameters: {
       Bucket: [bucket],
-      Schema: [mapping.schema],
-      FlywayVersion: [mapping.flywayVersion],
-      FlywayConf: [mapping.flywayConf],
       SettleSeconds: [environment.settleSeconds],
       executionTimeout: [EXECUTION_TIMEOUT_SECONDS],
     },

@@ -1,6 +1,6 @@
 import { GetParameterCommand, ParameterNotFound, SendCommandCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { commandFor, type Environment, readEnvironment, uploadsOf } from "./command";
-import { type Mapping, MappingError, mappingName, parseMapping } from "./mapping";
+import { MappingError, mappingName, parseMapping } from "./mapping";
 
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
 const HOST_RETRY_DELAYS = [1_000, 3_000];
@@ -42,7 +42,8 @@ export function createHandler({ ssm, environment, log, sleep }: Dependencies) {
   };
 
   async function send(bucket: string): Promise<string | undefined> {
-    const command = new SendCommandCommand(commandFor(bucket, await readMapping(bucket), environment));
+    await checkMapping(bucket);
+    const command = new SendCommandCommand(commandFor(bucket, environment));
     for (let attempt = 0; ; attempt++) {
       try {
         return (await ssm.send(command)).Command?.CommandId;
@@ -62,14 +63,16 @@ export function createHandler({ ssm, environment, log, sleep }: Dependencies) {
     }
   }
 
-  async function readMapping(bucket: string): Promise<Mapping> {
+  /** Refuses here, where it is heard at once, what the host would refuse. */
+  async function checkMapping(bucket: string): Promise<void> {
+    const name = mappingName(environment.parameters, bucket);
     try {
-      const { Parameter } = await ssm.send(new GetParameterCommand({ Name: mappingName(bucket) }));
-      return parseMapping(bucket, Parameter?.Value ?? "");
+      const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name }));
+      parseMapping(name, Parameter?.Value ?? "");
     } catch (error) {
       if (!(error instanceof ParameterNotFound)) throw error;
       throw new MappingError(
-        `Bucket ${bucket} has no mapping: parameter ${mappingName(bucket)} does not exist. ` +
+        `Bucket ${bucket} has no mapping: parameter ${name} does not exist. ` +
           "Add its database to flyway_managed_databases and apply, or remove the bucket's notification.",
       );
     }

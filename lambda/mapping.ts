@@ -3,8 +3,8 @@
  * nothing of AWS, so both sides can import it.
  */
 
-/** Path under which `s3.tf` keeps one mapping parameter per bucket: `/flyway/s3-mapping/<bucket>`. */
-export const MAPPING_PATH = "/flyway/s3-mapping";
+/** Under a deployment's parameters, the path of one mapping per bucket: `/flyway/s3-mapping/<bucket>`. */
+export const MAPPING_PATH = "s3-mapping";
 
 /**
  * Allow-lists, as regular expressions that JavaScript, Terraform (RE2) and Systems Manager read alike.
@@ -19,6 +19,12 @@ export const PATTERNS = {
   flywayVersion: "^[0-9]{1,3}(\\.[0-9]{1,3}){1,2}$",
   /** A configuration's name: `test_flyway.conf`. It becomes part of a parameter's name. */
   flywayConf: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+  /** A version that Flyway baselines a schema at: `2.1`. */
+  baselineVersion: "^[0-9]{1,18}([._][0-9]{1,18}){0,9}$",
+  /** A placeholder's name. */
+  placeholder: "^[A-Za-z][A-Za-z0-9._-]{0,63}$",
+  /** A placeholder's value: printable ASCII. */
+  placeholderValue: "^[ -~]*$",
 } as const;
 
 /** The JSON in a mapping parameter: what is done with the uploads of one bucket. */
@@ -29,6 +35,12 @@ export interface Mapping {
   readonly flywayVersion: string;
   /** Names the target, that is the database server and the secret to log in with. */
   readonly flywayConf: string;
+  /** Whether a version below the newest applied one is applied too; unset, it is refused. */
+  readonly outOfOrder?: boolean;
+  /** What `${name}` stands for in the migrations, by name; no secrets. */
+  readonly placeholders?: Readonly<Record<string, string>>;
+  /** The version at which a schema is baselined that is not empty and has no history; unset, 0. */
+  readonly baselineVersion?: string;
 }
 
 /** A bucket's mapping is missing or wrong. Retrying does not help; a person must mend the parameter. */
@@ -36,19 +48,23 @@ export class MappingError extends Error {
   override readonly name = "MappingError";
 }
 
-/** The name of a bucket's mapping parameter. */
-export function mappingName(bucket: string): string {
-  return `${MAPPING_PATH}/${bucket}`;
+/**
+ * The name of a bucket's mapping parameter.
+ *
+ * @param parameters what the names of the deployment's parameters begin with: `/flyway`
+ */
+export function mappingName(parameters: string, bucket: string): string {
+  return `${parameters}/${MAPPING_PATH}/${bucket}`;
 }
 
 /**
- * Reads a mapping parameter's value.
+ * Reads the value of a mapping parameter. Its optional members are the host's to read.
  *
  * @throws MappingError that names the parameter, what is wrong with it and the remedy
  */
-export function parseMapping(bucket: string, value: string): Mapping {
+export function parseMapping(name: string, value: string): Mapping {
   const remedy = "It is written by aws_ssm_parameter.s3_mapping: apply the Terraform configuration again.";
-  const wrong = (what: string) => new MappingError(`Parameter ${mappingName(bucket)} ${what}. ${remedy}`);
+  const wrong = (what: string) => new MappingError(`Parameter ${name} ${what}. ${remedy}`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(value);
@@ -56,7 +72,7 @@ export function parseMapping(bucket: string, value: string): Mapping {
     throw wrong("is not JSON");
   }
   if (typeof parsed !== "object" || parsed === null) throw wrong("is not a JSON object");
-  const field = (name: keyof Mapping): string => {
+  const field = (name: "schema" | "flywayVersion" | "flywayConf"): string => {
     const found = (parsed as Record<string, unknown>)[name];
     if (typeof found !== "string" || !new RegExp(PATTERNS[name]).test(found)) {
       throw wrong(`has no valid "${name}": ${JSON.stringify(found)} does not match ${PATTERNS[name]}`);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import type { S3Event } from "aws-lambda";
 import type { FlywayArchives } from "../constructs/archives";
 import { commandDocument } from "../constructs/document";
+import { Names } from "../constructs/names";
 import { bucketPrefixOf } from "../constructs/variables";
 import { type Mapping, mappingName } from "../lambda/mapping";
 import { Commands } from "./commands";
@@ -23,6 +24,7 @@ const REGION = "eu-central-1";
 const HOST_ID = "i-00000000000000000";
 const DOCUMENT = "flyway-migrate";
 const CONF = "local.conf";
+const NAMES = new Names();
 const SECRET = `arn:aws:secretsmanager:${REGION}:000000000000:secret:local`;
 
 export interface ChainOptions {
@@ -138,15 +140,15 @@ async function start(
     url: `jdbc:mysql://${database.host}:${database.port}`,
     secret: SECRET,
   };
-  parameters.set(`/flyway/target/${CONF}`, JSON.stringify(target));
-  parameters.set(`/flyway/archive/${flyway.version}`, JSON.stringify(flyway.archive));
+  parameters.set(`${NAMES.parameters}/target/${CONF}`, JSON.stringify(target));
+  parameters.set(`${NAMES.parameters}/archive/${flyway.version}`, JSON.stringify(flyway.archive));
   const commands = new Commands({
     directory: folder("commands"),
     region: REGION,
     accessKeyId,
     hostId: HOST_ID,
     documentName: DOCUMENT,
-    document: commandDocument(),
+    document: commandDocument(NAMES.parameters),
     parameters,
     secrets: new Map([[SECRET, JSON.stringify({ username: database.user, password: database.password })]]),
     hostEnvironment: {
@@ -175,6 +177,7 @@ async function start(
       INSTANCE_ID: HOST_ID,
       DOCUMENT_NAME: DOCUMENT,
       CLOUDWATCH_LOG_GROUP_NAME: "/ssm/runcommand/flyway-host",
+      PARAMETERS: NAMES.parameters,
       SETTLE_SECONDS: String(options.settleSeconds ?? 2),
     },
     onFailure: (event, error) => {
@@ -187,11 +190,11 @@ async function start(
 
   const buckets: Record<string, string> = {};
   for (const schema of options.databases) {
-    const bucket = `${bucketPrefixOf(schema)}${new Date().toISOString().replace(/\D/g, "")}${randomBytes(4).toString("hex")}`;
+    const bucket = `${bucketPrefixOf(schema, NAMES)}${new Date().toISOString().replace(/\D/g, "")}${randomBytes(4).toString("hex")}`;
     buckets[schema] = bucket;
     s3.createBucket(bucket);
     const mapping: Mapping = { schema, flywayVersion: flyway.version, flywayConf: CONF };
-    parameters.set(mappingName(bucket), JSON.stringify(mapping));
+    parameters.set(mappingName(NAMES.parameters, bucket), JSON.stringify(mapping));
     s3.notify(bucket, { suffix: ".sql" }, (event) => void fn.invoke(event));
   }
   const databaseOf = (bucket: string) =>

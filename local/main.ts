@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { join, resolve, sep } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { type FlywayArchives, officialArchives } from "../constructs/archives";
+import { Names } from "../constructs/names";
 import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./downloads";
@@ -102,7 +103,7 @@ function readMigrations(folder: string): Map<string, string[]> {
     ...entries.filter((name) => !DEFAULT_DATABASES.includes(name)).sort(),
   ];
   if (databases.length === 0) throw new Error(`${folder} has no sub-folder: make one per database`);
-  checkDatabases(databases);
+  checkDatabases(databases, new Names());
   return new Map(
     databases.map((database) => {
       const keys = readdirSync(join(folder, database), { recursive: true, encoding: "utf8" })

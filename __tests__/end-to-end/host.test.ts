@@ -47,7 +47,7 @@ describe("the host", () => {
 
   /** What the stack's parameters would say had the team asked for this. */
   function configure(database: string, change: Partial<Mapping>): void {
-    const name = mappingName(chain.buckets[database] as string);
+    const name = mappingName("/flyway", chain.buckets[database] as string);
     const mapping = JSON.parse(chain.parameters.get(name) as string) as Mapping;
     chain.parameters.set(name, JSON.stringify({ ...mapping, ...change }));
   }

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { PATTERNS } from "../../lambda/mapping";
 import { findExecutable } from "../../local/processes";
 import { LocalS3 } from "../../local/s3/server";
 import { installTools, missingPrograms } from "../../local/tools";
@@ -112,14 +113,18 @@ async function bash(kind: keyof typeof tools, bucket: string, body: string): Pro
     AWS_DEFAULT_REGION: region,
     AWS_EC2_METADATA_DISABLED: "true",
     BUCKET: bucket,
-    SCHEMA: "users",
-    VERSION: "11.8.2",
-    CONF: "default",
     SETTLE_SECONDS: "0",
+    PARAMETERS: "/flyway",
+    PATTERNS: JSON.stringify(PATTERNS),
     HOST_ROOT: root,
   };
   // One try is enough here.
-  const prepared = `${functions}\nretry() { "$@"; }\nmkdir -p "$work" "$root/locks"\ncd "$work"\n`;
+  const prepared = `${functions}
+    retry() { "$@"; }
+    SCHEMA=users VERSION=11.8.2 CONF=default release=$releases/$VERSION
+    mkdir -p "$work" "$root/locks"
+    cd "$work"
+  `;
   // No pipe as stdin: Node.js makes a socket of it, and a bash whose stdin is a socket reads .bashrc.
   const child = spawn("bash", ["-c", prepared + body], { env, stdio: ["ignore", "pipe", "pipe"] });
   const closed = once(child, "close");
@@ -148,8 +153,10 @@ test("the script's functions are found, and its calls are the ones that are test
     'aws s3 sync "s3://$BUCKE',
     'jq length "$work/objects',
     "aws ssm get-parameter --",
+    "jq -r --argjson patterns",
     'jq -r .url <<<"$archive"',
     'jq -r .sha256 <<<"$archi',
+    "aws s3 cp --only-show-er",
     'jq -r .url <<<"$target")',
     "aws secretsmanager get-s",
     "jq -r .username)",
@@ -308,16 +315,65 @@ describe("parameters and secrets", () => {
     });
   });
 
+  const settings = `read_mapping; printf '%s|' "$SCHEMA" "$VERSION" "$CONF" "$release" "\${settings[@]}"`;
+
+  test("read_mapping", async () => {
+    const mapping = { schema: "Users", flywayVersion: "10.22.0", flywayConf: "a.conf" };
+    parameters["/flyway/s3-mapping/full"] = JSON.stringify(mapping);
+    const plain = await compare("full", settings, ({ root, ...result }) => [
+      result.code,
+      result.stdout.replace(root, "root"),
+    ]);
+    expect(plain).toEqual([0, "Users|10.22.0|a.conf|root/releases/10.22.0|-baselineVersion=0|"]);
+
+    const all = {
+      outOfOrder: true,
+      baselineVersion: "2.1",
+      placeholders: { a: `b = 'c' "d" $(e)`, "x.y": "" },
+    };
+    parameters["/flyway/s3-mapping/full"] = JSON.stringify({ ...mapping, ...all });
+    const { code, stdout } = await compare("full", settings, printed);
+    expect(code).toBe(0);
+    expect(stdout.split("|").slice(4)).toEqual([
+      "-baselineVersion=2.1",
+      "-outOfOrder=true",
+      `-placeholders.a=b = 'c' "d" $(e)`,
+      "-placeholders.x.y=",
+      "",
+    ]);
+  });
+
+  test.each([
+    ["a schema that would be a command", { schema: "x'; id #" }],
+    ["a version that is a path", { flywayVersion: "../../x" }],
+    ["no conf", { flywayConf: undefined }],
+    ["a schema that is no string", { schema: ["Users"] }],
+    ["a baseline that is an option", { baselineVersion: "-x" }],
+    ["a placeholder that is two options", { placeholders: { a: "b\n-outOfOrder=true" } }],
+    ["a placeholder whose name is another option's", { placeholders: { "a=b -c": "d" } }],
+    ["a placeholder that is no string", { placeholders: { a: 1 } }],
+  ])("read_mapping refuses %s", async (_, change) => {
+    const mapping = { schema: "Users", flywayVersion: "10.22.0", flywayConf: "a.conf", ...change };
+    parameters["/flyway/s3-mapping/full"] = JSON.stringify(mapping);
+    const refused = await compare("full", settings, ({ code, stdout, stderr }) => ({
+      code,
+      stdout,
+      isExplained:
+        stderr.includes("does not match") && stderr.includes("/flyway/s3-mapping/full is no valid"),
+    }));
+    expect(refused).toEqual({ code: 1, stdout: "", isExplained: true });
+  });
+
   test("one that isn't there", async () => {
     const found = await compare(
       "full",
-      "parameter /none || [ $? -gt 253 ] && echo failed; CONF=none; read_target",
+      "parameter none || [ $? -gt 253 ] && echo failed; CONF=none; read_target",
       ({ code, stdout, stderr }) => ({ code, stdout, isNamed: stderr.includes("(ParameterNotFound)") }),
     );
     expect(found).toEqual({ code: 1, stdout: "failed\n", isNamed: true });
   });
 
-  test("install_flyway from a file", async () => {
+  test.each(["file", "s3"])("install_flyway by %s://", async (scheme) => {
     const folder = mkdtempSync(join(work, "archive-"));
     mkdirSync(join(folder, "flyway-11.8.2"));
     writeFileSync(join(folder, "flyway-11.8.2/flyway"), "#!/bin/sh\necho 'Flyway was here'\n", {
@@ -326,7 +382,8 @@ describe("parameters and secrets", () => {
     execFileSync("tar", ["-czf", "archive", "flyway-11.8.2"], { cwd: folder });
     const archive = readFileSync(join(folder, "archive"));
     const sha256 = createHash("sha256").update(archive).digest("hex");
-    const url = `file://${join(folder, "archive")}`;
+    await put("records", "flyway/archive.tar.gz", archive);
+    const url = scheme === "s3" ? "s3://records/flyway/archive.tar.gz" : `file://${join(folder, "archive")}`;
     parameters["/flyway/archive/11.8.2"] = JSON.stringify({ url, sha256 });
     const { code, stdout } = await compare("full", 'install_flyway >&2; "$release/flyway"', printed);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "Flyway was here\n" });

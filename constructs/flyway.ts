@@ -1,0 +1,56 @@
+import { Construct } from "constructs";
+import type { FlywayArchives } from "./archives";
+import { Data } from "./data";
+import { Ec2 } from "./ec2";
+import { Lambda } from "./lambda";
+import { Names } from "./names";
+import { Rds } from "./rds";
+import { S3 } from "./s3";
+import { AddressStack } from "./stack";
+import { Variables, type VariablesProps } from "./variables";
+
+export interface FlywayProps {
+  /** The Flyway releases whose URL and checksum are known: `await officialArchives()`. */
+  readonly archives: FlywayArchives;
+  /**
+   * Tells several deployments in one account apart: the suffix of every name, `flyway-host-dev`.
+   * @default none: the contract's names
+   */
+  readonly stage?: string;
+  /**
+   * Other defaults for the Terraform variables.
+   * @default those of variables.tf
+   */
+  readonly defaults?: VariablesProps;
+}
+
+/** The contract's six files, one construct each, and nothing else: no provider, no backend. */
+export class Flyway extends Construct {
+  readonly variables: Variables;
+  readonly data: Data;
+  readonly rds: Rds;
+  readonly s3: S3;
+  readonly ec2: Ec2;
+  readonly lambda: Lambda;
+
+  /** @throws if its stack is no AddressStack: any other would put hashes into the addresses */
+  constructor(scope: Construct, id: string, { archives, stage, defaults }: FlywayProps) {
+    super(scope, id);
+    const stack = AddressStack.of(this);
+    if (!(stack instanceof AddressStack)) {
+      throw new Error(
+        `Flyway's addresses are not kept in ${stack.constructor.name} "${stack.node.id}": let it extend AddressStack, of constructs/stack.ts.`,
+      );
+    }
+    const names = new Names(stage);
+    this.variables = new Variables(this, "variables.tf", { names, defaults });
+    const { variables } = this;
+    this.data = new Data(this, "data.tf", { variables });
+    this.rds = new Rds(this, "rds.tf", { names, variables, data: this.data });
+    this.s3 = new S3(this, "s3.tf", { names, variables });
+    const { data, rds, s3 } = this;
+    this.ec2 = new Ec2(this, "ec2.tf", { names, variables, data, rds, s3, archives });
+    this.lambda = new Lambda(this, "lambda.tf", { names, variables, data, ec2: this.ec2, s3 });
+    s3.notify(this.lambda.fn, this.lambda.permissions);
+  }
+}
