@@ -142,8 +142,8 @@ read_mapping() {
   mapping=$(retry parameter "s3-mapping/$BUCKET") ||
     die "the bucket has no mapping: parameter $PARAMETERS/s3-mapping/$BUCKET cannot be read"
   fields=$(jq -r --argjson patterns "$PATTERNS" '
-    def matching($name; $as): if type == "string" and test($patterns[$as]) then .
-      else error("\($name) \(tojson) does not match \($patterns[$as])") end;
+    def matching($name; $pattern): if type == "string" and test("\\A(?:\($patterns[$pattern]))\\z") then .
+      else error("\($name) \(tojson) does not match \($patterns[$pattern])") end;
     def member($name): .[$name] | matching($name; $name);
     member("schema"), member("flywayVersion"), member("flywayConf"),
     "-baselineVersion=\(if .baselineVersion == null then "0" else member("baselineVersion") end)",

@@ -320,11 +320,11 @@ describe("parameters and secrets", () => {
   test("read_mapping", async () => {
     const mapping = { schema: "Users", flywayVersion: "10.22.0", flywayConf: "a.conf" };
     parameters["/flyway/s3-mapping/full"] = JSON.stringify(mapping);
-    const plain = await compare("full", settings, ({ root, ...result }) => [
-      result.code,
-      result.stdout.replace(root, "root"),
-    ]);
-    expect(plain).toEqual([0, "Users|10.22.0|a.conf|root/releases/10.22.0|-baselineVersion=0|"]);
+    const read = ({ code, stdout, root }: Result) => ({ code, stdout: stdout.replace(root, "root") });
+    expect(await compare("full", settings, read)).toEqual({
+      code: 0,
+      stdout: "Users|10.22.0|a.conf|root/releases/10.22.0|-baselineVersion=0|",
+    });
 
     const all = {
       outOfOrder: true,
@@ -332,7 +332,7 @@ describe("parameters and secrets", () => {
       placeholders: { a: `b = 'c' "d" $(e)`, "x.y": "" },
     };
     parameters["/flyway/s3-mapping/full"] = JSON.stringify({ ...mapping, ...all });
-    const { code, stdout } = await compare("full", settings, printed);
+    const { code, stdout } = await compare("full", settings, read);
     expect(code).toBe(0);
     expect(stdout.split("|").slice(4)).toEqual([
       "-baselineVersion=2.1",
@@ -346,6 +346,8 @@ describe("parameters and secrets", () => {
   test.each([
     ["a schema that would be a command", { schema: "x'; id #" }],
     ["a version that is a path", { flywayVersion: "../../x" }],
+    ["a schema with a second line", { schema: "Users\n-x" }],
+    ["a schema with a line end", { schema: "Users\n" }],
     ["no conf", { flywayConf: undefined }],
     ["a schema that is no string", { schema: ["Users"] }],
     ["a baseline that is an option", { baselineVersion: "-x" }],
