@@ -1,18 +1,91 @@
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { App } from "cdktf";
 import { officialArchives } from "./constructs/archives";
+import { parseBackend } from "./constructs/backend";
+import { temporaryFolder } from "./constructs/bundle";
 import { FlywayStack } from "./constructs/flyway-stack";
 import { Names } from "./constructs/names";
+import { exportStack, JSON_FILE, Refusal } from "./export";
 
-async function main(): Promise<void> {
-  const archives = await officialArchives(process.env.MAVEN_REPOSITORY);
-  // cdktn refuses write-only arguments unless told of a Terraform that has them; CDKTF does not ask.
-  const app = new App({ context: { targetVersions: { terraform: ">=1.11.0" } } });
-  const stage = process.env.STAGE || undefined;
-  new FlywayStack(app, new Names(stage).of("flyway"), { archives, stage });
-  app.synth();
+const USAGE = `Usage:
+  npm run export -- DIR        writes cdk.tf.json and its assets into DIR
+  npm run -s print             writes cdk.tf.json to standard output
+  node --import tsx main.ts    writes CDKTF's output folder; for cdktf.json
+
+BACKEND=local, s3 or none says where Terraform keeps the state, STAGE=… which deployment it is (docs/pipelines.md).`;
+
+async function main([command, ...rest]: string[]): Promise<void> {
+  const [folder, ...tooMuch] = rest;
+  if (command === undefined) {
+    await synthesize();
+  } else if (command === "export") {
+    if (!folder || folder.startsWith("-") || tooMuch.length > 0) throw usage("export takes one folder");
+    // npm runs us in the project's folder; a relative path is meant from where npm was run.
+    const from = process.env.npm_lifecycle_event === "export" ? process.env.INIT_CWD : undefined;
+    const target = resolve(from ?? "", folder);
+    const stack = await synthesizeApart();
+    const assets = exportStack(stack.folder, stack.id, target);
+    console.log(`${target} has the stack "${stack.id}": ${JSON_FILE} and ${assets} assets`);
+  } else if (command === "print") {
+    if (rest.length > 0) throw usage("print takes no argument");
+    const json = readFileSync(join((await synthesizeApart()).folder, JSON_FILE));
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error; // else the reader has had enough, as `head` has
+    });
+    process.stdout.write(json);
+  } else if (command === "--help" || command === "-h") {
+    console.log(USAGE);
+  } else {
+    throw usage(`${JSON.stringify(command)} is no command`);
+  }
 }
 
-main().catch((error: unknown) => {
-  console.error(error);
-  process.exitCode = 1;
+function usage(problem: string): Refusal {
+  return new Refusal(`${problem}.\n\n${USAGE}`);
+}
+
+interface Synthesized {
+  /** The stack's id. */
+  readonly id: string;
+  /** Where its JSON and its assets are. */
+  readonly folder: string;
+}
+
+/**
+ * Writes the stack that the environment asks for.
+ *
+ * @param outdir default: where CDKTF wants it
+ * @param stateFolder where a local backend keeps the state, from where the JSON is; default: beside the project
+ */
+async function synthesize(outdir?: string, stateFolder?: string): Promise<Synthesized> {
+  const stage = process.env.STAGE || undefined;
+  const id = asked(() => new Names(stage).of("flyway"));
+  const statePath = stateFolder && `${stateFolder}/terraform.${id}.tfstate`;
+  const backend = asked(() => parseBackend(process.env.BACKEND, statePath));
+  const archives = await officialArchives(process.env.MAVEN_REPOSITORY);
+  // cdktn refuses write-only arguments unless told of a Terraform that has them; CDKTF does not ask.
+  const app = new App({ outdir, context: { targetVersions: { terraform: ">=1.11.0" } } });
+  const stack = new FlywayStack(app, id, { archives, stage, backend });
+  app.synth();
+  return { id, folder: join(app.outdir, app.manifest.forStack(stack).workingDirectory) };
+}
+
+/** The same in a temporary folder, for a folder of the caller's: a local backend's state is beside that. */
+function synthesizeApart(): Promise<Synthesized> {
+  return synthesize(join(temporaryFolder(), "cdktf.out"), "..");
+}
+
+/** What the environment asks for; what it cannot have is for the caller to put right. */
+function asked<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new Refusal((error as Error).message);
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(error instanceof Refusal ? error.message : error);
+  process.exitCode = error instanceof Refusal ? 2 : 1;
 });

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { AssetType, TerraformAsset } from "cdktf";
 import type { Construct } from "constructs";
 import { buildSync } from "esbuild";
+import { strToU8, zipSync } from "fflate";
 
 let folder: string | undefined;
 
 /** A folder for what is made at synth; it goes with the process. */
-function temporaryFolder(): string {
+export function temporaryFolder(): string {
   if (folder === undefined) {
     const made = mkdtempSync(join(tmpdir(), "flyway-on-aws-"));
     process.once("exit", () => rmSync(made, { recursive: true, force: true }));
@@ -40,12 +41,36 @@ export function bundleFunction(): string {
 }
 
 /**
+ * A zip archive of one file, the same bytes for the same content in every time zone and under every Node.js.
+ *
+ * @param content UTF-8
+ */
+export function zip(file: string, content: string): Uint8Array {
+  const mode = 0o100644;
+  return zipSync({
+    [file]: [
+      strToU8(content),
+      {
+        mtime: new Date(2000, 0, 1, 12), // a zip has local time, so this is the same everywhere
+        os: 3, // Unix: the upper half of attrs is a mode
+        attrs: (mode << 16) >>> 0,
+      },
+    ],
+  });
+}
+
+/**
  * A file of the output folder, `assets/<name>/<hash of the content>/<file>`, with mode 0644 whatever the umask:
  * archive_file hashes modes.
  *
  * @returns the path as a Terraform expression, without the `${}` around it
  */
-export function fileAsset(scope: Construct, name: string, file: string, content: string): string {
+export function fileAsset(
+  scope: Construct,
+  name: string,
+  file: string,
+  content: string | Uint8Array,
+): string {
   const path = join(mkdtempSync(join(temporaryFolder(), "asset-")), file); // CDKTF copies it only at synth
   writeFileSync(path, content);
   chmodSync(path, 0o644);

@@ -5,7 +5,7 @@ import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
 import { TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import { MAPPING_PATH } from "../lambda/mapping";
-import { bundleFunction, fileAsset } from "./bundle";
+import { bundleFunction, fileAsset, zip } from "./bundle";
 import type { Data } from "./data";
 import type { Ec2 } from "./ec2";
 import type { Names } from "./names";
@@ -44,10 +44,14 @@ export class Lambda extends Construct {
       { actions: ["ssm:GetCommandInvocation"], resources: [`${inAccount}:*`] },
     ]);
 
+    // archive_file writes its archive at plan. A saved plan may be applied where no plan was made, so an archive
+    // with the same file in it is in its place from the start.
+    const file = "index.js";
+    const archived = zip(file, bundleFunction());
     const archive = new DataArchiveFile(this, "data.archive_file.flyway_trigger", {
       type: "zip",
-      sourceFile: `\${${fileAsset(this, "flyway_trigger", "index.js", bundleFunction())}}`,
-      outputPath: "${path.module}/flyway_trigger.zip",
+      sourceFile: `\${${fileAsset(this, "flyway_trigger", file, bundleFunction())}}`,
+      outputPath: `\${${fileAsset(this, "flyway_trigger_zip", "flyway_trigger.zip", archived)}}`,
     });
     this.fn = new LambdaFunction(this, "aws_lambda_function.flyway_trigger", {
       functionName: names.of("flyway-trigger"),
