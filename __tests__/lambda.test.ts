@@ -34,9 +34,12 @@ describe("lambda.tf", () => {
 
   it("zips the one file of the function, with what archive 1.3 knows already", async () => {
     const { at } = await synthesize();
-    const { source_file: source, ...archive } = at("data.archive_file.flyway_trigger");
-    expect(archive).toEqual({ type: "zip", output_path: "${path.module}/flyway_trigger.zip" });
+    const { source_file: source, output_path: output, ...archive } = at("data.archive_file.flyway_trigger");
+    expect(archive).toEqual({ type: "zip" });
     expect(source).toMatch(/^\$\{"\$\{path\.module\}\/assets\/flyway_trigger\/[0-9A-F]{32}\/index\.js"\}$/);
+    expect(output).toMatch(
+      /^\$\{"\$\{path\.module\}\/assets\/flyway_trigger_zip\/[0-9A-F]{32}\/flyway_trigger\.zip"\}$/,
+    );
   });
 
   it("has the contract's role, which Lambda assumes", async () => {

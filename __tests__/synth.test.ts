@@ -1,21 +1,9 @@
-import { spawn } from "node:child_process";
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { copySources, PROJECT, type RunOptions, runMain } from "./support/project";
 import { parse } from "./support/synthesis";
-
-const project = resolve(__dirname, "..");
 
 let folder: string;
 beforeAll(() => {
@@ -29,39 +17,20 @@ interface Build {
   readonly modes: Readonly<Record<string, number>>;
 }
 
-interface BuildOptions {
-  /** Folder of main.ts. */
-  readonly sources?: string;
-  /** @default the folder of main.ts */
-  readonly cwd?: string;
-  readonly umask?: string;
-  readonly env?: Record<string, string>;
-}
-
 /** Synthesizes as `cdktf synth` would, in a process of its own whose home and temporary folders are its own too. */
-async function build(name: string, options: BuildOptions = {}): Promise<Build> {
-  const { sources = project, cwd = sources, umask = "022", env = {} } = options;
-  const own = join(folder, name);
-  const [home, tmp, out] = ["home", "tmp", "cdktf.out"].map((part) => join(own, part)) as [
+async function build(name: string, { env, ...options }: RunOptions = {}): Promise<Build> {
+  const [home, tmp, out] = ["home", "tmp", "cdktf.out"].map((part) => join(folder, name, part)) as [
     string,
     string,
     string,
   ];
   mkdirSync(home, { recursive: true });
   mkdirSync(tmp);
-  const loader = pathToFileURL(require.resolve("tsx")).href;
-  const command = [process.execPath, "--import", loader, join(sources, "main.ts")];
-  const child = spawn("sh", ["-c", 'umask "$0" && exec "$@"', umask, ...command], {
-    cwd,
-    env: { PATH: process.env.PATH, HOME: home, TMPDIR: tmp, CDKTF_OUTDIR: out, ...env },
-    stdio: ["ignore", "ignore", "pipe"],
+  const { code, stderr } = await runMain([], {
+    ...options,
+    env: { HOME: home, TMPDIR: tmp, CDKTF_OUTDIR: out, ...env },
   });
-  let said = "";
-  child.stderr.on("data", (text) => {
-    said += text;
-  });
-  const code = await new Promise((done) => child.once("close", done));
-  if (code !== 0) throw new Error(`main.ts ended with ${code}: ${said}`);
+  if (code !== 0) throw new Error(`main.ts ended with ${code}: ${stderr}`);
   const paths = readdirSync(out, { recursive: true, encoding: "utf8" })
     .filter((path) => statSync(join(out, path)).isFile())
     .sort();
@@ -81,18 +50,7 @@ let strict: Build;
 let mirrored: Build;
 beforeAll(async () => {
   const copy = join(folder, "a copy of the project's sources, at a path that is a good deal longer");
-  for (const name of [
-    "main.ts",
-    "constructs",
-    "lambda",
-    "records",
-    "assets",
-    "package.json",
-    "tsconfig.json",
-  ]) {
-    cpSync(join(project, name), join(copy, name), { recursive: true });
-  }
-  symlinkSync(join(project, "node_modules"), join(copy, "node_modules"));
+  copySources(copy);
   [first, second, elsewhere, copied, strict, mirrored] = (await Promise.all([
     build("first"),
     build("second, with a space"),
@@ -109,6 +67,7 @@ describe("the output folder", () => {
       "manifest.json",
       "stacks/flyway/assets/flyway_migrate/HASH/flyway-migrate.json",
       "stacks/flyway/assets/flyway_trigger/HASH/index.js",
+      "stacks/flyway/assets/flyway_trigger_zip/HASH/flyway_trigger.zip",
       "stacks/flyway/assets/user_data/HASH/user-data.sh",
       JSON_PATH,
     ]);
@@ -131,7 +90,7 @@ describe("the output folder", () => {
   });
 
   it("has no path of this machine in it", () => {
-    const paths = [`${project}/`, folder, "node_modules"];
+    const paths = [`${PROJECT}/`, folder, "node_modules"];
     for (const [file, content] of [first, copied].flatMap(({ files }) => Object.entries(files))) {
       expect([file, paths.filter((path) => content.includes(path))]).toEqual([file, []]);
     }
@@ -142,7 +101,7 @@ describe("the output folder", () => {
     ["umask 077", () => strict],
   ])("has assets of mode 0644 under %s", (_, made) => {
     const assets = Object.entries(made().modes).filter(([path]) => path.includes("/assets/"));
-    expect(assets).toHaveLength(3);
+    expect(assets).toHaveLength(4);
     expect(assets.filter(([, mode]) => mode !== 0o644)).toEqual([]);
   });
 
@@ -150,25 +109,12 @@ describe("the output folder", () => {
     const named = [...(first.files[JSON_PATH] as string).matchAll(/\$\{path\.module\}\/(assets\/[^"\\]+)/g)]
       .map(([, path]) => join("stacks", "flyway", path as string))
       .sort();
-    expect(named).toHaveLength(3);
+    expect(named).toHaveLength(4);
     expect(named).toEqual(Object.keys(first.files).filter((path) => path.includes("/assets/")));
   });
 });
 
 describe("the Terraform settings", () => {
-  it("take the providers by range", () => {
-    const { root } = parse(first.files[JSON_PATH] as string);
-    expect((root.terraform as Record<string, unknown>).required_providers).toEqual({
-      aws: { source: "aws", version: ">= 5.100, < 7" },
-      archive: { source: "hashicorp/archive", version: ">= 1.3, < 3" },
-    });
-  });
-
-  it("configure no provider: region and credentials are the caller's", () => {
-    const { root } = parse(first.files[JSON_PATH] as string);
-    expect(root.provider).toEqual({ aws: [{}], archive: [{}] });
-  });
-
   it("keep the state beside the project, by a relative path", () => {
     const { root } = parse(first.files[JSON_PATH] as string);
     expect((root.terraform as Record<string, unknown>).backend).toEqual({

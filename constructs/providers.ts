@@ -16,7 +16,8 @@ const VALID_TAG = `can(regex("${TAG_KEY}", k)) && can(regex("${TAG_VALUE}", v)) 
 
 /** https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
 const ROLE_ARN = "^arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$";
-const EXTERNAL_ID = "^[A-Za-z0-9_+=,.@:/-]{2,1224}$";
+const EXTERNAL_ID = "^[A-Za-z0-9_+=,.@:/-]{2,1000}$"; // STS takes 1224, Terraform counts to 1000
+
 const SESSION_NAME = "^[A-Za-z0-9_+=,.@-]{2,64}$";
 
 /** The providers, and the variables that say where and as whom they work; each unset leaves the provider's default. */
@@ -61,7 +62,7 @@ export class Providers extends Construct {
         },
         {
           condition: `\${try(var.assume_role.external_id, null) == null || can(regex("${EXTERNAL_ID}", var.assume_role.external_id))}`,
-          errorMessage: `assume_role's external_id \${try(format("%q", var.assume_role.external_id), "")} is not possible: use 2 to 1224 letters, digits and _+=,.@:/-, or leave it out.`,
+          errorMessage: `assume_role's external_id \${try(format("%q", var.assume_role.external_id), "")} is not possible: use 2 to 1000 letters, digits and _+=,.@:/-, or leave it out.`,
         },
         {
           condition: `\${try(var.assume_role.session_name, null) == null || can(regex("${SESSION_NAME}", var.assume_role.session_name))}`,
