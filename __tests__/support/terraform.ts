@@ -40,7 +40,8 @@ export const LOST_BY_MOTO: readonly string[] = ["enable_http_endpoint", "scaling
 /** Where everything of this process is; it goes with the process. */
 let home: string | undefined;
 
-function homeFolder(): string {
+/** A folder that goes with the process. */
+export function homeFolder(): string {
   if (home === undefined) {
     const made = mkdtempSync(join(tmpdir(), "flyway-on-aws-terraform-"));
     process.once("exit", () => rmSync(made, { recursive: true, force: true }));
@@ -190,6 +191,10 @@ export interface Plan {
   readonly resource_changes: readonly ResourceChange[];
   readonly output_changes: Readonly<Record<string, ResourceChange["change"]>>;
   readonly variables: Readonly<Record<string, { readonly value: unknown }>>;
+  /** What was there before, with what the data sources read. */
+  readonly prior_state: {
+    readonly values: { readonly root_module: { readonly resources: readonly Resource[] } };
+  };
 }
 
 /** One resource instance in a state. */
@@ -238,17 +243,7 @@ export class Workspace {
     new FlywayStack(app, "flyway", { archives: await officialArchives() });
     app.synth();
     const folder = join(root, "cdktf.out", "stacks", "flyway");
-    const provider = {
-      region: REGION,
-      access_key: "test",
-      secret_key: "test",
-      skip_credentials_validation: true,
-      skip_requesting_account_id: false,
-      s3_use_path_style: true,
-      max_retries: 3, // what moto does not know would be asked for minutes
-      endpoints: [Object.fromEntries(SERVICES.map((service) => [service, endpoint]))],
-    };
-    writeFileSync(join(folder, "cdk_override.tf.json"), JSON.stringify({ provider: { aws: provider } }));
+    overrideProvider(folder, endpoint, { region: REGION, access_key: "test", secret_key: "test" });
     const run = (...args: string[]) => succeed(terraform, folder, args);
     await run("init", "-input=false", "-no-color");
     const { provider_selections } = JSON.parse(await run("version", "-json"));
@@ -266,11 +261,7 @@ export class Workspace {
    * apply would try to set them, and moto has no EnableHttpEndpoint.
    */
   ignoreWhatMotoLoses(): void {
-    const stack = JSON.parse(readFileSync(join(this.folder, "cdk.tf.json"), "utf8"));
-    const ignored: string[] = stack.resource.aws_rds_cluster.aurora_mysql.lifecycle.ignore_changes;
-    const lifecycle = { ignore_changes: [...ignored, ...LOST_BY_MOTO] };
-    const override = { resource: { aws_rds_cluster: { aurora_mysql: { lifecycle } } } };
-    writeFileSync(join(this.folder, "moto_override.tf.json"), JSON.stringify(override));
+    ignoreWhatMotoLoses(this.folder);
   }
 
   async validate(): Promise<Validation> {
@@ -334,16 +325,74 @@ export class Workspace {
   }
 }
 
-/** What a command prints, @throws Error with all of it where the command fails */
-async function succeed(
+/** Has the AWS provider of a folder's stack call moto, with these settings. */
+export function overrideProvider(folder: string, endpoint: string, settings: Values = {}): void {
+  const provider = {
+    skip_credentials_validation: true,
+    skip_requesting_account_id: false,
+    s3_use_path_style: true,
+    max_retries: 3, // what moto does not know would be asked for minutes
+    endpoints: [Object.fromEntries(SERVICES.map((service) => [service, endpoint]))],
+    ...settings,
+  };
+  writeFileSync(join(folder, "cdk_override.tf.json"), JSON.stringify({ provider: { aws: provider } }));
+}
+
+/** What {@link Workspace.ignoreWhatMotoLoses} does, in a folder. */
+export function ignoreWhatMotoLoses(folder: string): void {
+  const stack = JSON.parse(readFileSync(join(folder, "cdk.tf.json"), "utf8"));
+  const ignored: string[] = stack.resource.aws_rds_cluster.aurora_mysql.lifecycle.ignore_changes;
+  const lifecycle = { ignore_changes: [...ignored, ...LOST_BY_MOTO] };
+  const override = { resource: { aws_rds_cluster: { aurora_mysql: { lifecycle } } } };
+  writeFileSync(join(folder, "moto_override.tf.json"), JSON.stringify(override));
+}
+
+/** What a command of Terraform prints, @throws Error with all of it where the command fails */
+export async function succeed(
   terraform: Terraform,
   cwd: string,
   args: readonly string[],
   variables: Variables = {},
 ): Promise<string> {
   const { code, stdout, stderr } = await command(terraform, cwd, args, variables);
-  if (code !== 0) throw new Error(`terraform ${args[0]} ended with exit code ${code}\n${stdout}${stderr}`);
+  if (code !== 0)
+    throw new Error(`${terraform.binary} ${args[0]} ended with exit code ${code}\n${stdout}${stderr}`);
   return stdout;
+}
+
+/** Terraform and a moto; there from a test file's first `beforeAll` on, where they can be had. */
+export interface Cloud {
+  readonly terraform: Terraform;
+  /** moto's address. */
+  readonly endpoint: string;
+  /** Whether they are there. A `beforeAll` must ask; tests without them are skipped. */
+  readonly there: boolean;
+}
+
+/** Gives a test file Terraform and an empty moto. Where they can't be had its tests are skipped. */
+export function useCloud(): Cloud {
+  let terraform: Terraform | undefined;
+  let moto: Awaited<ReturnType<typeof startMoto>>;
+  beforeAll(async () => {
+    terraform = await findTerraform();
+    moto = terraform && (await startMoto());
+  });
+  beforeEach(({ skip }) => skip(!moto, "there is no Terraform or no moto, see stderr"));
+  afterAll(async () => {
+    await moto?.stop();
+    rmSync(homeFolder(), { recursive: true, force: true }); // the runner may kill us before we exit
+  });
+  return {
+    get terraform() {
+      return terraform as Terraform;
+    },
+    get endpoint() {
+      return moto?.endpoint as string;
+    },
+    get there() {
+      return moto !== undefined;
+    },
+  };
 }
 
 /** What a test file works with; there from its first `beforeAll` on. */
@@ -357,24 +406,17 @@ export interface Stage {
  * Gives a test file a moto and a workspace, both empty. Where they can't be had its tests are skipped.
  */
 export function useWorkspace(): Stage {
-  let moto: Awaited<ReturnType<typeof startMoto>>;
+  const cloud = useCloud();
   let workspace: Workspace | undefined;
   beforeAll(async () => {
-    const terraform = await findTerraform();
-    moto = terraform && (await startMoto());
-    workspace = terraform && moto && (await Workspace.open(terraform, moto.endpoint));
-  });
-  beforeEach(({ skip }) => skip(!workspace, "there is no Terraform or no moto, see stderr"));
-  afterAll(async () => {
-    await moto?.stop();
-    rmSync(homeFolder(), { recursive: true, force: true }); // the runner may kill us before we exit
+    workspace = cloud.there ? await Workspace.open(cloud.terraform, cloud.endpoint) : undefined;
   });
   return {
     get workspace() {
       return workspace as Workspace;
     },
     get endpoint() {
-      return moto?.endpoint as string;
+      return cloud.endpoint;
     },
   };
 }
@@ -383,6 +425,13 @@ export function useWorkspace(): Stage {
 export function changes(plan: Plan): Record<string, string> {
   const changed = plan.resource_changes.map(({ address, change }) => [address, change.actions.join(", ")]);
   return Object.fromEntries(changed.filter(([, actions]) => actions !== "no-op"));
+}
+
+/** The names of the buckets that moto has. */
+export async function bucketsInMoto(endpoint: string): Promise<string[]> {
+  const xml = await (await fetch(endpoint)).text();
+  if (!xml.includes("ListAllMyBucketsResult")) throw new Error(`moto does not list buckets: ${xml}`);
+  return [...xml.matchAll(/<Bucket>.*?<Name>(.*?)<\/Name>/gs)].map(([, name]) => name as string);
 }
 
 /** The header by which moto knows which service a call is for, and that it is not a stranger's. */

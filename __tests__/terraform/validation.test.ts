@@ -14,6 +14,13 @@ const NO_CONF =
 const NO_ARCHIVE = "url must begin with https://, and sha256 be 64 lower-case hex digits.";
 const NO_RUNTIME = "cannot run the function: use nodejs22.x or later.";
 const NO_SECONDS = "use a whole number from 0 to 300.";
+const NO_REGION = "is no region: use one such as eu-central-1, or leave it unset for AWS_REGION.";
+const NO_TAG =
+  "a key is 1 to 128 letters, digits, spaces and _.:/=+-@, not beginning with aws:, a value up to 256 of them.";
+const NO_ROLE = "is no role's ARN: use one such as arn:aws:iam::123456789012:role/deploy.";
+const NO_EXTERNAL_ID = "is not possible: use 2 to 1000 letters, digits and _+=,.@:/-, or leave it out.";
+const NO_SESSION = "is not possible: use 2 to 64 letters, digits and _+=,.@-, or leave it out.";
+const ROLE = "arn:aws:iam::123456789012:role/ci/deploy";
 /** It cannot name the value, which is a password. */
 const NO_PASSWORD =
   'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, or leave it unset and RDS makes one.';
@@ -85,6 +92,24 @@ const REFUSED: readonly Refused[] = [
     ],
     master_password_version: [0, "master_password_version is 0: use a whole number from 1."],
   },
+  // Without a provider nothing else is looked at, the password neither.
+  {
+    aws_region: ["Frankfurt", `aws_region "Frankfurt" ${NO_REGION}`],
+    default_tags: [{ Team: "data", "aws:team": "data" }, `default_tags "aws:team" = "data": ${NO_TAG}`],
+    assume_role: [{ role_arn: "deploy" }, `assume_role's role_arn "deploy" ${NO_ROLE}`],
+  },
+  {
+    aws_region: ["", `aws_region "" ${NO_REGION}`],
+    default_tags: [{ Team: "a, b" }, `default_tags "Team" = "a, b": ${NO_TAG}`],
+    assume_role: [{ role_arn: ROLE, external_id: "4" }, `assume_role's external_id "4" ${NO_EXTERNAL_ID}`],
+  },
+  {
+    default_tags: [{ Team: LONG.repeat(7) }, `default_tags "Team" = "${LONG.repeat(7)}": ${NO_TAG}`],
+    assume_role: [
+      { role_arn: ROLE, session_name: "a pipeline" },
+      `assume_role's session_name "a pipeline" ${NO_SESSION}`,
+    ],
+  },
 ];
 
 describe.each(REFUSED)("variables.tf, in plan %# of what it refuses", (refused) => {
@@ -126,6 +151,8 @@ const ACCEPTED: readonly Variables[] = [
     flyway_archives: { "12.1.0": ARCHIVE },
     flyway_settle_seconds: 300,
     master_password: "a b  c d",
+    default_tags: { "Kostenstelle für: Ü/1": "", ["k".repeat(128)]: "v".repeat(256) },
+    assume_role: { role_arn: ROLE, external_id: "x".repeat(1000), session_name: "ci" },
   },
   {
     flyway_managed_databases: ["1"],
