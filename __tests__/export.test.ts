@@ -209,6 +209,16 @@ describe("npm run export, over a folder", () => {
     expect(filesIn(target)).toEqual(files);
   });
 
+  it("refuses one of another stage, and says which", async () => {
+    const target = folderOf("of no stage", first);
+    const { code, stderr } = await runMain(["export", target], { env: { STAGE: "dev" } });
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringContaining('is the stack "flyway", and not "flyway-dev"'),
+    ]);
+    expect(filesIn(target)).toEqual(first);
+  });
+
   it("refuses the project's own, whose assets folder is not an export's", async () => {
     const { code, stderr } = await runMain(["export", "."]);
     expect([code, stderr]).toEqual([2, expect.stringContaining("is of no export, which would remove it")]);
@@ -278,6 +288,22 @@ describe("main.ts", () => {
       expect(filesIn(cwd)).toEqual({});
     },
   );
+
+  it("refuses a STAGE that is no name, and says what is", async () => {
+    const { code, stdout, stderr } = await runMain(["print"], { env: { STAGE: "Dev" } });
+    expect([code, stdout, stderr]).toEqual([
+      2,
+      "",
+      expect.stringMatching(/^stage "Dev" is no valid name: use /),
+    ]);
+  });
+
+  it("gives each STAGE a state of its own", async () => {
+    const { stdout } = await runMain(["print"], { env: { STAGE: "dev" } });
+    expect((parse(stdout).root.terraform as Record<string, unknown>).backend).toEqual({
+      local: { path: "../terraform.flyway-dev.tfstate" },
+    });
+  });
 
   it.each([
     ["s3", { s3: {} }],
