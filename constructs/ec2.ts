@@ -42,6 +42,7 @@ export class Ec2 extends Construct {
     const role = new IamRole(this, "aws_iam_role.flyway_host", {
       name: "flyway-host",
       assumeRolePolicy: trust("ec2.amazonaws.com"),
+      lifecycle: { ignoreChanges: ["description"] }, // an adopted role keeps its own
     });
     attachManaged(this, role, "ssm_managed_instance_core", "AmazonSSMManagedInstanceCore");
     grant(this, role, "cloudwatch_access", [
@@ -68,7 +69,7 @@ export class Ec2 extends Construct {
       },
     ]);
     grant(this, role, "secret_access", [
-      { actions: ["secretsmanager:GetSecretValue"], resources: [rds.secretArn] },
+      { actions: ["secretsmanager:GetSecretValue"], resources: rds.secretArns },
     ]);
 
     const ami = new DataAwsAmi(this, "data.aws_ami.flyway_host_ami", {
