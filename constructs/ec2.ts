@@ -48,6 +48,7 @@ export class Ec2 extends Construct {
     const role = new IamRole(this, "aws_iam_role.flyway_host", {
       name: names.of("flyway-host"),
       assumeRolePolicy: trust("ec2.amazonaws.com"),
+      lifecycle: { ignoreChanges: ["description"] }, // an adopted role keeps its own
     });
     attachManaged(this, role, "ssm_managed_instance_core", "AmazonSSMManagedInstanceCore");
     grant(this, names, role, "cloudwatch_access", [

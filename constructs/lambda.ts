@@ -32,6 +32,7 @@ export class Lambda extends Construct {
     const role = new IamRole(this, "aws_iam_role.flyway_trigger", {
       name: names.of("flyway-trigger"),
       assumeRolePolicy: trust("lambda.amazonaws.com"),
+      lifecycle: { ignoreChanges: ["description"] }, // an adopted role keeps its own
     });
     attachManaged(this, role, "basic_execution_role", "service-role/AWSLambdaBasicExecutionRole");
     const inAccount = `arn:aws:ssm:${data.region.id}:${data.callerIdentity.accountId}`;

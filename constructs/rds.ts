@@ -20,7 +20,7 @@ const PORT = 3306;
 const MANAGED = "nonsensitive(var.master_password == null)";
 
 const SECRET_ARN =
-  `${MANAGED} ? one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn)` +
+  `${MANAGED} ? try(one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn), null)` +
   " : one(aws_secretsmanager_secret.master_password[*].arn)";
 
 /** RDS: 8 to 41 printable ASCII characters without `/`, `"` and `@`, written as ranges for lack of a subtraction. */
@@ -36,7 +36,10 @@ export interface RdsProps {
 export class Rds extends Construct {
   readonly cluster: RdsCluster;
   readonly securityGroup: SecurityGroup;
-  /** ARNs of the secrets of all targets, each with a `username` and a `password`. */
+  /**
+   * ARNs of the secrets of all targets, each with a `username` and a `password`. Without the cluster's where an
+   * adopted one, which has none yet, is only refreshed or imported to: a policy refuses null.
+   */
   readonly secretArns: string[];
 
   constructor(scope: Construct, id: string, { names, variables, data }: RdsProps) {
@@ -53,6 +56,8 @@ export class Rds extends Construct {
       toPort: PORT,
       sourceSecurityGroupId: this.securityGroup.id,
       securityGroupId: this.securityGroup.id,
+      // Two ways to say "from itself"; the other one than an adopted rule's replaces it.
+      lifecycle: { ignoreChanges: ["self", "source_security_group_id"] },
     });
     new SecurityGroupRule(this, "aws_security_group_rule.egress", {
       type: "egress",
@@ -94,7 +99,7 @@ export class Rds extends Construct {
       enableHttpEndpoint: true,
       skipFinalSnapshot: true,
       lifecycle: {
-        // Each would replace an adopted cluster, and its data with it.
+        // Each but the last would replace an adopted cluster, and its data with it.
         ignoreChanges: [
           "engine_mode",
           "database_name",
@@ -102,6 +107,7 @@ export class Rds extends Construct {
           "db_subnet_group_name",
           "storage_encrypted",
           "kms_key_id",
+          "scaling_configuration", // Serverless v1's: would not replace it, but turn its pause on
         ],
         precondition: [
           {
@@ -120,12 +126,15 @@ export class Rds extends Construct {
       dependsOn: [this.cluster],
     });
     new RdsClusterInstance(this, "aws_rds_cluster_instance.aurora_mysql", {
+      // An adopted cluster may still be of Serverless v1, which takes no instance.
+      count: Token.asNumber('${aws_rds_cluster.aurora_mysql.engine_mode == "serverless" ? 0 : 1}'),
       identifier: `${names.of("aurora-mysql")}-1`,
       clusterIdentifier: this.cluster.id,
       engine: Token.asString(this.cluster.engine),
       instanceClass: "db.serverless",
-      publiclyAccessible: false,
-      dbSubnetGroupName: this.cluster.dbSubnetGroupName,
+      publiclyAccessible: false, // in the cluster's subnet group, as every instance of a cluster
+      // An imported one keeps its name, whose change replaces it, and its class, whose change restarts it.
+      lifecycle: { ignoreChanges: ["identifier", "instance_class"] },
     });
 
     new SecretsmanagerSecret(this, "aws_secretsmanager_secret.master_password", {
@@ -186,7 +195,7 @@ export class Rds extends Construct {
         'if t.security_group_id != null]) : "${rule.group}:${rule.port}" => rule }}',
     );
     this.secretArns = Token.asList(
-      `\${distinct(concat([${SECRET_ARN}], values(var.flyway_targets)[*].secret_arn))}`,
+      `\${distinct(compact(concat([${SECRET_ARN}], values(var.flyway_targets)[*].secret_arn)))}`,
     );
 
     new TerraformOutput(this, "output.cluster_endpoint", {

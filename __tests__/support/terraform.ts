@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { devNull, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -34,8 +34,11 @@ const SERVICES = [
 /** The region that the provider is set to. */
 export const REGION = "eu-central-1";
 
+/** What the provider logs in to moto with. */
+const TEST_CREDENTIALS = { region: REGION, access_key: "test", secret_key: "test" };
+
 /** Arguments of aws_rds_cluster.aurora_mysql that moto does not keep: every plan shows them as changed. */
-export const LOST_BY_MOTO: readonly string[] = ["enable_http_endpoint", "scaling_configuration"];
+export const LOST_BY_MOTO: readonly string[] = ["enable_http_endpoint"];
 
 /** Where everything of this process is; it goes with the process. */
 let home: string | undefined;
@@ -220,7 +223,8 @@ export interface Refusal {
 
 /**
  * The stack, synthesized, in a temporary folder, as a user has it, but for an override file that sends the AWS
- * provider to moto. The state is where the stack's own backend keeps it, inside of the folder.
+ * provider to moto. The state is where the stack's own backend keeps it, inside of the folder. Or a copy of
+ * somebody else's Terraform files, with a state beside them.
  */
 export class Workspace {
   /** Version of the AWS provider that the stack's own range came to. */
@@ -231,6 +235,8 @@ export class Workspace {
     private readonly root: string,
     /** Where the synthesized JSON is and Terraform runs. */
     readonly folder: string,
+    /** Where the backend keeps the state. */
+    private readonly stateFile: string,
     awsProvider: string,
   ) {
     this.awsProvider = awsProvider;
@@ -243,12 +249,18 @@ export class Workspace {
     new FlywayStack(app, "flyway", { archives: await officialArchives() });
     app.synth();
     const folder = join(root, "cdktf.out", "stacks", "flyway");
-    overrideProvider(folder, endpoint, { region: REGION, access_key: "test", secret_key: "test" });
-    const run = (...args: string[]) => succeed(terraform, folder, args);
-    await run("init", "-input=false", "-no-color");
-    const { provider_selections } = JSON.parse(await run("version", "-json"));
-    const name = Object.keys(provider_selections).find((source) => source.endsWith("/hashicorp/aws"));
-    return new Workspace(terraform, root, folder, provider_selections[name as string]);
+    overrideProvider(folder, endpoint, TEST_CREDENTIALS);
+    const state = join(root, "terraform.flyway.tfstate");
+    return new Workspace(terraform, root, folder, state, await initialize(terraform, folder));
+  }
+
+  /** Copies a folder of Terraform files that has neither provider nor backend, and does the same with it. */
+  static async openCopy(terraform: Terraform, endpoint: string, source: string): Promise<Workspace> {
+    const root = mkdtempSync(join(homeFolder(), "workspace-"));
+    cpSync(source, root, { recursive: true });
+    writeFileSync(join(root, "moto.tf.json"), providerOfMoto(endpoint, TEST_CREDENTIALS));
+    const awsProvider = await initialize(terraform, root);
+    return new Workspace(terraform, root, root, join(root, "terraform.tfstate"), awsProvider);
   }
 
   /** What the stack needs with every provider that it allows: 5.x does not know the default runtime. */
@@ -257,11 +269,16 @@ export class Workspace {
   }
 
   /**
-   * Has Terraform ignore the two arguments of the cluster that moto does not keep. Without this every further
-   * apply would try to set them, and moto has no EnableHttpEndpoint.
+   * Has Terraform ignore what moto does not keep of the cluster. Without this every further apply would try to
+   * set it, and moto has no EnableHttpEndpoint.
    */
   ignoreWhatMotoLoses(): void {
     ignoreWhatMotoLoses(this.folder);
+  }
+
+  /** Ends what ignoreWhatMotoLoses() began. */
+  heedWhatMotoLoses(): void {
+    rmSync(join(this.folder, "moto_override.tf.json"));
   }
 
   async validate(): Promise<Validation> {
@@ -269,10 +286,10 @@ export class Workspace {
   }
 
   /** Plans, and reads the plan. */
-  async plan(variables: Variables = {}): Promise<Plan & { readonly text: string }> {
+  async plan(variables: Variables = {}, ...options: string[]): Promise<Plan & { readonly text: string }> {
     const file = join(this.root, "plan");
-    const options = ["-input=false", "-no-color", `-out=${file}`];
-    const text = await succeed(this.terraform, this.folder, ["plan", ...options], this.variables(variables));
+    const args = ["plan", "-input=false", "-no-color", `-out=${file}`, ...options];
+    const text = await succeed(this.terraform, this.folder, args, this.variables(variables));
     const plan = JSON.parse(await succeed(this.terraform, this.folder, ["show", "-json", file]));
     rmSync(file);
     return { ...plan, text };
@@ -298,8 +315,8 @@ export class Workspace {
   }
 
   /** Applies; what Terraform printed. */
-  apply(variables: Variables = {}): Promise<string> {
-    const args = ["apply", "-auto-approve", "-input=false", "-no-color"];
+  apply(variables: Variables = {}, ...options: string[]): Promise<string> {
+    const args = ["apply", "-auto-approve", "-input=false", "-no-color", ...options];
     return succeed(this.terraform, this.folder, args, this.variables(variables));
   }
 
@@ -321,13 +338,26 @@ export class Workspace {
 
   /** The state as the backend keeps it. */
   stateText(): string {
-    return readFileSync(join(this.root, "terraform.flyway.tfstate"), "utf8");
+    return readFileSync(this.stateFile, "utf8");
+  }
+
+  /** Puts a state where the backend looks for it. */
+  putState(text: string): void {
+    writeFileSync(this.stateFile, text);
   }
 }
 
-/** Has the AWS provider of a folder's stack call moto, with these settings. */
-export function overrideProvider(folder: string, endpoint: string, settings: Values = {}): void {
-  const provider = {
+/** Runs `terraform init`; the version of the AWS provider that it came to. */
+async function initialize(terraform: Terraform, folder: string): Promise<string> {
+  await succeed(terraform, folder, ["init", "-input=false", "-no-color"]);
+  const { provider_selections } = JSON.parse(await succeed(terraform, folder, ["version", "-json"]));
+  const name = Object.keys(provider_selections).find((source) => source.endsWith("/hashicorp/aws"));
+  return provider_selections[name as string];
+}
+
+/** Terraform's JSON for an AWS provider that calls moto, with these settings. */
+function providerOfMoto(endpoint: string, settings: Values): string {
+  const aws = {
     skip_credentials_validation: true,
     skip_requesting_account_id: false,
     s3_use_path_style: true,
@@ -335,7 +365,12 @@ export function overrideProvider(folder: string, endpoint: string, settings: Val
     endpoints: [Object.fromEntries(SERVICES.map((service) => [service, endpoint]))],
     ...settings,
   };
-  writeFileSync(join(folder, "cdk_override.tf.json"), JSON.stringify({ provider: { aws: provider } }));
+  return JSON.stringify({ provider: { aws } });
+}
+
+/** Has the AWS provider of a folder's stack call moto, with these settings. */
+export function overrideProvider(folder: string, endpoint: string, settings: Values = {}): void {
+  writeFileSync(join(folder, "cdk_override.tf.json"), providerOfMoto(endpoint, settings));
 }
 
 /** What {@link Workspace.ignoreWhatMotoLoses} does, in a folder. */
@@ -400,6 +435,8 @@ export interface Stage {
   readonly workspace: Workspace;
   /** moto's address. */
   readonly endpoint: string;
+  /** Another workspace before the same moto: a copy of a folder of Terraform files. */
+  openCopy(folder: string): Promise<Workspace>;
 }
 
 /**
@@ -418,6 +455,7 @@ export function useWorkspace(): Stage {
     get endpoint() {
       return cloud.endpoint;
     },
+    openCopy: (folder) => Workspace.openCopy(cloud.terraform, cloud.endpoint, folder),
   };
 }
 
