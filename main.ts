@@ -4,9 +4,9 @@ import { App } from "cdktf";
 import { officialArchives } from "./constructs/archives";
 import { parseBackend } from "./constructs/backend";
 import { temporaryFolder } from "./constructs/bundle";
+import { exportStack, JSON_FILE, Refusal } from "./constructs/export";
 import { FlywayStack } from "./constructs/flyway-stack";
 import { Names } from "./constructs/names";
-import { exportStack, JSON_FILE, Refusal } from "./export";
 
 const USAGE = `Usage:
   npm run export -- DIR        writes cdk.tf.json and its assets into DIR

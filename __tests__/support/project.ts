@@ -10,7 +10,6 @@ export const PROJECT = resolve(__dirname, "..", "..");
 export function copySources(target: string): void {
   for (const name of [
     "main.ts",
-    "export.ts",
     "constructs",
     "lambda",
     "records",
