@@ -53,7 +53,7 @@ const IN_PLACE: Readonly<
     because: "metadata only by token, and a name; neither restarts the host",
   },
   "aws_lambda_function.flyway_trigger": {
-    arguments: ["environment", "handler", "last_modified", "runtime", "source_code_hash"],
+    arguments: ["environment", "filename", "handler", "last_modified", "runtime", "source_code_hash"],
     because: "Python 3.9 is deprecated: the Node.js function takes its place, and is told of the document",
   },
   'aws_ssm_parameter.s3_mapping["Products"]': {
