@@ -112,16 +112,17 @@ export class S3 extends Construct {
         ],
       },
     });
-    new TerraformOutput(this, "output.buckets", {
+    const buckets = new TerraformOutput(this, "output.buckets", {
       value: `\${{ for database, bucket in aws_s3_bucket.this : database => bucket.id }}`,
       description: "Database to bucket: where a database's migrations are uploaded",
-      precondition: {
-        condition:
-          "${length(setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases)) == 0}",
-        errorMessage:
-          'flyway_database_settings has names that flyway_managed_databases does not have: ${join(", ", ' +
-          "setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases))}. Correct or remove them.",
-      },
+    });
+    // as a prop, CDKTF leaves it out
+    buckets.addOverride("precondition", {
+      condition:
+        "${length(setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases)) == 0}",
+      error_message:
+        'flyway_database_settings has names that flyway_managed_databases does not have: ${join(", ", ' +
+        "setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases))}. Correct or remove them.",
     });
   }
 

@@ -158,6 +158,8 @@ export class Variables extends Construct {
       refuse([secretArn], SECRET_ARN, NO_SECRET);
       refuse([securityGroupId], SECURITY_GROUP, NO_GROUP);
     }
+    const secrets = Object.values(targets).reduce((sum, { secretArn }) => sum + secretArn.length + 3, 0);
+    if (secrets > SECRETS_LENGTH) throw new Error(MANY_SECRETS);
 
     this.masterPassword = new TerraformVariable(this, "var.master_password", {
       type: "string",
@@ -237,19 +239,6 @@ export class Variables extends Construct {
       type:
         "map(object({ schema = optional(string), flyway_version = optional(string), flyway_conf = optional(string), " +
         "out_of_order = optional(bool), placeholders = optional(map(string), {}), baseline_version = optional(string) }))",
-      default: Object.fromEntries(
-        Object.entries(settings).map(([database, s]) => [
-          database,
-          {
-            schema: s.schema,
-            flyway_version: s.flywayVersion,
-            flyway_conf: s.flywayConf,
-            out_of_order: s.outOfOrder,
-            placeholders: s.placeholders,
-            baseline_version: s.baselineVersion,
-          },
-        ]),
-      ),
       nullable: false,
       description:
         "What differs for single databases, by database: schema, flyway_version, flyway_conf (the target), " +
@@ -263,6 +252,20 @@ export class Variables extends Construct {
         eachPlaceholder("values", PATTERNS.placeholderValue, NO_PLACEHOLDER_VALUE),
       ],
     });
+    setDefault(
+      this.flywayDatabaseSettings,
+      Object.entries(settings).map(([database, s]) => [
+        database,
+        {
+          schema: s.schema,
+          flyway_version: s.flywayVersion,
+          flyway_conf: s.flywayConf,
+          out_of_order: s.outOfOrder,
+          placeholders: s.placeholders,
+          baseline_version: s.baselineVersion,
+        },
+      ]),
+    );
     const eachTarget = (name: string, ok: string, message: string) =>
       each(
         "c, t in var.flyway_targets",
@@ -272,12 +275,6 @@ export class Variables extends Construct {
       );
     this.flywayTargets = new TerraformVariable(this, "var.flyway_targets", {
       type: "map(object({ url = string, secret_arn = string, security_group_id = optional(string) }))",
-      default: Object.fromEntries(
-        Object.entries(targets).map(([name, t]) => [
-          name,
-          { url: t.url, secret_arn: t.secretArn, security_group_id: t.securityGroupId },
-        ]),
-      ),
       nullable: false,
       description:
         "Further database servers, by the flyway_conf that names them: url (jdbc:mysql://host:port), secret_arn (a " +
@@ -298,10 +295,17 @@ export class Variables extends Construct {
         ),
         {
           condition: `\${sum(concat([0], [for t in values(var.flyway_targets) : length(t.secret_arn) + 3])) <= ${SECRETS_LENGTH}}`,
-          errorMessage: `flyway_targets: the secrets' ARNs are longer than ${SECRETS_LENGTH} characters together, and would not fit into the host's policy. Use fewer targets, or shorter names for the secrets.`,
+          errorMessage: MANY_SECRETS,
         },
       ],
     });
+    setDefault(
+      this.flywayTargets,
+      Object.entries(targets).map(([name, t]) => [
+        name,
+        { url: t.url, secret_arn: t.secretArn, security_group_id: t.securityGroupId },
+      ]),
+    );
     this.flywayArchives = new TerraformVariable(this, "var.flyway_archives", {
       type: "map(object({ url = string, sha256 = string }))",
       default: {},
@@ -401,6 +405,7 @@ const NO_URL =
   " is no JDBC URL of a server: use one such as jdbc:mysql://host:3306, without a schema, a user and a password.";
 const NO_SECRET =
   " is no secret's ARN: use one such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:name.";
+const MANY_SECRETS = `flyway_targets: the secrets' ARNs are longer than ${SECRETS_LENGTH} characters together, and would not fit into the host's policy. Use fewer targets, or shorter names for the secrets.`;
 const NO_GROUP = " is no security group's id: use one such as sg-0123456789abcdef0.";
 
 /** The longest name of a database: of a bucket's 63 characters, Terraform appends 26 to the prefix. */
@@ -455,6 +460,12 @@ function each(of: string, shown: string, ok: string, message: string): Terraform
 /** A validation of a variable that is one value, `v`. */
 function one(variable: string, ok: string, message: string): TerraformVariableValidationConfig {
   return each(`v in [var.${variable}]`, `format("${variable} %q", v)`, ok, message);
+}
+
+/** Sets a map as it stands: as a prop, CDKTF would write its keys in snake_case, and Terraform expand `${`. */
+function setDefault(variable: TerraformVariable, entries: readonly (readonly [string, object])[]): void {
+  const text = JSON.stringify(Object.fromEntries(entries)).replaceAll(/([$%])(?=\{)/g, "$1$1");
+  variable.addOverride("default", JSON.parse(text));
 }
 
 /** @throws with those of the values that are set and do not match */

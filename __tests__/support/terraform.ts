@@ -6,7 +6,9 @@ import { promisify } from "node:util";
 import { App } from "cdktf";
 import { afterAll, beforeAll, beforeEach } from "vitest";
 import { officialArchives } from "../../constructs/archives";
+import type { FlywayProps } from "../../constructs/flyway";
 import { FlywayStack } from "../../constructs/flyway-stack";
+import { Names } from "../../constructs/names";
 import { findExecutable, leashed } from "../../local/processes";
 import { skipLoudly, startMoto } from "./moto";
 
@@ -136,10 +138,7 @@ async function command(
 ): Promise<Outcome> {
   // By environment: so no value is in a file or in the list of processes.
   const given = Object.entries(variables).filter(([, value]) => value !== undefined);
-  const values = given.map(([name, value]) => [
-    `TF_VAR_${name}`,
-    typeof value === "string" ? value : JSON.stringify(value),
-  ]);
+  const values = given.map(([name, value]) => [`TF_VAR_${name}`, variableText(value)]);
   const { child, exited } = leashed(binary, [...args], {
     cwd,
     env: { ...env, ...Object.fromEntries(values) },
@@ -153,6 +152,11 @@ async function command(
     });
   }
   return { code: await exited, ...output };
+}
+
+/** A string is taken as it is; anything else is read as an expression, in which `${` and `%{` begin a template. */
+function variableText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value).replaceAll(/([$%])(?=\{)/g, "$1$1");
 }
 
 /** A warning or an error of Terraform's. */
@@ -245,10 +249,7 @@ export class Workspace {
   /** Synthesizes the stack, points it at moto and runs `terraform init`. */
   static async open(terraform: Terraform, endpoint: string): Promise<Workspace> {
     const root = mkdtempSync(join(homeFolder(), "workspace-"));
-    const app = new App({ outdir: join(root, "cdktf.out") });
-    new FlywayStack(app, "flyway", { archives: await officialArchives() });
-    app.synth();
-    const folder = join(root, "cdktf.out", "stacks", "flyway");
+    const folder = await synthesizeInto(root, {});
     overrideProvider(folder, endpoint, TEST_CREDENTIALS);
     const state = join(root, "terraform.flyway.tfstate");
     return new Workspace(terraform, root, folder, state, await initialize(terraform, folder));
@@ -304,14 +305,7 @@ export class Workspace {
     const args = ["plan", "-input=false", "-json"];
     const outcome = await command(this.terraform, this.folder, args, this.variables(variables));
     if (outcome.code === 0) throw new Error(`Terraform refused nothing: ${JSON.stringify(variables)}`);
-    const text = outcome.stdout + outcome.stderr;
-    const errors = outcome.stdout
-      .split("\n")
-      .filter((line) => line.startsWith("{"))
-      .map((line) => JSON.parse(line).diagnostic as Diagnostic | undefined)
-      .filter((diagnostic) => diagnostic?.severity === "error")
-      .map((diagnostic) => diagnostic?.detail.replace(/\n\nThis was checked by [\s\S]*/, "") as string);
-    return { errors, text };
+    return { errors: errorsIn(outcome), text: outcome.stdout + outcome.stderr };
   }
 
   /** Applies; what Terraform printed. */
@@ -380,6 +374,63 @@ export function ignoreWhatMotoLoses(folder: string): void {
   const lifecycle = { ignore_changes: [...ignored, ...LOST_BY_MOTO] };
   const override = { resource: { aws_rds_cluster: { aurora_mysql: { lifecycle } } } };
   writeFileSync(join(folder, "moto_override.tf.json"), JSON.stringify(override));
+}
+
+/** The errors' details in the output of `plan -json`, without the sentence on where in the file the rule is. */
+function errorsIn({ stdout }: Outcome): string[] {
+  return stdout
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line).diagnostic as Diagnostic | undefined)
+    .filter((diagnostic) => diagnostic?.severity === "error")
+    .map((diagnostic) => diagnostic?.detail.replace(/\n\nThis was checked by [\s\S]*/, "") as string);
+}
+
+/** The stack's variables and nothing else: no provider, so that a plan takes a tenth of a second. */
+export interface Rules {
+  /** What Terraform says of these values: an error's details each, none where it takes all. */
+  errors(values: Variables): Promise<readonly string[]>;
+}
+
+/**
+ * Gives a test file the rules of the stack's variables: their validations, and the cluster's preconditions, which
+ * are master_password's. Where there is no Terraform its tests are skipped.
+ */
+export function useRules(props: Partial<FlywayProps> = {}): Rules {
+  let terraform: Terraform | undefined;
+  let folder: string;
+  beforeAll(async () => {
+    terraform = await findTerraform();
+    if (!terraform) return;
+    folder = mkdtempSync(join(homeFolder(), "rules-"));
+    const { variable, resource } = JSON.parse(
+      readFileSync(join(await synthesizeInto(folder, props), "cdk.tf.json"), "utf8"),
+    );
+    const { precondition } = resource.aws_rds_cluster.aurora_mysql.lifecycle;
+    const cluster = { terraform_data: { cluster: { lifecycle: { precondition } } } };
+    writeFileSync(join(folder, "rules.tf.json"), JSON.stringify({ variable, resource: cluster }));
+    await succeed(terraform, folder, ["init", "-input=false", "-no-color"]);
+  });
+  beforeEach(({ skip }) => skip(!terraform, "there is no Terraform, see stderr"));
+  afterAll(() => rmSync(homeFolder(), { recursive: true, force: true }));
+  return {
+    async errors(values) {
+      if (!terraform) return [];
+      const outcome = await command(terraform, folder, ["plan", "-input=false", "-json"], values);
+      const errors = errorsIn(outcome);
+      if ((outcome.code === 0) !== (errors.length === 0)) throw new Error(outcome.stdout + outcome.stderr);
+      return errors;
+    },
+  };
+}
+
+/** Synthesizes the stack as a project in this folder would; where Terraform runs. */
+async function synthesizeInto(root: string, props: Partial<FlywayProps>): Promise<string> {
+  const app = new App({ outdir: join(root, "cdktf.out") });
+  const id = new Names(props.stage).of("flyway");
+  new FlywayStack(app, id, { archives: await officialArchives(), ...props });
+  app.synth();
+  return join(root, "cdktf.out", "stacks", id);
 }
 
 /** What a command of Terraform prints, @throws Error with all of it where the command fails */
