@@ -48,12 +48,12 @@ describe("variables.tf", () => {
     ]);
   });
 
-  it("lets only the password and the VPC be null", async () => {
+  it("lets only what has no value of its own be null", async () => {
     const { at, addresses } = await synthesize();
     const nullable = addresses.filter(
       (address) => address.startsWith("var.") && at(address).nullable !== false,
     );
-    expect(nullable).toEqual(["var.master_password", "var.vpc_id"]);
+    expect(nullable).toEqual(["var.assume_role", "var.aws_region", "var.master_password", "var.vpc_id"]);
   });
 
   it("has no password in it: no default, and none that is generated", async () => {
