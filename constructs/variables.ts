@@ -399,7 +399,7 @@ const NO_CONF =
 const NO_SCHEMA =
   " is no valid schema: use 1 to 64 letters, digits, - and _, beginning with a letter or digit.";
 const NO_BASELINE = " is no version: use digits, with . or _ between them, such as 1 or 2.1.";
-const NO_PLACEHOLDER = " has no valid name: use 1 to 64 letters, digits, . _ and -, beginning with a letter.";
+const NO_PLACEHOLDER = " has no valid name: use 1 to 64 letters, digits, _ and -, beginning with a letter.";
 const NO_PLACEHOLDER_VALUE = " has a value that is not printable ASCII, in one line: leave out what is not.";
 const NO_URL =
   " is no JDBC URL of a server: use one such as jdbc:mysql://host:3306, without a schema, a user and a password.";

@@ -21,8 +21,8 @@ export const PATTERNS = {
   flywayConf: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
   /** A version that Flyway baselines a schema at: `2.1`. */
   baselineVersion: "^[0-9]{1,18}([._][0-9]{1,18}){0,9}$",
-  /** A placeholder's name. */
-  placeholder: "^[A-Za-z][A-Za-z0-9._-]{0,63}$",
+  /** A placeholder's name. Flyway from 10 on takes none with a dot. */
+  placeholder: "^[A-Za-z][A-Za-z0-9_-]{0,63}$",
   /** A placeholder's value: printable ASCII. */
   placeholderValue: "^[ -~]*$",
 } as const;

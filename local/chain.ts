@@ -71,6 +71,8 @@ export interface Chain {
   readonly verdicts: Verdicts;
   /** Parameter Store, by name: mappings, targets, archives. */
   readonly parameters: Map<string, string>;
+  /** Secrets Manager, by ARN. */
+  readonly secrets: Map<string, string>;
   /** Ends everything; leaves no process, no port and no file but the cache. */
   stop(): Promise<void>;
 }
@@ -142,6 +144,8 @@ async function start(
   };
   parameters.set(`${NAMES.parameters}/target/${CONF}`, JSON.stringify(target));
   parameters.set(`${NAMES.parameters}/archive/${flyway.version}`, JSON.stringify(flyway.archive));
+  const login = { username: database.user, password: database.password };
+  const secrets = new Map([[SECRET, JSON.stringify(login)]]);
   const commands = new Commands({
     directory: folder("commands"),
     region: REGION,
@@ -150,7 +154,7 @@ async function start(
     documentName: DOCUMENT,
     document: commandDocument(NAMES.parameters),
     parameters,
-    secrets: new Map([[SECRET, JSON.stringify({ username: database.user, password: database.password })]]),
+    secrets,
     hostEnvironment: {
       ...awsEnvironment,
       PATH: `${join(directory, "bin")}:${process.env.PATH}`,
@@ -217,6 +221,7 @@ async function start(
     awsEnvironment,
     verdicts,
     parameters,
+    secrets,
     stop,
   };
 }

@@ -7,10 +7,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
-import { type Mapping, mappingName } from "../../lambda/mapping";
 import type { Chain } from "../../local/chain";
 import { cacheFolder } from "../../local/downloads";
-import { migrate, query, remove, startTestChain, upload } from "../support/chain";
+import { configure, migrate, query, remove, startTestChain, upload } from "../support/chain";
 
 /** The host installs releases into a folder of its own here, from a server of its own. */
 describe("the host", () => {
@@ -45,13 +44,6 @@ describe("the host", () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** What the stack's parameters would say had the team asked for this. */
-  function configure(database: string, change: Partial<Mapping>): void {
-    const name = mappingName("/flyway", chain.buckets[database] as string);
-    const mapping = JSON.parse(chain.parameters.get(name) as string) as Mapping;
-    chain.parameters.set(name, JSON.stringify({ ...mapping, ...change }));
-  }
-
   function publish(version: string, sha256: string): void {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/flyway.tar.gz`;
     chain.parameters.set(`/flyway/archive/${version}`, JSON.stringify({ url, sha256 }));
@@ -61,7 +53,7 @@ describe("the host", () => {
 
   it("refuses an archive with another checksum, and installs nothing", async () => {
     publish("90.1", "0".repeat(64));
-    configure("Users", { flywayVersion: "90.1" });
+    configure(chain, "Users", { flywayVersion: "90.1" });
     const judged = await migrate(chain, "Users", "V1__a.sql", "CREATE TABLE A (id int);");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain(`does not have the SHA-256 ${"0".repeat(64)}`);
@@ -71,8 +63,8 @@ describe("the host", () => {
   it("installs a release on demand, once for two runs at once, and goes on with what failed before", async () => {
     const before = downloads;
     publish("90.2", createHash("sha256").update(archive).digest("hex"));
-    configure("Users", { flywayVersion: "90.2" });
-    configure("Products", { flywayVersion: "90.2" });
+    configure(chain, "Users", { flywayVersion: "90.2" });
+    configure(chain, "Products", { flywayVersion: "90.2" });
     const judged = await Promise.all([
       migrate(chain, "Users", "V2__b.sql", "CREATE TABLE B (id int);"),
       migrate(chain, "Products", "V1__a.sql", "CREATE TABLE A (id int);"),
@@ -87,18 +79,18 @@ describe("the host", () => {
   });
 
   it("names the variable to set for a version whose archive is not known", async () => {
-    configure("Users", { flywayVersion: "90.3" });
+    configure(chain, "Users", { flywayVersion: "90.3" });
     const judged = await migrate(chain, "Users", "V3__c.sql", "SELECT 1;");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain("add its URL and SHA-256 to flyway_archives");
   });
 
   it("names a target that is not there", async () => {
-    configure("Users", { flywayVersion: "90.2", flywayConf: "other.conf" });
+    configure(chain, "Users", { flywayVersion: "90.2", flywayConf: "other.conf" });
     const judged = await migrate(chain, "Users", "V4__d.sql", "SELECT 1;");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain("no target is named other.conf");
-    configure("Users", { flywayConf: "local.conf" });
+    configure(chain, "Users", { flywayConf: "local.conf" });
   });
 
   it("migrates once for three uploads at once: one runs, one waits, the third is covered", async () => {

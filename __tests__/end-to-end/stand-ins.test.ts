@@ -329,7 +329,7 @@ describe("parameters and secrets", () => {
     const all = {
       outOfOrder: true,
       baselineVersion: "2.1",
-      placeholders: { a: `b = 'c' "d" $(e)`, "x.y": "" },
+      placeholders: { a: `b = 'c' "d" $(e)`, x_y: "" },
     };
     parameters["/flyway/s3-mapping/full"] = JSON.stringify({ ...mapping, ...all });
     const { code, stdout } = await compare("full", settings, read);
@@ -338,7 +338,7 @@ describe("parameters and secrets", () => {
       "-baselineVersion=2.1",
       "-outOfOrder=true",
       `-placeholders.a=b = 'c' "d" $(e)`,
-      "-placeholders.x.y=",
+      "-placeholders.x_y=",
       "",
     ]);
   });

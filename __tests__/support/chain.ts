@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { officialArchives } from "../../constructs/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
+import { type Mapping, mappingName } from "../../lambda/mapping";
 import { type Chain, type ChainOptions, startChain } from "../../local/chain";
 import type { UploadVerdict } from "../../local/verdicts";
 
@@ -22,6 +23,13 @@ export async function startTestChain(options: Partial<ChainOptions> = {}): Promi
     progress: () => {},
     ...options,
   });
+}
+
+/** Changes a database's mapping, as an apply of another flyway_database_settings would. */
+export function configure(chain: Chain, database: string, change: Partial<Mapping>): void {
+  const name = mappingName("/flyway", chain.buckets[database] as string);
+  const mapping = JSON.parse(chain.parameters.get(name) as string) as Mapping;
+  chain.parameters.set(name, JSON.stringify({ ...mapping, ...change }));
 }
 
 /** Uploads a migration with the AWS CLI and waits for its verdict. */

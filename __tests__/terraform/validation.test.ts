@@ -19,7 +19,7 @@ const NO_CONF =
 const NO_SCHEMA =
   "is no valid schema: use 1 to 64 letters, digits, - and _, beginning with a letter or digit.";
 const NO_BASELINE = "is no version: use digits, with . or _ between them, such as 1 or 2.1.";
-const NO_PLACEHOLDER = "has no valid name: use 1 to 64 letters, digits, . _ and -, beginning with a letter.";
+const NO_PLACEHOLDER = "has no valid name: use 1 to 64 letters, digits, _ and -, beginning with a letter.";
 const NO_PLACEHOLDER_VALUE = "has a value that is not printable ASCII, in one line: leave out what is not.";
 const NO_URL =
   "is no JDBC URL of a server: use one such as jdbc:mysql://host:3306, without a schema, a user and a password.";
@@ -138,7 +138,7 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     ...["", "v1", "1.", ".1", "1-2", "1 2", "-1", "1".repeat(19), "1\n"].map((version) =>
       settings("baseline_version", version, NO_BASELINE),
     ),
-    ...["", "1a", "_a", "a b", "a=b", "$(id)", "a\n", "ä", "a".repeat(65)].map((name) =>
+    ...["", "1a", "_a", "a.b", "a b", "a=b", "$(id)", "a\n", "ä", "a".repeat(65)].map((name) =>
       placeholder(name, "x", NO_PLACEHOLDER),
     ),
     ...["a\nb", "\t", "ä", "\u007f"].map((value) => placeholder("a", value, NO_PLACEHOLDER_VALUE)),
@@ -286,7 +286,7 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     { Users: { out_of_order: false, placeholders: {}, baseline_version: "9".repeat(18) } },
     {
       Users: {
-        placeholders: { [`a${".".repeat(63)}`]: "", "a_b-c": ` ${ALLOWED.join("")}/"@$\{x}%{y}` },
+        placeholders: { [`a${"-".repeat(63)}`]: "", "a_b-c": ` ${ALLOWED.join("")}/"@$\{x}%{y}` },
       },
     },
   ],
