@@ -136,7 +136,7 @@ describe("ec2.tf: what the host may do", () => {
     expect(dynamic.statement).toEqual({
       for_each:
         '${[for s in [{ actions = ["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"], ' +
-        'resources = [for b in aws_s3_bucket.this : "${b.arn}*" if length(var.flyway_managed_databases) <= 40] }, ' +
+        'resources = [for b in local.buckets : "${b.arn}*" if local.few_databases] }, ' +
         '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : ' +
         '"arn:aws:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }] : s if length(s.resources) > 0]}',
       content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
@@ -147,8 +147,7 @@ describe("ec2.tf: what the host may do", () => {
     const { at } = await synthesize();
     const { policy, ...rest } = at("aws_s3_bucket_policy.this");
     expect(rest).toEqual({
-      for_each:
-        "${{ for d, b in aws_s3_bucket.this : d => b if !(length(var.flyway_managed_databases) <= 40) }}",
+      for_each: "${local.few_databases ? tomap({}) : local.buckets}",
       bucket: "${each.value.id}",
       lifecycle: { create_before_destroy: true },
     });

@@ -97,26 +97,27 @@ describe("lambda.tf", () => {
   it("lets each bucket, of this account, call the function, up to 40", async () => {
     const { at } = await synthesize();
     expect(at("aws_lambda_permission.flyway_trigger")).toEqual({
-      for_each:
-        "${{ for d, b in aws_s3_bucket.this : d => b if length(var.flyway_managed_databases) <= 40 }}",
+      for_each: "${local.few_databases ? local.buckets : tomap({})}",
       statement_id: "allow-execute-from-${each.value.id}",
       action: "lambda:InvokeFunction",
       function_name: "${aws_lambda_function.flyway_trigger.function_name}",
       principal: "s3.amazonaws.com",
       source_arn: "${each.value.arn}",
       source_account: "${data.aws_caller_identity.this.account_id}",
+      lifecycle: { create_before_destroy: true },
     });
   });
 
   it("lets all buckets of this account call the function by one statement, past 40", async () => {
     const { at } = await synthesize();
     expect(at("aws_lambda_permission.account")).toEqual({
-      count: "${length(var.flyway_managed_databases) <= 40 ? 0 : 1}",
+      count: "${local.few_databases ? 0 : 1}",
       statement_id: "allow-execute-from-account",
       action: "lambda:InvokeFunction",
       function_name: "${aws_lambda_function.flyway_trigger.function_name}",
       principal: "s3.amazonaws.com",
       source_account: "${data.aws_caller_identity.this.account_id}",
+      lifecycle: { create_before_destroy: true },
     });
   });
 

@@ -11,6 +11,12 @@ describe("s3.tf", () => {
     });
   });
 
+  it("takes up to 40 databases for few: past them, permissions are no longer one each", async () => {
+    expect((await synthesize()).at("local.few_databases").value).toBe(
+      "${length(var.flyway_managed_databases) <= 40}",
+    );
+  });
+
   it.each([
     "aws_s3_bucket_versioning.this",
     "aws_s3_bucket_public_access_block.this",
@@ -18,7 +24,7 @@ describe("s3.tf", () => {
     "aws_s3_bucket_notification.this",
   ])("has a %s for each bucket", async (address) => {
     const { at } = await synthesize();
-    expect(at(address).for_each).toBe("${aws_s3_bucket.this}");
+    expect(at(address).for_each).toBe("${local.buckets}");
   });
 
   it("keeps every version of an object, for a verdict is of a version", async () => {
@@ -43,7 +49,7 @@ describe("s3.tf", () => {
   it("has the contract's mapping per bucket, its type left as it is", async () => {
     const { at } = await synthesize();
     expect(at("aws_ssm_parameter.s3_mapping")).toMatchObject({
-      for_each: "${aws_s3_bucket.this}",
+      for_each: "${local.buckets}",
       name: "/flyway/s3-mapping/${each.value.id}",
       type: "StringList",
       value: "${jsonencode(local.mappings[each.key])}",
@@ -53,7 +59,7 @@ describe("s3.tf", () => {
   it("calls the function for each new .sql object, once it is permitted to", async () => {
     const { at } = await synthesize();
     expect(at("aws_s3_bucket_notification.this")).toEqual({
-      for_each: "${aws_s3_bucket.this}",
+      for_each: "${local.buckets}",
       bucket: "${each.value.id}",
       lambda_function: [
         {
@@ -69,7 +75,7 @@ describe("s3.tf", () => {
   it("puts out each database's bucket", async () => {
     const { at } = await synthesize();
     expect(at("output.buckets").value).toBe(
-      "${{ for database, bucket in aws_s3_bucket.this : database => bucket.id }}",
+      "${{ for database, bucket in local.buckets : database => bucket.id }}",
     );
   });
 });

@@ -75,7 +75,7 @@ export class Ec2 extends Construct {
     s3Access.addOverride("dynamic", {
       statement: {
         for_each:
-          `\${[for s in [{ actions = ${JSON.stringify(READ)}, resources = [for b in aws_s3_bucket.this : "\${b.arn}*" if ${FEW_DATABASES}] }, ` +
+          `\${[for s in [{ actions = ${JSON.stringify(READ)}, resources = [for b in local.buckets : "\${b.arn}*" if ${FEW_DATABASES}] }, ` +
           '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : "arn:aws:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }' +
           "] : s if length(s.resources) > 0]}",
         content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
@@ -95,10 +95,7 @@ export class Ec2 extends Construct {
       })}`,
       lifecycle: { createBeforeDestroy: true }, // so that the host always has the one or the other
     });
-    bucketPolicy.addOverride(
-      "for_each",
-      `\${{ for d, b in aws_s3_bucket.this : d => b if !(${FEW_DATABASES}) }}`,
-    );
+    bucketPolicy.addOverride("for_each", `\${${FEW_DATABASES} ? tomap({}) : local.buckets}`);
     s3Access.addOverride("depends_on", ["aws_s3_bucket_policy.this"]);
     grant(this, names, role, "secret_access", [
       { actions: ["secretsmanager:GetSecretValue"], resources: rds.secretArns },

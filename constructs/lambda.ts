@@ -79,6 +79,7 @@ export class Lambda extends Construct {
       functionName: this.fn.functionName,
       principal: "s3.amazonaws.com",
       sourceAccount: data.callerIdentity.accountId,
+      lifecycle: { createBeforeDestroy: true }, // so that the buckets always have the one or the other
     };
     const perBucket = new LambdaPermission(this, "aws_lambda_permission.flyway_trigger", {
       ...allowed,
@@ -86,7 +87,7 @@ export class Lambda extends Construct {
       statementId: `allow-execute-from-${bucket.getString("id")}`,
       sourceArn: bucket.getString("arn"),
     });
-    perBucket.addOverride("for_each", `\${{ for d, b in aws_s3_bucket.this : d => b if ${FEW_DATABASES} }}`);
+    perBucket.addOverride("for_each", `\${${FEW_DATABASES} ? local.buckets : tomap({})}`);
     // Many buckets do not fit into the function's policy; then one statement lets in all of the account's.
     const ofAccount = new LambdaPermission(this, "aws_lambda_permission.account", {
       ...allowed,

@@ -191,7 +191,7 @@ export class Rds extends Construct {
     target.addOverride(
       "for_each",
       "${{ for rule in distinct([for t in values(var.flyway_targets) : " +
-        `{ group = t.security_group_id, port = try(tonumber(regex(":([0-9]+)(?:/|[?]|$)", t.url)[0]), ${PORT}) } ` +
+        `{ group = t.security_group_id, port = try(tonumber(regex("^[^?]*:([0-9]+)", t.url)[0]), ${PORT}) } ` +
         'if t.security_group_id != null]) : "${rule.group}:${rule.port}" => rule }}',
     );
     this.secretArns = Token.asList(
