@@ -73,7 +73,7 @@ function ofDatabase(database: string, action: string): Record<string, string> {
   return Object.fromEntries(all.map((address) => [`${address}["${database}"]`, action]));
 }
 
-/** Changes of what all databases share when there is one more or one fewer: the host's access to the buckets. */
+/** Changes of what all databases share when there is one more: the host's access to the buckets. */
 const SHARED = { "data.aws_iam_policy_document.s3_access": "read", "aws_iam_policy.s3_access": "update" };
 
 function values(state: State, address: string): Values {
@@ -93,8 +93,8 @@ function statements(state: State, policy: string): unknown[] {
   })).sort((a: unknown, b: unknown) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
 }
 
-function allow(Action: string[], Resource: string[]): unknown {
-  return { Effect: "Allow", Action: Action.sort(), Resource: Resource.sort() };
+function allow(Action: string[], Resource: string[], rest: object = {}): unknown {
+  return { Effect: "Allow", Action: Action.sort(), Resource: Resource.sort(), ...rest };
 }
 
 /** The files in a zip archive, by name. */
@@ -232,13 +232,18 @@ describe("the stack", () => {
       (database) => values(state, `aws_s3_bucket.this["${database}"]`).arn,
     );
     const read = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
-    expect(statements(state, "s3_access")).toEqual([
-      ...arns.sort().map((arn) => allow(read, [arn, `${arn}/*`])),
+    const ours = { StringEquals: { "aws:ResourceAccount": ACCOUNT } };
+    const given = statements(state, "s3_access");
+    expect(given).toHaveLength(2);
+    expect(given).toContainEqual(
       allow(
-        ["s3:PutObject"],
-        arns.map((arn) => `${arn}/.flyway/runs/*.json`),
+        read,
+        arns.map((arn) => `${arn}*`),
       ),
-    ]);
+    );
+    expect(given).toContainEqual(
+      allow(["s3:PutObject"], ["arn:aws:s3:::*/.flyway/runs/*.json"], { Condition: ours }),
+    );
   });
 
   it("lets the host read the one secret", () => {
@@ -331,7 +336,7 @@ describe("the stack", () => {
     it("lets the host at the third bucket", () => {
       expect(values(added, 'aws_s3_bucket.this["Order_Items"]').bucket).toMatch(/^order-items\d{26}$/);
       const { arn } = values(added, 'aws_s3_bucket.this["Order_Items"]');
-      expect(JSON.stringify(statements(added, "s3_access"))).toContain(`"${arn}/*"`);
+      expect(JSON.stringify(statements(added, "s3_access"))).toContain(`"${arn}*"`);
     });
 
     it("leaves the other buckets as they were", () => {
@@ -360,7 +365,10 @@ describe("the stack", () => {
     });
 
     it("destroys this database's objects, and changes only what the host may read", () => {
-      expect(changes(plan)).toEqual({ ...ofDatabase("Users", "delete"), ...SHARED });
+      expect(changes(plan)).toEqual({
+        ...ofDatabase("Users", "delete"),
+        "aws_iam_policy.s3_access": "update",
+      });
     });
 
     it("removes the bucket with all versions in it, and the host's access to it", async () => {
