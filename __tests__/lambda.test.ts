@@ -105,6 +105,7 @@ describe("lambda.tf", () => {
       source_arn: "${each.value.arn}",
       source_account: "${data.aws_caller_identity.this.account_id}",
       lifecycle: { create_before_destroy: true },
+      depends_on: ["aws_lambda_permission.account"],
     });
   });
 

@@ -81,19 +81,20 @@ export class Lambda extends Construct {
       sourceAccount: data.callerIdentity.accountId,
       lifecycle: { createBeforeDestroy: true }, // so that the buckets always have the one or the other
     };
-    const perBucket = new LambdaPermission(this, "aws_lambda_permission.flyway_trigger", {
-      ...allowed,
-      forEach: bucket,
-      statementId: `allow-execute-from-${bucket.getString("id")}`,
-      sourceArn: bucket.getString("arn"),
-    });
-    perBucket.addOverride("for_each", `\${${FEW_DATABASES} ? local.buckets : tomap({})}`);
     // Many buckets do not fit into the function's policy; then one statement lets in all of the account's.
     const ofAccount = new LambdaPermission(this, "aws_lambda_permission.account", {
       ...allowed,
       count: Token.asNumber(`\${${FEW_DATABASES} ? 0 : 1}`),
       statementId: "allow-execute-from-account",
     });
+    const perBucket = new LambdaPermission(this, "aws_lambda_permission.flyway_trigger", {
+      ...allowed,
+      forEach: bucket,
+      statementId: `allow-execute-from-${bucket.getString("id")}`,
+      sourceArn: bucket.getString("arn"),
+      dependsOn: [ofAccount], // which is so destroyed only once these are there
+    });
+    perBucket.addOverride("for_each", `\${${FEW_DATABASES} ? local.buckets : tomap({})}`);
     this.permissions = [perBucket, ofAccount];
 
     new TerraformOutput(this, "output.function_name", {
