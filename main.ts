@@ -63,7 +63,9 @@ async function synthesize(outdir?: string, stateFolder?: string): Promise<Synthe
   const id = asked(() => new Names(stage).of("flyway"));
   const statePath = stateFolder && `${stateFolder}/terraform.${id}.tfstate`;
   const backend = asked(() => parseBackend(process.env.BACKEND, statePath));
-  const archives = await officialArchives(process.env.MAVEN_REPOSITORY);
+  const archives = await officialArchives(process.env.MAVEN_REPOSITORY).catch((error: Error) => {
+    throw new Refusal(error.message);
+  });
   // cdktn refuses write-only arguments unless told of a Terraform that has them; CDKTF does not ask.
   const app = new App({ outdir, context: { targetVersions: { terraform: ">=1.11.0" } } });
   const stack = new FlywayStack(app, id, { archives, stage, backend });

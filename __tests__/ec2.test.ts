@@ -226,6 +226,7 @@ describe("ec2.tf: what the host runs", () => {
   it("refuses a release without an archive, saying which are known and what to do", async () => {
     const { at } = await synthesize();
     expect(at("aws_ssm_parameter.flyway_archive").lifecycle).toEqual({
+      create_before_destroy: true,
       precondition: [
         {
           condition: "${contains(keys(local.flyway_archives), each.key)}",

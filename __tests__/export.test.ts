@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -171,7 +172,7 @@ describe("npm run export, over a folder", () => {
     expect(await exported("interrupted")).toEqual(first);
   });
 
-  it("leaves the old export whole where it cannot write the new one's assets", async () => {
+  it("leaves the old export whole where something of another kind is among its assets", async () => {
     const old = {
       [JSON_FILE]: JSON.stringify({ "//": { metadata: { stackName: "flyway" } } }),
       "assets/flyway_trigger_zip": "a file in the place of a folder",
@@ -179,8 +180,33 @@ describe("npm run export, over a folder", () => {
     };
     const target = folderOf("in the way", old);
     const { code, stderr } = await runMain(["export", target]);
-    expect([code, stderr]).toEqual([1, expect.stringMatching(/EEXIST|ENOTDIR/)]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("flyway_trigger_zip is of no export")]);
     expect(filesIn(target)).toMatchObject(old);
+  });
+
+  it("refuses assets that are a link, and leaves what is behind it", async () => {
+    const behind = folderOf("behind", { "keep.txt": "ours" });
+    const target = folderOf("linked", {});
+    symlinkSync(behind, join(target, "assets"));
+    const { code, stderr } = await runMain(["export", target]);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("assets is a link")]);
+    expect(filesIn(behind)).toEqual({ "keep.txt": "ours" });
+  });
+
+  it("says of a folder that cannot be made that it cannot be written", async () => {
+    const { code, stderr } = await runMain(["export", "/dev/null/flyway"]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^\/dev\/null\/flyway cannot be written: /)]);
+  });
+
+  it.each([
+    "not a url",
+    "ftp://mirror.example/",
+    "https://user:secret@mirror.example/",
+    "https://a.example/?b",
+    "https://a.example/${b}",
+  ])("refuses MAVEN_REPOSITORY %j", async (repository) => {
+    const { code, stderr } = await runMain(["print"], { env: { MAVEN_REPOSITORY: repository } });
+    expect([code, stderr]).toEqual([2, expect.stringContaining("is no repository's URL: use one such as")]);
   });
 
   it.each<[string, Files, string, string]>([

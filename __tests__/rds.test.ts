@@ -105,7 +105,8 @@ describe("rds.tf", () => {
     expect(at("aws_secretsmanager_secret_version.master_password")).toEqual({
       count,
       secret_id: "${aws_secretsmanager_secret.master_password[0].id}",
-      secret_string_wo: '${jsonencode({"username" = var.master_username, "password" = var.master_password})}',
+      secret_string_wo:
+        '${jsonencode({"username" = aws_rds_cluster.aurora_mysql.master_username, "password" = var.master_password})}',
       secret_string_wo_version: "${var.master_password_version}",
     });
   });
@@ -115,7 +116,7 @@ describe("rds.tf", () => {
     expect(at("aws_security_group.aurora_mysql")).toEqual({
       name: "aurora-mysql",
       vpc_id: "${data.aws_vpc.default.id}",
-      lifecycle: { ignore_changes: ["description"] },
+      lifecycle: { ignore_changes: ["description", "vpc_id"] },
     });
   });
 

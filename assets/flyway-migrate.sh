@@ -165,7 +165,7 @@ install_flyway() {
   exec {installing}>"$root/locks/install.$VERSION"
   flock "$installing"
   if [ ! -x "$release/flyway" ]; then
-    archive=$(parameter "archive/$VERSION") ||
+    archive=$(retry parameter "archive/$VERSION") ||
       die "Flyway $VERSION has no archive: add its URL and SHA-256 to flyway_archives"
     url=$(jq -r .url <<<"$archive")
     sha256=$(jq -r .sha256 <<<"$archive")

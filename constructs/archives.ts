@@ -24,8 +24,10 @@ const SHA256: Readonly<Record<string, string>> = {
  * library makes the URL from the coordinates.
  *
  * @param repository base URL of a Maven repository to use instead of the public one
+ * @throws if it is no http(s) URL, or one with credentials, which would be in the state
  */
 export async function officialArchives(repository?: string): Promise<FlywayArchives> {
+  if (repository) checkRepository(repository);
   const base = repository && !repository.endsWith("/") ? `${repository}/` : repository;
   const archives = Object.entries(SHA256).map(async ([version, sha256]) => {
     const artifact = {
@@ -38,4 +40,14 @@ export async function officialArchives(repository?: string): Promise<FlywayArchi
     return [version, { url: await artifactUrl(artifact, base), sha256 }] as const;
   });
   return Object.fromEntries(await Promise.all(archives));
+}
+
+function checkRepository(repository: string): void {
+  const url = URL.canParse(repository) ? new URL(repository) : undefined;
+  const plain = url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}${url.pathname}`;
+  if (!plain || /[$%]\{/.test(repository)) {
+    throw new Error(
+      `MAVEN_REPOSITORY ${JSON.stringify(repository)} is no repository's URL: use one such as https://mirror.example/maven/, without credentials and query.`,
+    );
+  }
 }

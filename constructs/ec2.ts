@@ -160,6 +160,7 @@ export class Ec2 extends Construct {
         ],
       },
     });
+    archive.addOverride("lifecycle.create_before_destroy", true); // and the mappings in between
     archive.addOverride("for_each", "${toset(values(local.mappings)[*].flywayVersion)}");
 
     new TerraformOutput(this, "output.host_id", { value: this.host.id, description: "The Flyway host" });

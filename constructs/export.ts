@@ -1,6 +1,7 @@
 import {
   copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -27,7 +28,18 @@ export class Refusal extends Error {}
  * @throws Refusal where something would be overwritten that no export of this stack has written
  */
 export function exportStack(folder: string, stackName: string, target: string): number {
+  try {
+    return bring(folder, stackName, target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    throw new Refusal(`${target} cannot be written: ${(error as Error).message}`);
+  }
+}
+
+function bring(folder: string, stackName: string, target: string): number {
   refuseForeign(target, stackName);
+  mkdirSync(dirname(target), { recursive: true });
+  if (!existsSync(target)) mkdirSync(target);
   const assets = filesIn(join(folder, "assets")).map((path) => join("assets", path));
   for (const path of [...assets, JSON_FILE]) {
     const file = join(target, path);
@@ -48,7 +60,7 @@ export function exportStack(folder: string, stackName: string, target: string): 
 function filesIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
   const paths = readdirSync(folder, { recursive: true, encoding: "utf8" });
-  return paths.filter((path) => !statSync(join(folder, path)).isDirectory());
+  return paths.filter((path) => !lstatSync(join(folder, path)).isDirectory());
 }
 
 function removeEmpty(folder: string, target: string): void {
@@ -61,13 +73,15 @@ function refuseForeign(target: string, stackName: string): void {
   if (!existsSync(target)) return;
   if (!statSync(target).isDirectory()) throw new Refusal(`${target} is a file: name a folder.`);
   const json = join(target, JSON_FILE);
-  if (existsSync(json)) {
-    const found = stackNameIn(json);
-    if (found === stackName) return;
+  const found = existsSync(json) ? stackNameIn(json) : stackName;
+  if (found !== stackName) {
     const what = found === undefined ? "no stack of CDKTF's" : `the stack ${JSON.stringify(found)}`;
     throw new Refusal(
       `${json} is ${what}, and not ${JSON.stringify(stackName)}: name another folder, or remove it.`,
     );
+  }
+  if (lstatSync(join(target, "assets"), { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Refusal(`${join(target, "assets")} is a link, and would be emptied: name another folder.`);
   }
   // assets/<name>/<hash>/<file> alone may be what is left of an export
   const foreign = filesIn(join(target, "assets")).find((path) => !/^[^/]+\/[0-9A-F]{32}\/[^/]+$/.test(path));

@@ -47,7 +47,7 @@ export class Rds extends Construct {
     this.securityGroup = new SecurityGroup(this, "aws_security_group.aurora_mysql", {
       name: names.of("aurora-mysql"),
       vpcId: data.vpc.id,
-      lifecycle: { ignoreChanges: ["description"] }, // a change replaces it
+      lifecycle: { ignoreChanges: ["description", "vpc_id"] }, // a change replaces it
     });
     new SecurityGroupRule(this, "aws_security_group_rule.ingress", {
       type: "ingress",
@@ -71,6 +71,7 @@ export class Rds extends Construct {
       name: names.of("aurora_mysql"),
       subnetIds: data.subnetIds,
       lifecycle: {
+        ignoreChanges: ["subnet_ids"], // a cluster stays where it is
         precondition: [
           {
             condition: "${length(setsubtract(var.subnet_ids, data.aws_subnets.default.ids)) == 0}",
@@ -111,6 +112,11 @@ export class Rds extends Construct {
         ],
         precondition: [
           {
+            condition: '${can(regex("^[A-Za-z][A-Za-z0-9_]{0,31}$", var.master_username))}',
+            errorMessage:
+              "RDS would reject this master_username: use 1 to 32 letters, digits and _, beginning with a letter.",
+          },
+          {
             // Not the variable's validation: Terraform prints the value that one refuses, sensitive or not.
             condition: `\${var.master_password == null || can(regex("${PASSWORD}", var.master_password))}`,
             errorMessage:
@@ -147,7 +153,7 @@ export class Rds extends Construct {
       count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
       secretId: "${aws_secretsmanager_secret.master_password[0].id}",
       secretStringWo: Fn.jsonencode({
-        username: variables.masterUsername.value,
+        username: this.cluster.masterUsername, // not the variable, whose change the cluster ignores
         password: variables.masterPassword.value,
       }),
       secretStringWoVersion: Token.asNumber("${var.master_password_version}"),
@@ -191,7 +197,7 @@ export class Rds extends Construct {
     target.addOverride(
       "for_each",
       "${{ for rule in distinct([for t in values(var.flyway_targets) : " +
-        `{ group = t.security_group_id, port = try(tonumber(regex("^[^?]*:([0-9]+)", t.url)[0]), ${PORT}) } ` +
+        `{ group = t.security_group_id, port = ${portOf("t.url")} } ` +
         'if t.security_group_id != null]) : "${rule.group}:${rule.port}" => rule }}',
     );
     this.secretArns = Token.asList(
@@ -207,4 +213,14 @@ export class Rds extends Construct {
       description: "The secret with the master user's username and password",
     });
   }
+}
+
+/** The Terraform expression for the port in a target's URL. */
+function portOf(url: string): string {
+  return `try(tonumber(regex("^[^?]*:([0-9]+)", ${url})[0]), ${PORT})`;
+}
+
+/** The Terraform expression for the host and the port in a target's URL. */
+export function serverOf(url: string): string {
+  return `format("%s:%d", regex("^jdbc:mysql://([^:/?]+)", ${url})[0], ${portOf(url)})`;
 }

@@ -15,6 +15,7 @@ import {
 import { Construct } from "constructs";
 import { mappingName } from "../lambda/mapping";
 import type { Names } from "./names";
+import { serverOf } from "./rds";
 import { bucketPrefix, type Variables } from "./variables";
 
 /** How many databases have a permission each; past them IAM's and Lambda's limits are near. */
@@ -86,14 +87,17 @@ export class S3 extends Construct {
       `\${{ for d in var.flyway_managed_databases : d => ${MAPPING} }}`,
     );
     const mine = "local.mappings[each.key]";
-    const schemaOf = (mapping: string) => `lower("\${${mapping}.flywayConf}/\${${mapping}.schema}")`;
+    // One server may be a target under two names.
+    const server = (conf: string) => `try(${serverOf(`var.flyway_targets[${conf}].url`)}, ${conf})`;
+    const schemaOf = (mapping: string) =>
+      `lower(format("%s/%s", ${server(`${mapping}.flywayConf`)}, ${mapping}.schema))`;
     new TerraformLocal(
       this,
       "local.databases_by_schema",
       `\${{ for d, m in local.mappings : ${schemaOf("m")} => d... }}`,
     );
     const sharing = `local.databases_by_schema[${schemaOf(mine)}]`;
-    new SsmParameter(this, "aws_ssm_parameter.s3_mapping", {
+    const mapped = new SsmParameter(this, "aws_ssm_parameter.s3_mapping", {
       forEach: this.eachBucket,
       name: mappingName(names.parameters, bucket),
       type: "StringList",
@@ -121,6 +125,7 @@ export class S3 extends Construct {
         ],
       },
     });
+    mapped.addOverride("depends_on", ["aws_ssm_parameter.flyway_archive"]); // so no run asks for one too early
     const output = new TerraformOutput(this, "output.buckets", {
       value: `\${{ for database, bucket in local.buckets : database => bucket.id }}`,
       description: "Database to bucket: where a database's migrations are uploaded",

@@ -92,13 +92,14 @@ export interface VariablesProps {
 const RESERVED = "^(mysql|sys|information_schema|performance_schema)$|^(xn--|sthree-|amzn-s3-demo-)";
 
 /** Where a Flyway release may come from: by https, or from a bucket. */
-const ARCHIVE_URL = "^https://[^[:space:]]+$|^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/+=-]+$";
+const ARCHIVE_URL =
+  "^https://[^[:space:]@/]+(/[^[:space:]]*)?$|^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[A-Za-z0-9._/+=-]+$";
 
 /** Without a schema, which is the mapping's, and without anything that could break out of a policy or a log. */
 const JDBC_URL = "^jdbc:mysql://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?([?][A-Za-z0-9._=&,:/-]*)?$";
 
 /** In a URL they would be in the state, in Parameter Store and in logs. */
-const CREDENTIALS = "(?i)[?&](user|password)=";
+const CREDENTIALS = "(?i)[?&][^=&]*(user|password)[^=&]*=";
 
 const SECRET_ARN = "^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+$";
 
@@ -106,6 +107,9 @@ const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
 /** What is left of a policy's 6,144 characters for the ARNs of targets' secrets, beside the cluster's own. */
 const SECRETS_LENGTH = 5_500;
+
+/** The same for archives in buckets, beside the ARNs of 40 buckets. */
+const ARCHIVES_LENGTH = 2_000;
 
 const LIST = "var.flyway_managed_databases";
 
@@ -154,7 +158,7 @@ export class Variables extends Construct {
     refuse(Object.keys(targets), PATTERNS.flywayConf, NO_CONF);
     for (const { url, secretArn, securityGroupId } of Object.values(targets)) {
       refuse([url], JDBC_URL, NO_URL);
-      if (/[?&](user|password)=/i.test(url)) throw new Error(JSON.stringify(url) + NO_URL);
+      if (/[?&][^=&]*(user|password)[^=&]*=/i.test(url)) throw new Error(JSON.stringify(url) + NO_URL);
       refuse([secretArn], SECRET_ARN, NO_SECRET);
       refuse([securityGroupId], SECURITY_GROUP, NO_GROUP);
     }
@@ -317,9 +321,13 @@ export class Variables extends Construct {
         each(
           "v, a in var.flyway_archives",
           `format("flyway_archives %q", v)`,
-          `${matches(ARCHIVE_URL, "a.url")} && ${matches("^[0-9a-f]{64}$", "a.sha256")}`,
+          `${matches(ARCHIVE_URL, "a.url")} && !${matches("[{][{]", "a.url")} && ${matches("^[0-9a-f]{64}$", "a.sha256")}`,
           ": url must begin with https:// or be s3://bucket/key, and sha256 be 64 lower-case hex digits.",
         ),
+        {
+          condition: `\${sum(concat([0], [for a in values(var.flyway_archives) : length(a.url) + 11 if startswith(a.url, "s3://")])) <= ${ARCHIVES_LENGTH}}`,
+          errorMessage: `flyway_archives: the s3:// URLs are longer than ${ARCHIVES_LENGTH} characters together, and would not fit into the host's policy. Use fewer, or shorter keys.`,
+        },
       ],
     });
     this.flywaySettleSeconds = new TerraformVariable(this, "var.flyway_settle_seconds", {
@@ -400,7 +408,8 @@ const NO_SCHEMA =
   " is no valid schema: use 1 to 64 letters, digits, - and _, beginning with a letter or digit.";
 const NO_BASELINE = " is no version: use digits, with . or _ between them, such as 1 or 2.1.";
 const NO_PLACEHOLDER = " has no valid name: use 1 to 64 letters, digits, _ and -, beginning with a letter.";
-const NO_PLACEHOLDER_VALUE = " has a value that is not printable ASCII, in one line: leave out what is not.";
+const NO_PLACEHOLDER_VALUE =
+  " has a value with a line break, {{ or other than printable ASCII: leave that out.";
 const NO_URL =
   " is no JDBC URL of a server: use one such as jdbc:mysql://host:3306, without a schema, a user and a password.";
 const NO_SECRET =
@@ -452,8 +461,8 @@ function quoted(value: string): string {
  */
 function each(of: string, shown: string, ok: string, message: string): TerraformVariableValidationConfig {
   return {
-    condition: `\${alltrue([for ${of} : ${ok}])}`,
-    errorMessage: `\${join(", ", [for ${of} : ${shown} if !(${ok})])}${message}`,
+    condition: `\${alltrue([for ${of} : try(${ok}, false)])}`,
+    errorMessage: `\${join(", ", [for ${of} : try(${shown}, "null") if !try(${ok}, false)])}${message}`,
   };
 }
 

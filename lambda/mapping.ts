@@ -23,8 +23,8 @@ export const PATTERNS = {
   baselineVersion: "^[0-9]{1,18}([._][0-9]{1,18}){0,9}$",
   /** A placeholder's name. Flyway from 10 on takes none with a dot. */
   placeholder: "^[A-Za-z][A-Za-z0-9_-]{0,63}$",
-  /** A placeholder's value: printable ASCII. */
-  placeholderValue: "^[ -~]*$",
+  /** A placeholder's value: printable ASCII, without the `{{` that Parameter Store refuses. */
+  placeholderValue: "^(\\{?[ -z|}~])*\\{?$",
 } as const;
 
 /** The JSON in a mapping parameter: what is done with the uploads of one bucket. */

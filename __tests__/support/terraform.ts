@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { devNull, tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { App } from "cdktf";
 import { afterAll, beforeAll, beforeEach } from "vitest";
@@ -246,12 +246,21 @@ export class Workspace {
     this.awsProvider = awsProvider;
   }
 
-  /** Synthesizes the stack, points it at moto and runs `terraform init`. */
-  static async open(terraform: Terraform, endpoint: string): Promise<Workspace> {
-    const root = mkdtempSync(join(homeFolder(), "workspace-"));
-    const folder = await synthesizeInto(root, {});
+  /**
+   * Synthesizes the stack, points it at moto and runs `terraform init`.
+   *
+   * @param beside another workspace whose project this one is another stage of
+   */
+  static async open(
+    terraform: Terraform,
+    endpoint: string,
+    props: Partial<FlywayProps> = {},
+    beside?: Workspace,
+  ): Promise<Workspace> {
+    const root = beside?.root ?? mkdtempSync(join(homeFolder(), "workspace-"));
+    const folder = await synthesizeInto(root, props);
     overrideProvider(folder, endpoint, TEST_CREDENTIALS);
-    const state = join(root, "terraform.flyway.tfstate");
+    const state = join(root, `terraform.${basename(folder)}.tfstate`);
     return new Workspace(terraform, root, folder, state, await initialize(terraform, folder));
   }
 
@@ -288,7 +297,7 @@ export class Workspace {
 
   /** Plans, and reads the plan. */
   async plan(variables: Variables = {}, ...options: string[]): Promise<Plan & { readonly text: string }> {
-    const file = join(this.root, "plan");
+    const file = join(this.folder, "plan");
     const args = ["plan", "-input=false", "-no-color", `-out=${file}`, ...options];
     const text = await succeed(this.terraform, this.folder, args, this.variables(variables));
     const plan = JSON.parse(await succeed(this.terraform, this.folder, ["show", "-json", file]));
@@ -493,11 +502,11 @@ export interface Stage {
 /**
  * Gives a test file a moto and a workspace, both empty. Where they can't be had its tests are skipped.
  */
-export function useWorkspace(): Stage {
+export function useWorkspace(props: Partial<FlywayProps> = {}): Stage {
   const cloud = useCloud();
   let workspace: Workspace | undefined;
   beforeAll(async () => {
-    workspace = cloud.there ? await Workspace.open(cloud.terraform, cloud.endpoint) : undefined;
+    workspace = cloud.there ? await Workspace.open(cloud.terraform, cloud.endpoint, props) : undefined;
   });
   return {
     get workspace() {

@@ -20,7 +20,8 @@ const NO_SCHEMA =
   "is no valid schema: use 1 to 64 letters, digits, - and _, beginning with a letter or digit.";
 const NO_BASELINE = "is no version: use digits, with . or _ between them, such as 1 or 2.1.";
 const NO_PLACEHOLDER = "has no valid name: use 1 to 64 letters, digits, _ and -, beginning with a letter.";
-const NO_PLACEHOLDER_VALUE = "has a value that is not printable ASCII, in one line: leave out what is not.";
+const NO_PLACEHOLDER_VALUE =
+  "has a value with a line break, {{ or other than printable ASCII: leave that out.";
 const NO_URL =
   "is no JDBC URL of a server: use one such as jdbc:mysql://host:3306, without a schema, a user and a password.";
 const NO_SECRET =
@@ -36,7 +37,9 @@ const NO_ROLE = "is no role's ARN: use one such as arn:aws:iam::123456789012:rol
 const NO_EXTERNAL_ID = "is not possible: use 2 to 1000 letters, digits and _+=,.@:/-, or leave it out.";
 const NO_SESSION = "is not possible: use 2 to 64 letters, digits and _+=,.@-, or leave it out.";
 const ROLE = "arn:aws:iam::123456789012:role/ci/deploy";
-/** It cannot name the value, which is a password. */
+/** Neither this nor the next can name the value, which is a secret. */
+const NO_USERNAME =
+  "RDS would reject this master_username: use 1 to 32 letters, digits and _, beginning with a letter.";
 const NO_PASSWORD =
   'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, or leave it unset and RDS makes one.';
 
@@ -141,7 +144,9 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     ...["", "1a", "_a", "a.b", "a b", "a=b", "$(id)", "a\n", "ä", "a".repeat(65)].map((name) =>
       placeholder(name, "x", NO_PLACEHOLDER),
     ),
-    ...["a\nb", "\t", "ä", "\u007f"].map((value) => placeholder("a", value, NO_PLACEHOLDER_VALUE)),
+    ...["{{x}}", "a{{", "a\nb", "\t", "ä", "\u007f"].map((value) =>
+      placeholder("a", value, NO_PLACEHOLDER_VALUE),
+    ),
   ],
   flyway_targets: [
     ...["../x", "a b", "", "-a", "a".repeat(101)].map(
@@ -163,6 +168,7 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
       ...[
         "jdbc:mysql://root:secret@host:3306",
         "jdbc:mysql://host?user=root",
+        "jdbc:mysql://host?keyStorePassword=x",
         "jdbc:mysql://host?a=b&Password=x",
       ],
       ...["jdbc:mysql://ho st", "jdbc:mysql://host\n", "jdbc:mysql://$(id)", "jdbc:mysql://host?a='b'"],
@@ -188,6 +194,8 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
   flyway_archives: [
     archive("http://mirror.example/flyway.tar.gz", SHA256),
     archive("file:///flyway.tar.gz", SHA256),
+    archive("https://user:secret@mirror.example/a", SHA256),
+    archive("https://mirror.example/{{ssm:a}}", SHA256),
     archive("https://", SHA256),
     archive("https://mirror.example/fly way.tar.gz", SHA256),
     archive("https://mirror.example/a\nb", SHA256),
@@ -200,6 +208,10 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     archive("s3://bucket/a?", SHA256),
     archive("s3://bucket/$" + "{aws:username}", SHA256),
     archive("s3://bucket/a\n", SHA256),
+    [
+      { "12.0.0": { url: "s3://bucket/".padEnd(1_990, "x"), sha256: SHA256 } },
+      "flyway_archives: the s3:// URLs are longer than 2000 characters together, and would not fit into the host's policy. Use fewer, or shorter keys.",
+    ],
     archive("https://mirror.example/a", SHA256.toUpperCase()),
     archive("https://mirror.example/a", SHA256.slice(1)),
     archive("https://mirror.example/a", `${SHA256}0`),
@@ -216,6 +228,7 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     version,
     `master_password_version is ${version}: use a whole number from 1.`,
   ]),
+  master_username: ["", "1a", "my user", "a".repeat(33)].map((name) => [name, NO_USERNAME]),
   master_password: [
     ...[
       "",
@@ -306,11 +319,16 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
   flyway_archives: [
     {},
     { "12.0.0": { url: "https://mirror.example/flyway.tar.gz", sha256: SHA256 } },
+    {
+      "12.0.0": { url: "s3://bucket/".padEnd(1_989, "x"), sha256: SHA256 },
+      "12.1.0": { url: "https://mirror.example/".padEnd(3_000, "x"), sha256: SHA256 },
+    },
     { "12.0.0": { url: "s3://my-bucket.1/a/b_c+d=e.tar.gz", sha256: SHA256 } },
   ],
   flyway_settle_seconds: [0, 2, 300],
   lambda_runtime: ["nodejs22.x", "nodejs24.x", "nodejs26.x", "nodejs30.x"],
   master_password_version: [1, 2, 1000],
+  master_username: ["admin", "a", `A_${"1".repeat(30)}`],
   master_password: [
     undefined,
     "12345678",
@@ -448,6 +466,23 @@ const REFUSED_BY_STACK: readonly (readonly [what: string, given: Variables, erro
       ),
       'flyway_targets "test_flyway.conf" has the name that flyway_conf gives to the cluster of this stack. Rename one of them.',
     ],
+  ],
+  [
+    "two databases in one schema of one server, which has two names",
+    {
+      flyway_database_settings: {
+        Users: { flyway_conf: "a.conf", schema: "shop" },
+        Products: { flyway_conf: "b.conf", schema: "shop" },
+      },
+      flyway_targets: {
+        "a.conf": { url: "jdbc:mysql://host:3306", secret_arn: SECRET },
+        "b.conf": { url: "jdbc:mysql://HOST/?a=b:1", secret_arn: SECRET },
+      },
+    },
+    [0, 1].map(
+      () =>
+        'The databases "Products", "Users" would share the schema shop, and so Flyway\'s history: give each its own in flyway_database_settings.',
+    ),
   ],
   [
     "a mapping longer than a parameter, and a bad password",

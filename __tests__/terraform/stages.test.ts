@@ -1,0 +1,169 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import {
+  authorization,
+  changes,
+  REGION,
+  type State,
+  useCloud,
+  type Values,
+  Workspace,
+} from "../support/terraform";
+
+const cloud = useCloud();
+
+const SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:far-AbCdEf";
+
+/** A call of EC2's, to moto; the first text between these tags of its answer. */
+async function ec2(action: string, values: Record<string, string>, tag: string): Promise<string> {
+  const response = await fetch(cloud.endpoint, {
+    method: "POST",
+    headers: { "Content-Type": "application/x-www-form-urlencoded", ...authorization("ec2") },
+    body: new URLSearchParams({ Action: action, Version: "2016-11-15", ...values }),
+  });
+  const xml = await response.text();
+  const found = new RegExp(`<${tag}>(.*?)</${tag}>`).exec(xml)?.[1];
+  if (!response.ok || found === undefined) throw new Error(xml);
+  return found;
+}
+
+// One account: a deployment with the contract's names, and beside it one of stage dev, in a VPC of its own.
+describe("two stages in one account", () => {
+  let plain: Workspace;
+  let dev: Workspace;
+  let state: State;
+  let devState: State;
+  let given: Record<string, unknown>;
+  let vpc: string;
+  let subnets: string[];
+  let group: string;
+  const one = (of: State, address: string): Values => {
+    const found = of.resources.find((resource) => resource.address === address);
+    if (!found) throw new Error(`${address} is not in the state`);
+    return found.values;
+  };
+  beforeAll(async () => {
+    if (!cloud.there) return;
+    vpc = await ec2("CreateVpc", { CidrBlock: "10.9.0.0/16" }, "vpcId");
+    subnets = await Promise.all(
+      ["a", "b"].map((zone, i) =>
+        ec2(
+          "CreateSubnet",
+          { VpcId: vpc, CidrBlock: `10.9.${i}.0/24`, AvailabilityZone: REGION + zone },
+          "subnetId",
+        ),
+      ),
+    );
+    const named = { GroupName: "far", GroupDescription: "far", VpcId: vpc };
+    group = await ec2("CreateSecurityGroup", named, "groupId");
+    given = {
+      vpc_id: vpc,
+      subnet_ids: subnets,
+      flyway_database_settings: {
+        Users: { schema: "people", out_of_order: true, placeholders: { owner: "a = b" } },
+        Products: { flyway_conf: "far.conf", flyway_version: "10.22.0", baseline_version: "7" },
+      },
+      flyway_targets: {
+        "far.conf": { url: "jdbc:mysql://far.example:3307", secret_arn: SECRET, security_group_id: group },
+      },
+      flyway_archives: { "10.22.0": { url: "s3://artifacts/flyway.tar.gz", sha256: "0".repeat(64) } },
+    };
+    plain = await Workspace.open(cloud.terraform, cloud.endpoint);
+    dev = await Workspace.open(cloud.terraform, cloud.endpoint, { stage: "dev" }, plain);
+    await Promise.all([plain.apply(), dev.apply(given)]);
+    [state, devState] = await Promise.all([plain.state(), dev.state()]);
+  });
+
+  it("have the same addresses and no name in common", () => {
+    const named = (of: State) =>
+      of.resources
+        .filter(
+          ({ mode, values }) => mode === "managed" && typeof (values.name ?? values.bucket) === "string",
+        )
+        .map(({ values }) => (values.name ?? values.bucket) as string);
+    expect(named(state).length).toBeGreaterThan(15);
+    expect(named(devState).filter((name) => named(state).includes(name))).toEqual([]);
+    expect(one(devState, "aws_rds_cluster.aurora_mysql").cluster_identifier).toBe("aurora-mysql-dev");
+    expect(one(devState, 'aws_s3_bucket.this["Users"]').bucket).toMatch(/^users-dev\d{26}$/);
+  });
+
+  it("have a state each, beside the project", () => {
+    expect(JSON.parse(plain.stateText()).lineage).not.toBe(JSON.parse(dev.stateText()).lineage);
+    expect(dev.stateText()).toContain("flyway-host-dev");
+    expect(plain.stateText()).not.toContain("flyway-host-dev");
+  });
+
+  it("have the function and the host look below their own parameters", () => {
+    const { environment } = one(devState, "aws_lambda_function.flyway_trigger");
+    expect(environment[0].variables.PARAMETERS).toBe("/flyway-dev");
+    expect(one(devState, "aws_ssm_document.flyway_migrate").content).toContain("PARAMETERS='/flyway-dev'");
+    expect(one(devState, "aws_iam_policy.ssm_access").policy).toContain(":parameter/flyway-dev/s3-mapping/*");
+  });
+
+  it("are where they are told: the host in the first subnet, the cluster in all", () => {
+    expect(one(devState, "aws_instance.flyway_host").subnet_id).toBe(subnets[0]);
+    expect(one(devState, "aws_db_subnet_group.aurora_mysql").subnet_ids.sort()).toEqual([...subnets].sort());
+    expect(one(devState, "aws_security_group.aurora_mysql").vpc_id).toBe(vpc);
+    expect(one(state, "aws_security_group.aurora_mysql").vpc_id).not.toBe(vpc);
+  });
+
+  it("map each database as its settings say", () => {
+    const mapping = (of: State, database: string) =>
+      JSON.parse(one(of, `aws_ssm_parameter.s3_mapping["${database}"]`).value);
+    expect(mapping(devState, "Users")).toEqual({
+      schema: "people",
+      flywayVersion: "11.8.2",
+      flywayConf: "test_flyway.conf",
+      outOfOrder: true,
+      placeholders: { owner: "a = b" },
+    });
+    expect(mapping(devState, "Products")).toEqual({
+      schema: "Products",
+      flywayVersion: "10.22.0",
+      flywayConf: "far.conf",
+      baselineVersion: "7",
+    });
+    expect(mapping(state, "Users")).toEqual({
+      schema: "Users",
+      flywayVersion: "11.8.2",
+      flywayConf: "test_flyway.conf",
+    });
+  });
+
+  it("tell the host of the further target, let it read its secret and let it in", () => {
+    const target = one(devState, 'aws_ssm_parameter.targets["far.conf"]');
+    expect(target.name).toBe("/flyway-dev/target/far.conf");
+    expect(JSON.parse(target.value)).toEqual({ url: "jdbc:mysql://far.example:3307", secret: SECRET });
+    expect(one(devState, "aws_iam_policy.secret_access").policy).toContain(SECRET);
+    expect(one(devState, `aws_security_group_rule.targets["${group}:3307"]`)).toMatchObject({
+      security_group_id: group,
+      source_security_group_id: one(devState, "aws_security_group.aurora_mysql").id,
+      from_port: 3307,
+      to_port: 3307,
+    });
+  });
+
+  it("tell the host of each release's archive, and let it read the one that is in a bucket", () => {
+    const archive = one(devState, 'aws_ssm_parameter.flyway_archive["10.22.0"]');
+    expect(JSON.parse(archive.value).url).toBe("s3://artifacts/flyway.tar.gz");
+    expect(one(devState, 'aws_ssm_parameter.flyway_archive["11.8.2"]').name).toBe(
+      "/flyway-dev/archive/11.8.2",
+    );
+    expect(one(devState, "aws_iam_policy.s3_access").policy).toContain(
+      "arn:aws:s3:::artifacts/flyway.tar.gz",
+    );
+    expect(one(state, "aws_iam_policy.s3_access").policy).not.toContain("artifacts");
+  });
+
+  it("plan nothing more", async () => {
+    plain.ignoreWhatMotoLoses();
+    dev.ignoreWhatMotoLoses();
+    expect(changes(await plain.plan())).toEqual({});
+    expect(changes(await dev.plan(given))).toEqual({});
+  });
+
+  it("leave each other whole when one is destroyed", async () => {
+    await dev.destroy(given);
+    expect((await dev.state()).resources).toEqual([]);
+    expect(changes(await plain.plan())).toEqual({});
+  });
+});
