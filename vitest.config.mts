@@ -7,6 +7,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    maxWorkers: 3, // on two cores too: most of it waits, for moto, a bucket to be still, a lock
     // .ci/run counts the tests from it
     reporters: process.env.VITEST_REPORT
       ? ["default", ["json", { outputFile: process.env.VITEST_REPORT }]]
