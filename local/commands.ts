@@ -88,6 +88,14 @@ export class Commands {
         if (value === undefined) throw new ServiceError("ParameterNotFound", `There is no ${input.Name}`);
         return { Parameter: { Name: input.Name, Type: "String", Value: value, Version: 1 } };
       }
+      case "AmazonSSM.GetParametersByPath": {
+        const found = [...this.options.parameters].filter(
+          ([name]) => name.slice(0, name.lastIndexOf("/")) === input.Path,
+        );
+        return {
+          Parameters: found.map(([Name, Value]) => ({ Name, Type: "String", Value, Version: 1 })),
+        };
+      }
       case "secretsmanager.GetSecretValue": {
         const secret = this.options.secrets.get(String(input.SecretId));
         if (secret === undefined)
