@@ -154,6 +154,26 @@ describe("an upload", () => {
   });
 });
 
+describe("a reconcile", () => {
+  it("has the host look at every bucket, by one command, without a mapping being read", async () => {
+    await handler()({ reconcile: true });
+    expect(sent()).toEqual([commandFor("*", environment)]);
+    expect(ssm.calls()).toHaveLength(1);
+    expect(logged).toEqual([{ level: "info", message: "reconcile sent", commandId: "c-1" }]);
+  });
+
+  it("waits for a host that is not registered, and is thrown in the end", async () => {
+    ssm.on(SendCommandCommand).rejects(notRegistered);
+    expect(await rejection(handler()({ reconcile: true }))).toBe(notRegistered);
+    expect(slept).toEqual([1_000, 3_000]);
+  });
+
+  it.each([{ reconcile: "yes" }, { reconcile: false }])("is not asked for by %j", async (event) => {
+    await handler()(event);
+    expect(sent()).toEqual([]);
+  });
+});
+
 describe("what is no upload", () => {
   it("is S3's test event: a log line, no call, no error", async () => {
     await handler()(testEvent);

@@ -13,6 +13,7 @@ describe("s3.tf", () => {
 
   it.each([
     "aws_s3_bucket_versioning.this",
+    "aws_s3_bucket_lifecycle_configuration.this",
     "aws_s3_bucket_public_access_block.this",
     "aws_ssm_parameter.s3_mapping",
     "aws_s3_bucket_notification.this",
@@ -26,6 +27,25 @@ describe("s3.tf", () => {
     expect(at("aws_s3_bucket_versioning.this")).toMatchObject({
       bucket: "${each.value.id}",
       versioning_configuration: { status: "Enabled" },
+    });
+  });
+
+  it("removes run records after some days, their old versions and what marks their removal, and no migration", async () => {
+    const { at } = await synthesize();
+    const records = { status: "Enabled", filter: [{ prefix: ".flyway/runs/" }] };
+    expect(at("aws_s3_bucket_lifecycle_configuration.this")).toEqual({
+      for_each: "${aws_s3_bucket.this}",
+      bucket: "${each.value.id}",
+      rule: [
+        {
+          ...records,
+          id: "run-records",
+          expiration: [{ days: "${var.flyway_record_days}" }],
+          noncurrent_version_expiration: [{ noncurrent_days: 1 }],
+        },
+        { ...records, id: "run-record-markers", expiration: [{ expired_object_delete_marker: true }] },
+      ],
+      depends_on: ["aws_s3_bucket_versioning.this"],
     });
   });
 

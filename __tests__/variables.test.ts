@@ -121,6 +121,8 @@ describe("variables.tf", () => {
     ["flyway_conf", "string", "test_flyway.conf"],
     ["flyway_archives", "map(object({ url = string, sha256 = string }))", {}],
     ["flyway_settle_seconds", "number", 2],
+    ["flyway_record_days", "number", 90],
+    ["reconcile_minutes", "number", 15],
     ["lambda_runtime", "string", "nodejs24.x"],
     ["master_password_version", "number", 1],
   ])("has %s, a %s", async (name, type, value) => {
@@ -321,14 +323,18 @@ describe("master_password_version", () => {
   });
 });
 
-describe("flyway_settle_seconds", () => {
-  it.each([0, 2, 300])("takes %d", async (seconds) => {
-    expect(await refusals("flyway_settle_seconds", seconds)).toEqual([]);
+describe.each([
+  ["flyway_settle_seconds", 0, 300],
+  ["flyway_record_days", 7, 3_650],
+  ["reconcile_minutes", 0, 720],
+])("%s", (variable, from, to) => {
+  it.each([from, from + 1, to])("takes %d", async (value) => {
+    expect(await refusals(variable, value)).toEqual([]);
   });
 
-  it.each([-1, 301, 0.5])("refuses %d", async (seconds) => {
-    expect(await refusals("flyway_settle_seconds", seconds)).toEqual([
-      `flyway_settle_seconds is ${seconds}: use a whole number from 0 to 300.`,
+  it.each([from - 1, to + 1, from + 0.5])("refuses %d", async (value) => {
+    expect(await refusals(variable, value)).toEqual([
+      `${variable} is ${value}: use a whole number from ${from} to ${to}.`,
     ]);
   });
 });

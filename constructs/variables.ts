@@ -126,6 +126,8 @@ export class Variables extends Construct {
   readonly flywayTargets: TerraformVariable;
   readonly flywayArchives: TerraformVariable;
   readonly flywaySettleSeconds: TerraformVariable;
+  readonly flywayRecordDays: TerraformVariable;
+  readonly reconcileMinutes: TerraformVariable;
   readonly lambdaRuntime: TerraformVariable;
   readonly vpcId: TerraformVariable;
   readonly subnetIds: TerraformVariable;
@@ -324,14 +326,23 @@ export class Variables extends Construct {
       nullable: false,
       description:
         "How long, in seconds, a bucket must be still before it is migrated: aws s3 sync uploads in no order.",
-      validation: [
-        {
-          condition:
-            "${var.flyway_settle_seconds >= 0 && var.flyway_settle_seconds <= 300 && floor(var.flyway_settle_seconds) == var.flyway_settle_seconds}",
-          errorMessage:
-            "flyway_settle_seconds is ${var.flyway_settle_seconds}: use a whole number from 0 to 300.",
-        },
-      ],
+      validation: [whole("flyway_settle_seconds", 0, 300)],
+    });
+    this.flywayRecordDays = new TerraformVariable(this, "var.flyway_record_days", {
+      type: "number",
+      default: 90,
+      nullable: false,
+      description:
+        "How long, in days, run records are kept. A bucket that reconcile looks at gets a new one every day.",
+      validation: [whole("flyway_record_days", 7, 3_650)],
+    });
+    this.reconcileMinutes = new TerraformVariable(this, "var.reconcile_minutes", {
+      type: "number",
+      default: 15,
+      nullable: false,
+      description:
+        "How often, in minutes, the host looks at every bucket, for uploads whose event was lost. 0 switches it off.",
+      validation: [whole("reconcile_minutes", 0, 720)],
     });
     this.lambdaRuntime = new TerraformVariable(this, "var.lambda_runtime", {
       type: "string",
@@ -455,6 +466,15 @@ function each(of: string, shown: string, ok: string, message: string): Terraform
 /** A validation of a variable that is one value, `v`. */
 function one(variable: string, ok: string, message: string): TerraformVariableValidationConfig {
   return each(`v in [var.${variable}]`, `format("${variable} %q", v)`, ok, message);
+}
+
+/** A validation of a variable that is a whole number. */
+function whole(variable: string, from: number, to: number): TerraformVariableValidationConfig {
+  const value = `var.${variable}`;
+  return {
+    condition: `\${${value} >= ${from} && ${value} <= ${to} && floor(${value}) == ${value}}`,
+    errorMessage: `${variable} is \${${value}}: use a whole number from ${from} to ${to}.`,
+  };
 }
 
 /** @throws with those of the values that are set and do not match */

@@ -90,7 +90,25 @@ export function decodeKey(encoded: string): string {
   }
 }
 
-/** The command for one bucket. What is done with the bucket, the host reads from its mapping. */
+/** The event that asks for a reconcile: the schedule's input, and what a person may invoke the function with. */
+export const RECONCILE = { reconcile: true };
+
+/** Instead of a bucket's name in a command: every bucket that has a mapping. */
+export const EVERY_BUCKET = "*";
+
+/** Whether an event asks for a reconcile. */
+export function isReconcile(event: unknown): boolean {
+  return (event as Partial<typeof RECONCILE> | null)?.reconcile === true;
+}
+
+/** What a command's comment begins with; the bucket follows. */
+export const COMMENT = "Flyway: ";
+
+/**
+ * The command for one bucket, or for every one. What is done with a bucket, the host reads from its mapping.
+ *
+ * @param bucket its name, or EVERY_BUCKET
+ */
 export function commandFor(bucket: string, environment: Environment): SendCommandCommandInput {
   return {
     DocumentName: environment.documentName,
@@ -101,7 +119,7 @@ export function commandFor(bucket: string, environment: Environment): SendComman
       executionTimeout: [EXECUTION_TIMEOUT_SECONDS],
     },
     MaxConcurrency: "1",
-    Comment: `Flyway: ${bucket}`,
+    Comment: `${COMMENT}${bucket}`,
     CloudWatchOutputConfig: {
       CloudWatchLogGroupName: environment.logGroupName,
       CloudWatchOutputEnabled: true,

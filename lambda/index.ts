@@ -1,5 +1,12 @@
 import { GetParameterCommand, ParameterNotFound, SendCommandCommand, SSMClient } from "@aws-sdk/client-ssm";
-import { commandFor, type Environment, readEnvironment, uploadsOf } from "./command";
+import {
+  commandFor,
+  type Environment,
+  EVERY_BUCKET,
+  isReconcile,
+  readEnvironment,
+  uploadsOf,
+} from "./command";
 import { MappingError, mappingName, parseMapping } from "./mapping";
 
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
@@ -16,19 +23,25 @@ export interface Dependencies {
 }
 
 /**
- * The trigger: sends one command per bucket in the event. A command says "look at this bucket", so an event
- * that comes twice does no harm.
+ * The trigger: sends one command per bucket in S3's event, and one for every bucket when asked to reconcile. A
+ * command says "look at this bucket", so an event that comes twice does no harm.
  *
  * @throws what one bucket met, or an AggregateError for several, after all buckets were tried. Lambda then
  * delivers the event twice more and hands it to the on-failure destination.
  */
 export function createHandler({ ssm, environment, log, sleep }: Dependencies) {
   return async (event: unknown): Promise<void> => {
+    if (isReconcile(event)) return reconcile();
+    return uploads(event);
+  };
+
+  async function uploads(event: unknown): Promise<void> {
     const { buckets, ignored } = uploadsOf(event);
     for (const { reason, record } of ignored) log({ level: "info", message: "ignored", reason, record });
     const failures: unknown[] = [];
     for (const [bucket, keys] of buckets) {
       try {
+        await checkMapping(bucket);
         const commandId = await send(bucket);
         log({ level: "info", message: "command sent", bucket, keys, commandId });
       } catch (error) {
@@ -39,10 +52,14 @@ export function createHandler({ ssm, environment, log, sleep }: Dependencies) {
     }
     if (failures.length === 1) throw failures[0];
     if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join("; "));
-  };
+  }
+
+  async function reconcile(): Promise<void> {
+    const commandId = await send(EVERY_BUCKET);
+    log({ level: "info", message: "reconcile sent", commandId });
+  }
 
   async function send(bucket: string): Promise<string | undefined> {
-    await checkMapping(bucket);
     const command = new SendCommandCommand(commandFor(bucket, environment));
     for (let attempt = 0; ; attempt++) {
       try {

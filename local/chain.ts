@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import type { FlywayArchives } from "../constructs/archives";
 import { commandDocument } from "../constructs/document";
 import { Names } from "../constructs/names";
 import { bucketPrefixOf } from "../constructs/variables";
+import { EVERY_BUCKET, RECONCILE } from "../lambda/command";
 import { type Mapping, mappingName } from "../lambda/mapping";
 import { Commands } from "./commands";
 import { type Database, startDatabase } from "./database";
@@ -71,6 +72,8 @@ export interface Chain {
   readonly verdicts: Verdicts;
   /** Parameter Store, by name: mappings, targets, archives. */
   readonly parameters: Map<string, string>;
+  /** Has the host look at every bucket, as the schedule does; resolves when it has. */
+  reconcile(): Promise<void>;
   /** Ends everything; leaves no process, no port and no file but the cache. */
   stop(): Promise<void>;
 }
@@ -157,11 +160,14 @@ async function start(
       HOST_ROOT: join(directory, "host"),
       HOST_RELEASES: options.releases ?? flyway.releases,
     },
-    onFinished: async ({ bucket, exitCode, log }) => {
-      const name = databaseOf(bucket);
-      const output = readFileSync(log, "utf8");
-      const news = await verdicts.update(name).catch((error) => options.complain(String(error)));
-      if (!news && exitCode !== 0) complain(name, output);
+    onFinished: async ({ bucket, exitCode, output }) => {
+      const names = bucket === EVERY_BUCKET ? Object.keys(buckets) : [databaseOf(bucket)];
+      const news = await Promise.all(names.map((name) => verdicts.update(name))).catch((error) => [
+        options.complain(String(error)),
+      ]);
+      if (exitCode === 0 || news.some(Boolean)) return;
+      if (bucket === EVERY_BUCKET) options.complain(output);
+      else complain(names[0] as string, output);
     },
   });
   undo.push(() => commands.stop());
@@ -181,9 +187,10 @@ async function start(
       SETTLE_SECONDS: String(options.settleSeconds ?? 2),
     },
     onFailure: (event, error) => {
-      for (const { s3: source } of (event as S3Event).Records) {
-        complain(databaseOf(source.bucket.name), `The function gave up: ${error}`);
-      }
+      const output = `The function gave up: ${error}`;
+      const { Records: records } = event as Partial<S3Event>;
+      if (records === undefined) return options.complain(output);
+      for (const { s3: source } of records) complain(databaseOf(source.bucket.name), output);
     },
   });
   undo.push(() => fn.stop());
@@ -217,6 +224,10 @@ async function start(
     awsEnvironment,
     verdicts,
     parameters,
+    reconcile: async () => {
+      await fn.invoke(RECONCILE);
+      await commands.ended(EVERY_BUCKET);
+    },
     stop,
   };
 }
