@@ -58,6 +58,8 @@ describe("the Command document", () => {
       logGroupName: "l",
       parameters: "/flyway",
       settleSeconds: "300",
+      topicArn: "t",
+      metricsNamespace: "n",
     };
     const sent = commandFor("users20260101000000000000000001", environment).Parameters ?? {};
     expect(Object.keys(sent).sort()).toEqual(Object.keys(document.parameters).sort());

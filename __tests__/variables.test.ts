@@ -123,6 +123,8 @@ describe("variables.tf", () => {
     ["flyway_settle_seconds", "number", 2],
     ["flyway_record_days", "number", 90],
     ["reconcile_minutes", "number", 15],
+    ["notification_emails", "list(string)", []],
+    ["upload_alarm_minutes", "number", 60],
     ["lambda_runtime", "string", "nodejs24.x"],
     ["master_password_version", "number", 1],
   ])("has %s, a %s", async (name, type, value) => {
@@ -327,6 +329,7 @@ describe.each([
   ["flyway_settle_seconds", 0, 300],
   ["flyway_record_days", 7, 3_650],
   ["reconcile_minutes", 0, 720],
+  ["upload_alarm_minutes", 1, 1_440],
 ])("%s", (variable, from, to) => {
   it.each([from, from + 1, to])("takes %d", async (value) => {
     expect(await refusals(variable, value)).toEqual([]);
@@ -335,6 +338,29 @@ describe.each([
   it.each([from - 1, to + 1, from + 0.5])("refuses %d", async (value) => {
     expect(await refusals(variable, value)).toEqual([
       `${variable} is ${value}: use a whole number from ${from} to ${to}.`,
+    ]);
+  });
+});
+
+describe("notification_emails", () => {
+  it.each([[[]], [["team@example.com", "first.last+flyway@mail.example-1.co.uk"]]])(
+    "takes %j",
+    async (emails) => {
+      expect(await refusals("notification_emails", emails)).toEqual([]);
+    },
+  );
+
+  it.each([
+    "team",
+    "team@example",
+    "@example.com",
+    "a b@example.com",
+    "a@b@example.com",
+    "a@example.com\n",
+    "",
+  ])("refuses %j, and names no other", async (email) => {
+    expect(await refusals("notification_emails", ["team@example.com", email])).toEqual([
+      `${JSON.stringify(email)} is no e-mail address: use one such as team@example.com.`,
     ]);
   });
 });

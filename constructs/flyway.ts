@@ -4,6 +4,7 @@ import { Data } from "./data";
 import { Ec2 } from "./ec2";
 import { Lambda } from "./lambda";
 import { Names } from "./names";
+import { Notifications } from "./notifications";
 import { Rds } from "./rds";
 import { Reconcile } from "./reconcile";
 import { S3 } from "./s3";
@@ -32,6 +33,7 @@ export class Flyway extends Construct {
   readonly rds: Rds;
   readonly s3: S3;
   readonly ec2: Ec2;
+  readonly notifications: Notifications;
   readonly lambda: Lambda;
   readonly reconcile: Reconcile;
 
@@ -52,9 +54,12 @@ export class Flyway extends Construct {
     this.s3 = new S3(this, "s3.tf", { names, variables });
     const { data, rds, s3 } = this;
     this.ec2 = new Ec2(this, "ec2.tf", { names, variables, data, rds, s3, archives });
-    this.lambda = new Lambda(this, "lambda.tf", { names, variables, data, ec2: this.ec2, s3 });
-    const { ec2, lambda } = this;
+    this.notifications = new Notifications(this, "notifications.tf", { names, data });
+    const { ec2, notifications } = this;
+    this.lambda = new Lambda(this, "lambda.tf", { names, variables, data, ec2, s3, notifications });
+    const { lambda } = this;
     s3.notify(lambda.fn, lambda.permissions);
+    notifications.watch(ec2, lambda);
     this.reconcile = new Reconcile(this, "reconcile.tf", { names, data, ec2, lambda });
   }
 }

@@ -104,6 +104,9 @@ const SECRET_ARN = "^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0
 
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
+/** Plain addresses only: what SNS takes beyond them nobody uses. */
+const EMAIL = "^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$";
+
 /** What is left of a policy's 6,144 characters for the ARNs of targets' secrets, beside the cluster's own. */
 const SECRETS_LENGTH = 5_500;
 
@@ -128,6 +131,8 @@ export class Variables extends Construct {
   readonly flywaySettleSeconds: TerraformVariable;
   readonly flywayRecordDays: TerraformVariable;
   readonly reconcileMinutes: TerraformVariable;
+  readonly notificationEmails: TerraformVariable;
+  readonly uploadAlarmMinutes: TerraformVariable;
   readonly lambdaRuntime: TerraformVariable;
   readonly vpcId: TerraformVariable;
   readonly subnetIds: TerraformVariable;
@@ -343,6 +348,30 @@ export class Variables extends Construct {
       description:
         "How often, in minutes, the host looks at every bucket, for uploads whose event was lost. 0 switches it off.",
       validation: [whole("reconcile_minutes", 0, 720)],
+    });
+    this.notificationEmails = new TerraformVariable(this, "var.notification_emails", {
+      type: "list(string)",
+      default: [],
+      nullable: false,
+      description:
+        "Who hears by e-mail of what went wrong; AWS asks each for a confirmation first. For other ways, subscribe to " +
+        "the output topic_arn.",
+      validation: [
+        each(
+          "a in var.notification_emails",
+          quoted("a"),
+          matches(EMAIL, "a"),
+          " is no e-mail address: use one such as team@example.com.",
+        ),
+      ],
+    });
+    this.uploadAlarmMinutes = new TerraformVariable(this, "var.upload_alarm_minutes", {
+      type: "number",
+      default: 60,
+      nullable: false,
+      description:
+        "An alarm goes off when an upload has waited this long, in minutes, for a run to look at it.",
+      validation: [whole("upload_alarm_minutes", 1, 1_440)],
     });
     this.lambdaRuntime = new TerraformVariable(this, "var.lambda_runtime", {
       type: "string",

@@ -15,6 +15,10 @@ export interface Environment {
   readonly parameters: string;
   /** `SETTLE_SECONDS`: how long a bucket must be still before it is migrated. */
   readonly settleSeconds: string;
+  /** `TOPIC_ARN`: where people are told of what was no success. */
+  readonly topicArn: string;
+  /** `METRICS_NAMESPACE`: of the metrics in CloudWatch; also what a message's subject begins with. */
+  readonly metricsNamespace: string;
 }
 
 const VARIABLES = [
@@ -23,6 +27,8 @@ const VARIABLES = [
   "CLOUDWATCH_LOG_GROUP_NAME",
   "PARAMETERS",
   "SETTLE_SECONDS",
+  "TOPIC_ARN",
+  "METRICS_NAMESPACE",
 ] as const;
 
 /** Reads the environment; throws an error that names each variable that is missing. */
@@ -39,6 +45,8 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
     logGroupName: env.CLOUDWATCH_LOG_GROUP_NAME as string,
     parameters: env.PARAMETERS as string,
     settleSeconds: env.SETTLE_SECONDS as string,
+    topicArn: env.TOPIC_ARN as string,
+    metricsNamespace: env.METRICS_NAMESPACE as string,
   };
 }
 

@@ -6,6 +6,7 @@ import { parseArgs, promisify } from "node:util";
 import { type FlywayArchives, officialArchives } from "../constructs/archives";
 import { Names } from "../constructs/names";
 import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
+import type { Message } from "../lambda/notification";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./downloads";
 import { report } from "./report";
@@ -73,6 +74,7 @@ async function main(): Promise<number> {
     archives,
     say,
     complain: (output) => console.error(output),
+    onMessage: options.serve ? printMessage : undefined,
     progress,
   });
   if (readyFile) process.once("exit", () => rmSync(readyFile, { force: true }));
@@ -171,6 +173,11 @@ function print(judged: UploadVerdict, seconds: number): void {
   const name = `${judged.database}/${judged.key}`;
   say(`${name.padEnd(48)}  ${judged.verdict.padEnd(16)} ${seconds.toFixed(1)} s`);
   if (judged.message) say(judged.message.trim().replaceAll(/^/gm, "    "));
+}
+
+/** What people would be sent. */
+function printMessage({ subject, text }: Message): void {
+  say(`Message: ${subject}\n${text.replaceAll(/^/gm, "    ")}`);
 }
 
 function howTo({ endpoint, region, accessKeyId, secretAccessKey, buckets, database }: Chain): string {

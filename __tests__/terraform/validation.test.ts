@@ -14,6 +14,7 @@ const NO_CONF =
 const NO_ARCHIVE = "url must begin with https://, and sha256 be 64 lower-case hex digits.";
 const NO_RUNTIME = "cannot run the function: use nodejs22.x or later.";
 const NO_SECONDS = "use a whole number from 0 to 300.";
+const NO_EMAIL = "is no e-mail address: use one such as team@example.com.";
 /** It cannot name the value, which is a password. */
 const NO_PASSWORD =
   'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, or leave it unset and RDS makes one.';
@@ -36,6 +37,10 @@ const REFUSED: readonly Refused[] = [
       `flyway_archives "12.1.0": ${NO_ARCHIVE}`,
     ],
     flyway_settle_seconds: [-1, `flyway_settle_seconds is -1: ${NO_SECONDS}`],
+    flyway_record_days: [6, "flyway_record_days is 6: use a whole number from 7 to 3650."],
+    reconcile_minutes: [-1, "reconcile_minutes is -1: use a whole number from 0 to 720."],
+    upload_alarm_minutes: [0, "upload_alarm_minutes is 0: use a whole number from 1 to 1440."],
+    notification_emails: [["team"], `"team" ${NO_EMAIL}`],
     lambda_runtime: ["python3.9", `lambda_runtime "python3.9" ${NO_RUNTIME}`],
     master_password: ["sh0rt-7", NO_PASSWORD],
   },
@@ -51,6 +56,10 @@ const REFUSED: readonly Refused[] = [
       `flyway_archives "12.1.0": ${NO_ARCHIVE}`,
     ],
     flyway_settle_seconds: [301, `flyway_settle_seconds is 301: ${NO_SECONDS}`],
+    flyway_record_days: [3_651, "flyway_record_days is 3651: use a whole number from 7 to 3650."],
+    reconcile_minutes: [721, "reconcile_minutes is 721: use a whole number from 0 to 720."],
+    upload_alarm_minutes: [1_441, "upload_alarm_minutes is 1441: use a whole number from 1 to 1440."],
+    notification_emails: [["a@b"], `"a@b" ${NO_EMAIL}`],
     lambda_runtime: ["nodejs20.x", `lambda_runtime "nodejs20.x" ${NO_RUNTIME}`],
     master_password: ["with/a-slash", NO_PASSWORD],
   },
@@ -63,6 +72,13 @@ const REFUSED: readonly Refused[] = [
       `flyway_archives "12.1.0": ${NO_ARCHIVE}`,
     ],
     flyway_settle_seconds: [1.5, `flyway_settle_seconds is 1.5: ${NO_SECONDS}`],
+    flyway_record_days: [7.5, "flyway_record_days is 7.5: use a whole number from 7 to 3650."],
+    reconcile_minutes: [1.5, "reconcile_minutes is 1.5: use a whole number from 0 to 720."],
+    upload_alarm_minutes: [1.5, "upload_alarm_minutes is 1.5: use a whole number from 1 to 1440."],
+    notification_emails: [
+      ["team@example.com, boss@example.com"],
+      `"team@example.com, boss@example.com" ${NO_EMAIL}`,
+    ],
     lambda_runtime: ["nodejs22xx", `lambda_runtime "nodejs22xx" ${NO_RUNTIME}`],
     master_password: ['with"a-quote', NO_PASSWORD],
   },
