@@ -123,6 +123,12 @@ describe("a command", () => {
     expect(finished[0]?.output.split("\n").sort()).toEqual(["", "said users", "wrong users"]);
   });
 
+  it("that is ended with the chain is not told of", async () => {
+    await send("users", { Wait: "60" });
+    await commands.stop();
+    expect(finished).toEqual([]);
+  });
+
   it("of another bucket is not waited for", async () => {
     await send("slow", { Wait: "60" });
     await send("users");

@@ -13,7 +13,6 @@ describe("s3.tf", () => {
 
   it.each([
     "aws_s3_bucket_versioning.this",
-    "aws_s3_bucket_lifecycle_configuration.this",
     "aws_s3_bucket_public_access_block.this",
     "aws_ssm_parameter.s3_mapping",
     "aws_s3_bucket_notification.this",
@@ -34,7 +33,7 @@ describe("s3.tf", () => {
     const { at } = await synthesize();
     const records = { status: "Enabled", filter: [{ prefix: ".flyway/runs/" }] };
     expect(at("aws_s3_bucket_lifecycle_configuration.this")).toEqual({
-      for_each: "${aws_s3_bucket.this}",
+      for_each: "${{ for d, b in aws_s3_bucket.this : d => b if var.flyway_record_days > 0 }}",
       bucket: "${each.value.id}",
       rule: [
         {

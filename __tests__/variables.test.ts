@@ -327,18 +327,30 @@ describe("master_password_version", () => {
 
 describe.each([
   ["flyway_settle_seconds", 0, 300],
-  ["flyway_record_days", 7, 3_650],
+  ["flyway_record_days", 0, 3_650],
   ["reconcile_minutes", 0, 720],
   ["upload_alarm_minutes", 1, 1_440],
 ])("%s", (variable, from, to) => {
-  it.each([from, from + 1, to])("takes %d", async (value) => {
+  it.each([from, to - 1, to])("takes %d", async (value) => {
     expect(await refusals(variable, value)).toEqual([]);
   });
 
-  it.each([from - 1, to + 1, from + 0.5])("refuses %d", async (value) => {
+  it.each([from - 1, to + 1, to - 0.5])("refuses %d", async (value) => {
     expect(await refusals(variable, value)).toEqual([
       `${variable} is ${value}: use a whole number from ${from} to ${to}.`,
     ]);
+  });
+});
+
+describe("flyway_record_days", () => {
+  it.each([1, 6])("refuses %d, which loses verdicts", async (days) => {
+    expect(await refusals("flyway_record_days", days)).toEqual([
+      `flyway_record_days is ${days}: verdicts would be lost. Use 7 or more, or 0 to keep all.`,
+    ]);
+  });
+
+  it("takes 7", async () => {
+    expect(await refusals("flyway_record_days", 7)).toEqual([]);
   });
 });
 

@@ -66,7 +66,7 @@ export class S3 extends Construct {
       versioningConfiguration: { status: "Enabled" }, // a verdict is of one version of an object
     });
     const records = { status: "Enabled", filter: [{ prefix: RECORD_PREFIX }] };
-    new S3BucketLifecycleConfiguration(this, "aws_s3_bucket_lifecycle_configuration.this", {
+    const expiry = new S3BucketLifecycleConfiguration(this, "aws_s3_bucket_lifecycle_configuration.this", {
       forEach: this.eachBucket,
       bucket,
       rule: [
@@ -81,6 +81,10 @@ export class S3 extends Construct {
       ],
       dependsOn: [versioning],
     });
+    expiry.addOverride(
+      "for_each",
+      "${{ for d, b in aws_s3_bucket.this : d => b if var.flyway_record_days > 0 }}",
+    );
     new S3BucketPublicAccessBlock(this, "aws_s3_bucket_public_access_block.this", {
       forEach: this.eachBucket,
       bucket,

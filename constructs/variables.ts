@@ -338,8 +338,16 @@ export class Variables extends Construct {
       default: 90,
       nullable: false,
       description:
-        "How long, in days, run records are kept. A bucket that reconcile looks at gets a new one every day.",
-      validation: [whole("flyway_record_days", 7, 3_650)],
+        "How long, in days, run records are kept; at least 7, for reconcile makes each bucket a new one once a day. 0 " +
+        "keeps them all, and leaves the buckets' lifecycle configuration to you.",
+      validation: [
+        whole("flyway_record_days", 0, 3_650),
+        {
+          condition: "${var.flyway_record_days <= 0 || var.flyway_record_days >= 7}",
+          errorMessage:
+            "flyway_record_days is ${var.flyway_record_days}: verdicts would be lost. Use 7 or more, or 0 to keep all.",
+        },
+      ],
     });
     this.reconcileMinutes = new TerraformVariable(this, "var.reconcile_minutes", {
       type: "number",

@@ -70,6 +70,7 @@ export interface CommandsOptions {
  */
 export class Commands {
   private readonly invocations = new Map<string, Invocation>();
+  private stopping = false;
 
   constructor(private readonly options: CommandsOptions) {}
 
@@ -92,8 +93,9 @@ export class Commands {
     }
   }
 
-  /** Ends every command that still runs. */
+  /** Ends every command that still runs; none is told of any more. */
   async stop(): Promise<void> {
+    this.stopping = true;
     const stop = async ({ process, done }: Invocation) => {
       await process.stop(1_000);
       await done;
@@ -219,6 +221,7 @@ export class Commands {
       await Promise.all(written);
       invocation.exitCode = exitCode;
       if (invocation.status === "InProgress") invocation.status = exitCode === 0 ? "Success" : "Failed";
+      if (this.stopping) return;
       const { bucket, status } = invocation;
       const output = Buffer.concat(chunks).toString();
       await this.options.onFinished({ commandId, bucket, status, exitCode, output });

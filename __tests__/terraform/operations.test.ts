@@ -198,10 +198,11 @@ describe("what people hear of", () => {
     }
   });
 
-  describe("with reconcile switched off, and one address more", () => {
+  describe("with reconcile and the removal of records switched off, and one address more", () => {
     const off = {
       ...FIRST,
       reconcile_minutes: 0,
+      flyway_record_days: 0,
       notification_emails: ["team@example.com", "boss@example.com"],
     };
     let plan: Plan;
@@ -213,11 +214,13 @@ describe("what people hear of", () => {
       after = await stage.workspace.state();
     });
 
-    it("loses the schedule, gains a subscription, and changes nothing but the alarm", () => {
+    it("loses the schedule and the buckets' rules, gains a subscription, and changes nothing but the alarm", () => {
       expect(changes(plan)).toEqual({
         "aws_cloudwatch_event_rule.reconcile[0]": "delete",
         "aws_cloudwatch_event_target.reconcile[0]": "delete",
         "aws_lambda_permission.reconcile[0]": "delete",
+        'aws_s3_bucket_lifecycle_configuration.this["Products"]': "delete",
+        'aws_s3_bucket_lifecycle_configuration.this["Users"]': "delete",
         'aws_sns_topic_subscription.email["boss@example.com"]': "create",
         "aws_cloudwatch_metric_alarm.uploads": "update",
       });
