@@ -64,6 +64,8 @@ describe("the Command document", () => {
       logGroupName: "l",
       parameters: "/flyway",
       settleSeconds: "300",
+      topicArn: "t",
+      metricsNamespace: "n",
     };
     const sent = commandFor("users20260101000000000000000001", environment).Parameters ?? {};
     const needed = parameters.filter(([, parameter]) => !("default" in parameter)).map(([name]) => name);
