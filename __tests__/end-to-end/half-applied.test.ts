@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Judgement } from "../../records/verdict";
 import { columns, processesNaming, query } from "../support/chain";
 import { startTestHost, type TestHost } from "../support/host";
@@ -17,19 +19,6 @@ describe.each(["11.8.2", "7.7.3"])("a migration that fails half way, under Flywa
   const newest = async (bucket: string) => (await host.records(bucket)).at(-1);
   const history = (schema: string) =>
     query(host, `SELECT version, success FROM ${schema}.flyway_schema_history WHERE version IS NOT NULL`);
-
-  /** Waits until a bucket's Flyway migrates: a callback has made it sleep there. */
-  const sleeps = (text: string) =>
-    vi.waitFor(
-      async () => {
-        const rows = await query(
-          host,
-          "SELECT INFO FROM information_schema.PROCESSLIST WHERE INFO IS NOT NULL",
-        );
-        expect(rows.some(({ INFO }) => String(INFO).startsWith(text))).toBe(true);
-      },
-      { timeout: 120_000, interval: 50 },
-    );
 
   it("names the statement that failed and what of the file is in the schema, and holds back what follows", async () => {
     host.bucket("half");
@@ -120,16 +109,13 @@ CREATE TABLE Later (id int);`,
     host.bucket("killed");
     await host.put("killed", "V1__a.sql", "CREATE TABLE A (id int);");
     await host.run("killed");
-    await host.put(
-      "killed",
-      "V2__k.sql",
-      "CREATE TABLE Landed (id int);\nDO SLEEP(4);\nCREATE TABLE C (id int);",
-    );
+    const gate = await host.gate("killed");
+    await host.put("killed", "V2__k.sql", `CREATE TABLE Landed (id int);\n${gate.sql}\nCREATE TABLE C (id int);`);
     const run = host.start("killed");
-    await sleeps("DO SLEEP(4)");
+    await gate.reached();
     process.kill(-run.pid, "SIGKILL");
     await run.finished;
-    // The server ends the statement of the client that is gone, and with it Flyway's lock on the history
+    await gate.open();
     expect((await host.run("killed")).code).toBe(1);
     expect(await newest("killed")).toMatchObject({
       halfApplied: {
@@ -149,20 +135,19 @@ CREATE TABLE Later (id int);`,
 
   it("is no second Flyway's while an orphaned one works, and no lock outlives it", async () => {
     host.bucket("orphan");
-    await host.put("orphan", "V1__o.sql", "CREATE TABLE O (id int);\nDO SLEEP(6);\nCREATE TABLE P (id int);");
+    const gate = await host.gate("orphan");
+    await host.put("orphan", "V1__o.sql", `CREATE TABLE O (id int);\n${gate.sql}\nCREATE TABLE P (id int);`);
     const run = host.start("orphan");
-    await sleeps("DO SLEEP(6)");
+    await gate.reached();
     process.kill(run.pid, "SIGKILL"); // the script alone
-    const flyways = () => processesNaming(`${host.root}/work/orphan/sql`).length;
+    const flyways = () => processesNaming(`${host.root}/work/orphan/sql`);
     const working = flyways();
-    expect(working).toBeGreaterThan(0);
+    expect(working).not.toEqual([]);
     const next = host.start("orphan");
-    let most = 0;
-    while (flyways() > 0 && (await history("orphan")).length === 0) {
-      most = Math.max(most, flyways());
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    expect(most).toBeLessThanOrEqual(working);
+    await once(next.child.stdout as Readable, "data"); // it says that it waits
+    await new Promise((resolve) => setTimeout(resolve, 2_000)); // long enough for one that does not wait
+    expect(flyways()).toEqual(working);
+    await gate.open();
     const { code, stdout } = await next.finished;
     expect(code).toBe(0);
     expect(stdout).toContain("waiting for the run before this one");
