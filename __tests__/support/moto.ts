@@ -15,6 +15,31 @@ const release = "5.2.5";
 const startLimit = 120_000;
 
 /**
+ * moto's server. It shares plain dictionaries between threads, so here it answers one request at a time; and a request
+ * that the SDK repeats, for the answer was lost on a busy machine, gets the first one's answer: the provider fails
+ * where it makes a security group's rule twice.
+ */
+const server = `
+import threading
+from moto import server
+lock, run, answers = threading.Lock(), server.run_simple, {}
+def once(app):
+    def answer(environ, start_response):
+        invocation = environ.get("HTTP_AMZ_SDK_INVOCATION_ID")
+        with lock:
+            head, body = answers.get(invocation) or ([], None)
+            if body is None:
+                body = list(app(environ, lambda *said: head.extend(said)))
+                if invocation and head[0].startswith("2"):
+                    answers[invocation] = head, body
+        start_response(*head)
+        return body
+    return answer
+server.run_simple = lambda host, port, app, **options: run(host, port, once(app), **options)
+server.main()
+`;
+
+/**
  * Says loudly that tests are left out, and why; where CI is set they may not be.
  *
  * @throws Error where CI is set.
@@ -33,14 +58,14 @@ export function skipLoudly(what: string, why: string): void {
  * @throws Error where CI is set instead of returning undefined; where moto is there but doesn't start.
  */
 export async function startMoto(): Promise<{ endpoint: string; stop(): Promise<void> } | undefined> {
-  const command = await installed();
-  if (!command) return undefined;
+  const python = await installed();
+  if (!python) return undefined;
   const env = { ...process.env, MOTO_IAM_LOAD_MANAGED_POLICIES: "true" };
-  const server = leashed(command, ["-H", "127.0.0.1", "-p", "0"], { env, stderr: "pipe" });
+  const moto = leashed(python, ["-c", server, "-H", "127.0.0.1", "-p", "0"], { env, stderr: "pipe" });
   try {
-    return { endpoint: await announcedEndpoint(server), stop: () => server.stop() };
+    return { endpoint: await announcedEndpoint(moto), stop: () => moto.stop() };
   } catch (error) {
-    await server.stop();
+    await moto.stop();
     throw error;
   }
 }
@@ -71,13 +96,13 @@ function endpointIn(log: string): string | undefined {
   return /Running on (http:\/\/127\.0\.0\.1:\d+)\s/.exec(log)?.[1];
 }
 
-/** Path of the server's command. */
+/** Path of the Python that has moto. */
 async function installed(): Promise<string | undefined> {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "flyway-on-aws");
   const link = join(cache, `moto-${release}`);
-  const command = join(link, "bin", "moto_server");
-  const isThere = () => existsSync(command) && existsSync(join(link, "bin", "python"));
-  if (isThere()) return command;
+  const own = join(link, "bin", "python");
+  const isThere = () => existsSync(own) && existsSync(join(link, "bin", "moto_server"));
+  if (isThere()) return own;
   const python = findExecutable(["python3"], []);
   if (!python) return void skipLoudly("tests against moto", "python3 is not on PATH");
 
@@ -93,9 +118,9 @@ async function installed(): Promise<string | undefined> {
     await symlink(folder, link);
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
-    if (isThere()) return command;
+    if (isThere()) return own;
     const reason = error instanceof Error ? error.message : String(error);
     return void skipLoudly("tests against moto", `moto ${release} could not be installed: ${reason}`);
   }
-  return command;
+  return own;
 }
