@@ -7,6 +7,8 @@ const environment = {
   logGroupName: "/ssm/runcommand/flyway-host",
   parameters: "/flyway",
   settleSeconds: "2",
+  topicArn: "arn:aws:sns:eu-central-1:123456789012:flyway-notifications",
+  metricsNamespace: "Flyway",
 };
 
 /** A record as S3 writes it. */
@@ -180,9 +182,11 @@ describe("the environment", () => {
     CLOUDWATCH_LOG_GROUP_NAME: "/ssm/runcommand/flyway-host",
     PARAMETERS: "/flyway",
     SETTLE_SECONDS: "2",
+    TOPIC_ARN: environment.topicArn,
+    METRICS_NAMESPACE: "Flyway",
   };
 
-  it("is read from five variables", () => {
+  it("is read from seven variables", () => {
     expect(readEnvironment({ ...variables, OTHER: "x" })).toEqual(environment);
   });
 
@@ -202,7 +206,7 @@ describe("the environment", () => {
 
   it("is refused with all that it lacks", () => {
     expect(() => readEnvironment({})).toThrow(
-      "lacks INSTANCE_ID, DOCUMENT_NAME, CLOUDWATCH_LOG_GROUP_NAME, PARAMETERS, SETTLE_SECONDS:",
+      "lacks INSTANCE_ID, DOCUMENT_NAME, CLOUDWATCH_LOG_GROUP_NAME, PARAMETERS, SETTLE_SECONDS, TOPIC_ARN, METRICS_NAMESPACE:",
     );
   });
 });

@@ -6,7 +6,10 @@ import type { AddressInfo } from "node:net";
 import { devNull, homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
 import {
+  GetCommandInvocationCommand,
   GetParameterCommand,
   InvalidInstanceId,
   ParameterNotFound,
@@ -26,6 +29,8 @@ const environment = {
   logGroupName: "/ssm/runcommand/flyway-host",
   parameters: "/flyway",
   settleSeconds: "2",
+  topicArn: "arn:aws:sns:eu-central-1:123456789012:flyway-notifications",
+  metricsNamespace: "Flyway",
 };
 const mappingOf = (bucket: string) => mappingName(environment.parameters, bucket);
 /** The environment of the function's process, with nothing of the machine's own AWS configuration. */
@@ -35,6 +40,8 @@ const functionEnvironment = {
   CLOUDWATCH_LOG_GROUP_NAME: environment.logGroupName,
   PARAMETERS: environment.parameters,
   SETTLE_SECONDS: environment.settleSeconds,
+  TOPIC_ARN: environment.topicArn,
+  METRICS_NAMESPACE: environment.metricsNamespace,
   AWS_REGION: "eu-central-1",
   AWS_ACCESS_KEY_ID: "test",
   AWS_SECRET_ACCESS_KEY: "test",
@@ -56,20 +63,25 @@ const notRegistered = new InvalidInstanceId(metadata);
 
 const ssm = mockClient(new SSMClient({ region: "eu-central-1" }));
 const client = ssm as unknown as SSMClient;
+const sns = mockClient(new SNSClient({ region: "eu-central-1" }));
 let logged: Record<string, unknown>[];
+let emitted: Record<string, unknown>[];
 let slept: number[];
 
 /** The handler with a client that answers as the tests tell it to, and nobody's time wasted. */
 function handler(dependencies: Partial<Dependencies> = {}) {
   return createHandler({
     ssm: { send: (command: Parameters<SSMClient["send"]>[0]) => client.send(command) } as SSMClient,
+    sns: sns as unknown as SNSClient,
     environment,
     log: (entry) => void logged.push(entry),
+    emit: (metrics) => void emitted.push(metrics),
     sleep: async (milliseconds) => void slept.push(milliseconds),
     ...dependencies,
   });
 }
 
+const published = () => sns.commandCalls(PublishCommand).map(({ args }) => args[0].input);
 const sent = () => ssm.commandCalls(SendCommandCommand).map(({ args }) => args[0].input);
 
 /** What a handler is rejected with. */
@@ -82,7 +94,10 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
 
 beforeEach(() => {
   ssm.reset();
+  sns.reset();
+  sns.on(PublishCommand).resolves({});
   logged = [];
+  emitted = [];
   slept = [];
   ssm.on(GetParameterCommand).rejects(notFound);
   ssm
@@ -151,6 +166,146 @@ describe("an upload", () => {
     ssm.on(GetParameterCommand, { Name: mappingOf("users1") }).rejects(notFound);
     await handler({ environment: { ...environment, parameters: "/flyway-dev" } })(upload("users1"));
     expect(sent()).toHaveLength(1);
+  });
+});
+
+describe("a reconcile", () => {
+  it("has the host look at every bucket, by one command, without a mapping being read", async () => {
+    await handler()({ reconcile: true });
+    expect(sent()).toEqual([commandFor("*", environment)]);
+    expect(ssm.calls()).toHaveLength(1);
+    expect(logged).toEqual([{ level: "info", message: "reconcile sent", commandId: "c-1" }]);
+  });
+
+  it("waits for a host that is not registered, and is thrown in the end", async () => {
+    ssm.on(SendCommandCommand).rejects(notRegistered);
+    expect(await rejection(handler()({ reconcile: true }))).toBe(notRegistered);
+    expect(slept).toEqual([1_000, 3_000]);
+  });
+
+  it.each([{ reconcile: "yes" }, { reconcile: false }])("is not asked for by %j", async (event) => {
+    await handler()(event);
+    expect(sent()).toEqual([]);
+  });
+});
+
+/** What EventBridge says of a command. */
+function statusChange(status: string, commandId = "c-1"): object {
+  return {
+    version: "0",
+    source: "aws.ssm",
+    "detail-type": "EC2 Command Invocation Status-change Notification",
+    region: "eu-central-1",
+    detail: {
+      "command-id": commandId,
+      "document-name": "flyway-migrate",
+      "instance-id": environment.instanceId,
+      "requested-date-time": "2026-11-23T10:00:00Z",
+      status,
+    },
+  };
+}
+
+describe("a command that is no success", () => {
+  beforeEach(() => {
+    ssm.on(GetCommandInvocationCommand).resolves({
+      Comment: "Flyway: users1",
+      StatusDetails: "Failed",
+      ResponseCode: 1,
+      StandardErrorContent: "10:00:00 users1: FAILED: cannot copy the bucket; nothing was migrated\n",
+    });
+  });
+
+  it("is told of, once its output and its bucket's mapping were read", async () => {
+    await handler()(statusChange("Failed"));
+    expect(ssm.commandCalls(GetCommandInvocationCommand).map(({ args }) => args[0].input)).toEqual([
+      { CommandId: "c-1", InstanceId: environment.instanceId },
+    ]);
+    expect(published()).toEqual([
+      {
+        TopicArn: environment.topicArn,
+        Subject: "Flyway: Users: Failed",
+        Message: expect.stringContaining("cannot copy the bucket; nothing was migrated"),
+      },
+    ]);
+    expect(logged).toEqual([
+      {
+        level: "info",
+        message: "told",
+        commandId: "c-1",
+        status: "Failed",
+        subject: "Flyway: Users: Failed",
+      },
+    ]);
+  });
+
+  it.each([
+    "Failed",
+    "TimedOut",
+    "Cancelled",
+    "Undeliverable",
+    "Terminated",
+    "Delivery Timed Out",
+    "Unheard-of",
+  ])("is one that is %s", async (status) => {
+    await handler()(statusChange(status));
+    expect(published()).toHaveLength(1);
+  });
+
+  it.each(["Success", "Pending", "InProgress", "In Progress", "Delayed", "Cancelling"])(
+    "is none that is %s",
+    async (status) => {
+      await handler()(statusChange(status));
+      expect(ssm.calls()).toEqual([]);
+      expect(published()).toEqual([]);
+    },
+  );
+
+  it("is told of once, however often its event comes", async () => {
+    const handle = handler();
+    await handle(statusChange("Failed"));
+    await handle(statusChange("Failed"));
+    await handle(statusChange("Failed", "c-2"));
+    expect(published()).toHaveLength(2);
+    expect(logged.map(({ message, commandId }) => [message, commandId])).toEqual([
+      ["told", "c-1"],
+      ["not told", "c-1"],
+      ["told", "c-2"],
+    ]);
+  });
+
+  it("is told of by the next attempt when the first could not be published", async () => {
+    const failure = new Error("throttled");
+    sns.on(PublishCommand).rejectsOnce(failure).resolves({});
+    const handle = handler();
+    expect(await rejection(handle(statusChange("Failed")))).toBe(failure);
+    await handle(statusChange("Failed"));
+    expect(published()).toHaveLength(2);
+  });
+
+  it("is told of by its bucket where the mapping cannot be read", async () => {
+    ssm.on(GetParameterCommand).rejects(notFound);
+    await handler()(statusChange("Failed"));
+    expect(published()).toMatchObject([{ Subject: "Flyway: users1: Failed" }]);
+  });
+
+  it("is thrown for Lambda to try again where Systems Manager does not know it yet", async () => {
+    const unknown = Object.assign(new Error("no"), { name: "InvocationDoesNotExist" });
+    ssm.on(GetCommandInvocationCommand).rejects(unknown);
+    expect(await rejection(handler()(statusChange("Failed")))).toBe(unknown);
+    expect(published()).toEqual([]);
+  });
+});
+
+describe("the host's output", () => {
+  it("becomes a line of metrics per report in it", async () => {
+    const run = { flyway: "run", database: "Users", bucket: "users1", exitCode: 0, applied: 2, seconds: 12 };
+    const message = `10:00:00 users1: migrating\n${JSON.stringify(run)}`;
+    const logEvents = [{ id: "1", timestamp: 1_790_000_000_000, message }];
+    const data = gzipSync(JSON.stringify({ messageType: "DATA_MESSAGE", logEvents })).toString("base64");
+    await handler()({ awslogs: { data } });
+    expect(emitted).toMatchObject([{ Runs: 1, database: "Users" }]);
+    expect([...ssm.calls(), ...sns.calls()]).toEqual([]);
   });
 });
 
@@ -424,6 +579,13 @@ describe("Systems Manager over HTTP", () => {
         commandId: "c-9",
       });
       expect(systemsManager.asked).toEqual(["GetParameter", "SendCommand"]);
+    });
+
+    it("hands on metrics as lines of nothing but JSON, which CloudWatch needs", async () => {
+      const report = { flyway: "reconcile", buckets: 2, failed: 0, oldestUploadSeconds: 7 };
+      const logEvents = [{ timestamp: 1, message: JSON.stringify(report) }];
+      const data = gzipSync(JSON.stringify({ messageType: "DATA_MESSAGE", logEvents })).toString("base64");
+      expect(JSON.parse(await invoke({ awslogs: { data } }))).toMatchObject({ OldestUploadSeconds: 7 });
     });
 
     it("is not reached for S3's test event", async () => {

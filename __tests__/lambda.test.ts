@@ -19,7 +19,7 @@ describe("lambda.tf", () => {
     });
   });
 
-  it("tells the function the host, the document, the log group, the parameters and the wait", async () => {
+  it("tells the function the host, the document, the log group, the parameters, the wait, the topic and the metrics", async () => {
     const { at } = await synthesize();
     expect(at("aws_lambda_function.flyway_trigger").environment).toEqual({
       variables: {
@@ -28,6 +28,8 @@ describe("lambda.tf", () => {
         CLOUDWATCH_LOG_GROUP_NAME: "${aws_cloudwatch_log_group.flyway_host.name}",
         PARAMETERS: "/flyway",
         SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
+        TOPIC_ARN: "${aws_sns_topic.notifications.arn}",
+        METRICS_NAMESPACE: "Flyway",
       },
     });
   });

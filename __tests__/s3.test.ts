@@ -35,6 +35,25 @@ describe("s3.tf", () => {
     });
   });
 
+  it("removes run records after some days, their old versions and what marks their removal, and no migration", async () => {
+    const { at } = await synthesize();
+    const records = { status: "Enabled", filter: [{ prefix: ".flyway/runs/" }] };
+    expect(at("aws_s3_bucket_lifecycle_configuration.this")).toEqual({
+      for_each: "${{ for d, b in aws_s3_bucket.this : d => b if var.flyway_record_days > 0 }}",
+      bucket: "${each.value.id}",
+      rule: [
+        {
+          ...records,
+          id: "run-records",
+          expiration: [{ days: "${var.flyway_record_days}" }],
+          noncurrent_version_expiration: [{ noncurrent_days: 1 }],
+        },
+        { ...records, id: "run-record-markers", expiration: [{ expired_object_delete_marker: true }] },
+      ],
+      depends_on: ["aws_s3_bucket_versioning.this"],
+    });
+  });
+
   it("makes no bucket public", async () => {
     const { at } = await synthesize();
     expect(at("aws_s3_bucket_public_access_block.this")).toMatchObject({

@@ -29,6 +29,10 @@ describe("variables.tf", () => {
     ["subnet_ids", "list(string)", []],
     ["flyway_archives", "map(object({ url = string, sha256 = string }))", {}],
     ["flyway_settle_seconds", "number", 2],
+    ["flyway_record_days", "number", 90],
+    ["reconcile_minutes", "number", 15],
+    ["notification_emails", "list(string)", []],
+    ["upload_alarm_minutes", "number", 60],
     ["lambda_runtime", "string", "nodejs24.x"],
     ["master_password_version", "number", 1],
   ])("has %s, a %s", async (name, type, value) => {

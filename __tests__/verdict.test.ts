@@ -1,11 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  type FlywayInfo,
-  type FlywayMigrate,
-  type FlywayValidate,
-  parseRecord,
-  type RunRecord,
-} from "../records/record";
+import type { FlywayInfo, FlywayMigrate, FlywayValidate, HalfApplied, RunRecord } from "../records/record";
 import { type Judgement, type UploadedVersion, verdicts } from "../records/verdict";
 
 const LOCATION = "/opt/flyway/work/users1/sql";
@@ -41,25 +35,44 @@ interface Run {
   readonly info?: FlywayInfo;
   readonly validate?: FlywayValidate;
   readonly id?: string;
+  /** @default `at` */
+  readonly number?: number;
+  /** Key to message and remedy. */
+  readonly refused?: Readonly<Record<string, readonly [message: string, remedy: string]>>;
+  readonly halfApplied?: HalfApplied;
+  readonly databaseTime?: string;
 }
 
 /** A run record, as assets/flyway-migrate.sh writes it. */
-function run({ at = 10, took = 5, saw, exitCode = 0, reason, migrate, info, validate, id }: Run): RunRecord {
+function run(given: Run): RunRecord {
+  const { at = 10, took = 5, saw, exitCode = 0, reason, migrate, info, validate, id } = given;
   return {
     recordVersion: 1,
+    number: given.number ?? at,
     commandId: id ?? `c-${at}`,
     bucket: "users1",
     schema: "Users",
     host: "i-0123456789abcdef0",
     flywayVersion: "11.8.2",
     flywayConf: "test_flyway.conf",
+    operation: "migrate",
     startedAt: second(at),
     finishedAt: second(at + took),
     location: LOCATION,
     exitCode,
+    attempts: 1,
     reason: reason ?? null,
+    repairRefused: null,
+    newestChange: time(at),
     objects: saw.map((object) => ({ ...split(object), eTag: "e", size: 1, lastModified: time(0) })),
-    flyway: { migrate: migrate ?? null, info: info ?? null, validate: validate ?? null },
+    refused: Object.entries(given.refused ?? {}).map(([key, [message, remedy]]) => ({
+      key,
+      message,
+      remedy,
+    })),
+    databaseTime: given.databaseTime ?? null,
+    halfApplied: given.halfApplied ?? null,
+    flyway: { migrate: migrate ?? null, info: info ?? null, validate: validate ?? null, repair: null },
   };
 }
 
@@ -123,6 +136,12 @@ const CHECKSUM =
   "Migration checksum mismatch for migration version 1\n-> Applied to database : 1\n-> Resolved locally    : 2";
 const VALIDATE_FAILED = "Validate failed: Migrations have failed validation\n";
 const UNREACHABLE = error("DB_CONNECTION", "Unable to obtain connection from database: Connection refused");
+
+/** A message with what Flyway, or the host, says, and a remedy behind it. */
+const withRemedy = (said: string, remedy: string) =>
+  expect.stringMatching(
+    new RegExp(`^${said.trimEnd().replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}\n(.*\n)*To do: .*${remedy}`),
+  );
 
 /** The verdict of one version. */
 function verdictOf(object: string, versions: UploadedVersion[], ...records: RunRecord[]): Judgement {
@@ -209,6 +228,24 @@ describe("applied", () => {
     });
     const versions = listing("V2__b.sql@b1", "V1__a.sql@a1");
     expect(all(versions, record)).toEqual({ b1: "failed", a1: "applied" });
+  });
+
+  it("is what went before the file that failed, by the database's clock where the host's is wrong", () => {
+    const record = run({
+      at: 5_000_000,
+      databaseTime: second(10),
+      saw: ["V1__a.sql@a1", "V2__b.sql@b1"],
+      exitCode: 1,
+      migrate: { error: { errorCode: "ERROR", message: "\nMigration V3__bad.sql failed\n----\n" } },
+      info: {
+        migrations: [
+          { filepath: path("V1__a.sql"), state: "Success", installedOnUTC: second(5) },
+          { filepath: path("V2__b.sql"), state: "Success", installedOnUTC: second(11) },
+        ],
+      },
+    });
+    const versions = listing("V2__b.sql@b1", "V1__a.sql@a1");
+    expect(all(versions, record)).toEqual({ b1: "applied", a1: "already-applied" });
   });
 
   it("is what went before the file that failed, by the history's time where 7.7.3 lists nothing", () => {
@@ -364,12 +401,12 @@ describe("refused", () => {
     const versions = listing("V1__a.sql@a2", "V1__a.sql@a1", "V2__b.sql@b1");
     expect(verdictOf("V1__a.sql@a2", versions, first, record)).toEqual({
       verdict: "refused",
-      message: CHECKSUM,
+      message: withRemedy(CHECKSUM, "upload its former content again, and the change as a new version"),
       commandId: "c-20",
     });
     expect(verdictOf("V2__b.sql@b1", versions, first, record)).toEqual({
       verdict: "refused",
-      message: `held back: ${VALIDATE_FAILED}${CHECKSUM}`,
+      message: withRemedy(`held back: ${VALIDATE_FAILED}${CHECKSUM}`, "upload its former content again"),
       commandId: "c-20",
     });
     expect(verdictOf("V1__a.sql@a1", versions, first, record).verdict).toBe("applied");
@@ -390,11 +427,11 @@ describe("refused", () => {
     const versions = listing("V5_x.sql@m5", "V6__y.sql@y1");
     expect(verdictOf("V5_x.sql@m5", versions, record)).toMatchObject({
       verdict: "refused",
-      message: misnamed,
+      message: withRemedy(misnamed, "upload it again as V<version>__<description>.sql"),
     });
     expect(verdictOf("V6__y.sql@y1", versions, record)).toMatchObject({
       verdict: "refused",
-      message: `held back: ${misnamed}`,
+      message: withRemedy(`held back: ${misnamed}`, "delete the misnamed one"),
     });
   });
 
@@ -408,11 +445,14 @@ describe("refused", () => {
     });
     const versions = listing("V5__x.sql@d1", "V5__y.sql@d2", "V6__z.sql@d3");
     for (const object of ["V5__x.sql@d1", "V5__y.sql@d2"]) {
-      expect(verdictOf(object, versions, record)).toMatchObject({ verdict: "refused", message });
+      expect(verdictOf(object, versions, record)).toMatchObject({
+        verdict: "refused",
+        message: withRemedy(message, "delete one of them"),
+      });
     }
     expect(verdictOf("V6__z.sql@d3", versions, record)).toMatchObject({
       verdict: "refused",
-      message: `held back: ${message}`,
+      message: withRemedy(`held back: ${message}`, "delete one of them"),
     });
   });
 
@@ -428,7 +468,7 @@ describe("refused", () => {
     });
     expect(verdictOf("V1_5__b.sql@b1", listing("V1_5__b.sql@b1"), record)).toMatchObject({
       verdict: "refused",
-      message,
+      message: withRemedy(message, "give it a version above the newest that is applied"),
     });
   });
 
@@ -442,22 +482,60 @@ describe("refused", () => {
     });
     expect(verdictOf("V4__d.sql@d1", listing("V4__d.sql@d1"), record)).toMatchObject({
       verdict: "refused",
-      message: `held back: ${message}`,
+      message: withRemedy(`held back: ${message}`, "nothing with this file"),
     });
   });
 
-  it("is a file that Flyway takes no notice of, with the name it should have", () => {
-    const record = run({ saw: ["notes/persons.sql@n1"], migrate: migrated(), info: info({}) });
-    expect(verdictOf("notes/persons.sql@n1", listing("notes/persons.sql@n1"), record)).toMatchObject({
+  it("is what the host refused, with its message and remedy", () => {
+    const record = run({
+      saw: ["notes/persons.sql@n1", "V1__a.SQL@n2", "V1__a.sql@a1"],
+      exitCode: 1,
+      reason: "two files are no migrations",
+      refused: {
+        "notes/persons.sql": ["Flyway takes no notice of it", "rename it"],
+        "V1__a.SQL": ["SQL", "sql"],
+      },
+      migrate: migrated("V1__a.sql"),
+      info: info({ "V1__a.sql": "Success" }),
+    });
+    const versions = listing("notes/persons.sql@n1", "V1__a.SQL@n2", "V1__a.sql@a1");
+    expect(verdictOf("notes/persons.sql@n1", versions, record)).toEqual({
       verdict: "refused",
-      message:
-        "Flyway takes no notice of persons.sql: a migration is named V<version>__<description>.sql or R__<description>.sql",
+      message: "Flyway takes no notice of it\nTo do: rename it",
+      commandId: "c-10",
     });
+    expect(all(versions, record)).toEqual({ n1: "refused", n2: "refused", a1: "applied" });
   });
 
-  it("is a file whose extension is in capitals, which Flyway does not see", () => {
-    const record = run({ saw: ["V1__a.SQL@n1"], migrate: migrated(), info: info({}) });
-    expect(verdictOf("V1__a.SQL@n1", listing("V1__a.SQL@n1"), record).verdict).toBe("refused");
+  it("is what a file held back that the host refused before Flyway migrated", () => {
+    const record = run({
+      at: 20,
+      saw: ["V1__a.sql@a2", "V2__empty.sql@e1", "V3__c.sql@c1"],
+      exitCode: 1,
+      reason: "nothing was migrated: V2__empty.sql: it is empty",
+      refused: { "V2__empty.sql": ["it is empty", "delete it"] },
+      info: info({ "V1__a.sql": "Success", "V2__empty.sql": "Pending", "V3__c.sql": "Pending" }),
+    });
+    const versions = listing("V1__a.sql@a2", "V2__empty.sql@e1", "V3__c.sql@c1");
+    expect(all(versions, record)).toEqual({ a2: "already-applied", e1: "refused", c1: "refused" });
+    expect(verdictOf("V3__c.sql@c1", versions, record).message).toMatch(
+      /^held back: nothing was migrated: V2__empty.sql: it is empty\nTo do: /,
+    );
+  });
+
+  it("is what an applied file holds back that was deleted, with the file to upload again", () => {
+    const message = `${VALIDATE_FAILED}Detected applied migration not resolved locally: 1.`;
+    const record = run({
+      at: 20,
+      saw: ["V2__b.sql@b1"],
+      exitCode: 1,
+      migrate: error("VALIDATE_ERROR", message),
+      info: info({ "V2__b.sql": "Pending" }),
+    });
+    expect(verdictOf("V2__b.sql@b1", listing("V2__b.sql@b1"), first, record)).toMatchObject({
+      verdict: "refused",
+      message: withRemedy(`held back: ${message}`, "upload the file that is applied but missing"),
+    });
   });
 
   it("is what a good run left aside, by its state", () => {
@@ -509,7 +587,7 @@ describe("failed", () => {
   it("is a syntax error, with Flyway's whole message", () => {
     expect(verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), failing)).toEqual({
       verdict: "failed",
-      message: scriptFailed("V3__bad.sql"),
+      message: withRemedy(scriptFailed("V3__bad.sql"), "have the host repair"),
       commandId: "c-10",
     });
   });
@@ -523,7 +601,7 @@ describe("failed", () => {
     });
     expect(verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), record)).toMatchObject({
       verdict: "failed",
-      message,
+      message: withRemedy(message, "have the host repair"),
     });
   });
 
@@ -531,7 +609,10 @@ describe("failed", () => {
     const record = run({ saw: ["V1__a.sql@a1"], exitCode: 1, migrate: UNREACHABLE });
     expect(verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), record)).toMatchObject({
       verdict: "failed",
-      message: "Unable to obtain connection from database: Connection refused",
+      message: withRemedy(
+        "Unable to obtain connection from database: Connection refused",
+        "nothing with the file",
+      ),
     });
   });
 
@@ -553,7 +634,7 @@ describe("failed", () => {
     const next = blocked(20, "V3__bad.sql@c1", "V4__d.sql@d1");
     expect(verdictOf("V3__bad.sql@c1", versions, failing, next)).toEqual({
       verdict: "failed",
-      message: scriptFailed("V3__bad.sql"),
+      message: withRemedy(scriptFailed("V3__bad.sql"), "have the host repair"),
       commandId: "c-10",
     });
   });
@@ -562,13 +643,81 @@ describe("failed", () => {
     const versions = listing("V3__bad.sql@c2", "V3__bad.sql@c1");
     expect(verdictOf("V3__bad.sql@c2", versions, failing, blocked(20, "V3__bad.sql@c2"))).toMatchObject({
       verdict: "refused",
-      message: "Detected failed migration to version 3 (bad).",
+      message: withRemedy("Detected failed migration to version 3 (bad).", "have the host repair"),
     });
     const repaired = run({ at: 30, saw: ["V3__bad.sql@c2"], migrate: migrated("V3__bad.sql") });
     expect(all(versions, failing, blocked(20, "V3__bad.sql@c2"), repaired)).toEqual({
       c1: "failed",
       c2: "applied",
     });
+  });
+
+  const landed: HalfApplied = {
+    key: "V3__bad.sql",
+    line: 3,
+    statement: "CREATE TABLE bad bad",
+    applied: [],
+    changes: [
+      { kind: "column", name: "Half.id", before: null, after: "int(11)" },
+      { kind: "column", name: "Persons.email", before: null, after: "varchar(255)" },
+      { kind: "column", name: "Persons.name", before: "varchar(10)", after: "varchar(20)" },
+      { kind: "index", name: "Persons.old", before: "(name)", after: null },
+      { kind: "table", name: "Half", before: null, after: "InnoDB" },
+    ],
+    moreChanges: 0,
+  };
+  const half = (halfApplied: HalfApplied, message = scriptFailed("V3__bad.sql")) =>
+    run({
+      saw: ["V3__bad.sql@c1"],
+      exitCode: 1,
+      migrate: error("FAILED_VERSIONED_MIGRATION", message),
+      info: info({ "V3__bad.sql": "Failed" }),
+      halfApplied,
+    });
+  const messageOf = (record: RunRecord) =>
+    verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), record).message;
+
+  it("names the statement, what of the file is in the schema, and the way out", () => {
+    expect(messageOf(half(landed))).toBe(`${scriptFailed("V3__bad.sql").trim()}
+Of V3__bad.sql, this is in the schema already:
+- column Persons.email added
+- column Persons.name changed from varchar(10) to varchar(20)
+- index Persons.old removed
+- table Half added
+To do: correct it, so that it does not repeat what is there, upload it, and have the host repair (docs/verdicts.md)`);
+  });
+
+  it("says that nothing landed, where nothing did", () => {
+    expect(messageOf(half({ ...landed, changes: [] }))).toMatch(
+      /\nNo table, column or index is other than before V3__bad\.sql; rows may be\.\nTo do: correct it, upload/,
+    );
+  });
+
+  it("says that it does not know what landed, where the schema could not be looked at", () => {
+    expect(messageOf(half({ ...landed, changes: null }))).toContain("is not known: look at its tables");
+  });
+
+  it("says where a run must have been killed before, because what the file makes is there", () => {
+    const exists = scriptFailed("V3__bad.sql").replace("1064", "1050");
+    expect(messageOf(half({ ...landed, changes: [] }, exists))).toMatch(
+      /may have been ended in the middle of it\.\nTo do: correct it, so that it does not repeat/,
+    );
+  });
+
+  it("names the files that went well before it", () => {
+    const message = messageOf(half({ ...landed, applied: ["V1__a.sql", "V2__b.sql"], moreChanges: 7 }));
+    expect(message).toContain("in the schema already (V1__a.sql, V2__b.sql went well before it):");
+    expect(message).toContain("\n- and 7 changes more\n");
+  });
+
+  it("is a migration that failed in a run that was killed before it could say so", () => {
+    const record = {
+      ...blocked(20, "V3__bad.sql@c1"),
+      halfApplied: { ...landed, line: null, statement: null },
+    };
+    const judged = verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), record);
+    expect(judged.verdict).toBe("failed");
+    expect(judged.message).toMatch(/^Detected failed migration to version 3[\s\S]*\n- table Half added\n/);
   });
 
   it("is not a file whose name ends like the failed one's", () => {
@@ -705,8 +854,23 @@ describe("the verdicts", () => {
     expect(orders).toBe(24);
   });
 
+  it("are in the order of the runs' numbers, whatever the hosts' clocks say", () => {
+    const versions = listing("V3__bad.sql@c1");
+    const early = run({
+      at: 5_000_000,
+      number: 1,
+      saw: ["V3__bad.sql@c1"],
+      exitCode: 1,
+      migrate: UNREACHABLE,
+    });
+    const late = run({ at: 10, number: 2, saw: ["V3__bad.sql@c1"], exitCode: 1, reason: "no secret" });
+    expect(verdictOf("V3__bad.sql@c1", versions, early, late).message).toBe("no secret");
+    expect(verdictOf("V3__bad.sql@c1", versions, late, early).message).toBe("no secret");
+  });
+
   it("are the same whatever the order of records that end in one second", () => {
     const bad = run({
+      number: 1,
       at: 10,
       took: 4,
       id: "c-1",
@@ -715,6 +879,7 @@ describe("the verdicts", () => {
       reason: "cannot list",
     });
     const worse = run({
+      number: 1,
       at: 12,
       took: 2,
       id: "c-2",
@@ -763,23 +928,3 @@ function* permutations<T>(items: readonly T[]): Generator<T[]> {
     for (const rest of permutations(items.toSpliced(index, 1))) yield [item, ...rest];
   }
 }
-
-describe("parseRecord", () => {
-  it.each([
-    "",
-    "{",
-    "null",
-    "[]",
-    "{}",
-    '{"recordVersion": 2, "objects": [], "flyway": {}}',
-    '{"recordVersion": 1}',
-  ])("takes %j for no record", (text) => {
-    expect(parseRecord(text)).toBeUndefined();
-  });
-
-  it("reads a record", () => {
-    expect(parseRecord('{"recordVersion": 1, "objects": [], "flyway": {}}')).toMatchObject({
-      recordVersion: 1,
-    });
-  });
-});

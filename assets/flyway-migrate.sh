@@ -1,38 +1,55 @@
 #!/usr/bin/env bash
 # One run: brings one database to what its bucket holds now, and leaves a run record in the bucket.
+# With `*` for the bucket, a reconcile: looks at each bucket that has a mapping, some at a time, and runs where
+# the bucket, its mapping or its target is not as Flyway last judged it.
 #
 # Carried by the Command document, which sets:
-#   BUCKET          the bucket to look at
-#   SETTLE_SECONDS  how long it must be still before it is migrated
+#   BUCKET          the bucket to look at, or *
+#   OPERATION       migrate, or repair: first takes failed migrations out of Flyway's history, if that hides nothing
+#   SETTLE_SECONDS  how long a bucket must be still before it is migrated
 #   PARAMETERS      what the names of this deployment's parameters begin with: /flyway
 #   PATTERNS        what a mapping's members must match, as JSON (see lambda/mapping.ts)
 # The agent sets:
 #   AWS_SSM_REGION_NAME AWS_SSM_INSTANCE_ID SSM_COMMAND_ID
 # A test or the local chain may set:
-#   HOST_ROOT      folder for locks, work and records (/opt/flyway)
+#   HOST_ROOT      folder for locks, work, state and records (/opt/flyway)
 #   HOST_RELEASES  folder for Flyway's releases ($HOST_ROOT/releases)
 #   MAX_RUNS       how many Flyway processes may run at once (by memory and CPUs)
+#   RETRY_SECONDS  how long a database that cannot be reached or written to is tried again (180)
+# A reconcile starts this script once per bucket, with the words `look <bucket>`, and sets:
+#   LOOK           its folder, with what all looks need
+#   COVERED        1 if another reconcile is under way, so that this one only looks
 # No name begins with FLYWAY_: Flyway reads those as its configuration.
-# Runs on Amazon Linux 2 and 2023: bash 4.2, jq 1.5.
+# Runs on Amazon Linux 2 and 2023: bash 4.2, jq 1.5. No here-strings: they need room on the disk.
 set -euo pipefail
 umask 077
-export LC_ALL=C.UTF-8 AWS_PAGER=""
+export LC_ALL=C.UTF-8 AWS_PAGER="" AWS_RETRY_MODE=standard AWS_MAX_ATTEMPTS=5
 [ -n "${AWS_DEFAULT_REGION:-}" ] || export AWS_DEFAULT_REGION="${AWS_SSM_REGION_NAME:-}"
+[ "${1:-}" != look ] || BUCKET=$2
 
 RECORDS=.flyway/runs # below this no notification matches
 root=${HOST_ROOT:-/opt/flyway}
 work=$root/work/$BUCKET
 spool=$root/records/$BUCKET
+state=$root/state/$BUCKET # .judged .seen .number .before
+ballast=$root/ballast     # given up for the run record when the disk is full
 releases=${HOST_RELEASES:-$root/releases}
 command_id=${SSM_COMMAND_ID:-unknown}
 started=$(date -u +%Y-%m-%dT%H:%M:%SZ)
-reason="" # why the run ended without Flyway's own result
+reason=""                    # why the run ended without Flyway's own result, or what it says beside one
+repair_refused=""            # why a repair that was asked for was not done
+listed=""                    # 1 once the bucket's listing is there
+judged=""                    # 1 once Flyway, or a rule of this host, has judged the bucket's content
+uploaded=""                  # 1 once all run records are in the bucket
+attempts=0                   # how often Flyway was started to migrate
 SCHEMA="" VERSION="" CONF="" # from the bucket's mapping
+mapping="" target=""
 
 say() { printf '%s %s: %s\n' "$(date -u +%H:%M:%S)" "$BUCKET" "$*"; }
 
 die() {
   reason=$1
+  [ "$(free_room)" -ge 8192 ] || reason+="; the host's disk is full: make room on the file system of $root"
   say "FAILED: $reason" >&2
   exit 1
 }
@@ -48,11 +65,26 @@ retry() {
   "$@"
 }
 
+# need <program> <package>...: installs it where it is missing, from the first package that there is. A bare host's
+# first boot may be installing it at this moment; the package manager then waits.
 need() {
-  command -v "$1" >/dev/null || {
-    say "installing $2"
-    { dnf -y -q install "$2" || yum -y -q install "$2"; } >&2 || die "cannot install $2: install it on the host"
-  }
+  local program=$1 package
+  shift
+  ! command -v "$program" >/dev/null || return 0
+  for package in "$@"; do
+    say "installing $package"
+    { dnf -y -q install "$package" || yum -y -q install "$package"; } >&2 || true
+    hash -r
+    ! command -v "$program" >/dev/null || return 0
+  done
+  die "cannot install $program: install it on the host"
+}
+
+need_programs() {
+  need jq jq
+  need aws awscli-2 awscli
+  need tar tar
+  need gzip gzip
 }
 
 # ---- Locks. A lock is held by an open file, so it ends with the process, and Flyway inherits it:
@@ -62,6 +94,11 @@ need() {
 take_turn() {
   exec {turn}>"$root/locks/$BUCKET.turn" {next}>"$root/locks/$BUCKET.next"
   flock -n "$turn" && return
+  if [ "$OPERATION" = repair ]; then # whoever waits does not repair, so it covers none
+    say "waiting for the runs before this one"
+    flock "$turn"
+    return
+  fi
   if ! flock -n "$next"; then
     say "COVERED: a run that waits will look at this bucket after this upload"
     exit 0
@@ -71,12 +108,15 @@ take_turn() {
   flock -u "$next"
 }
 
-# Runs of different buckets share the host: one per 400 MB of memory and per CPU, at least one.
+# How many runs share the host: one per 400 MB of memory and per CPU, at least one.
+places() {
+  [ -n "${MAX_RUNS:-}" ] && echo "$MAX_RUNS" && return
+  awk -v cpus="$(nproc)" '/^MemTotal/ { n = int($2 / 400000); if (n > cpus) n = cpus; print n < 1 ? 1 : n }' /proc/meminfo
+}
+
 take_place() {
-  local places=${MAX_RUNS:-} place
-  if [ -z "$places" ]; then
-    places=$(awk -v cpus="$(nproc)" '/^MemTotal/ { n = int($2 / 400000); if (n > cpus) n = cpus; print n < 1 ? 1 : n }' /proc/meminfo)
-  fi
+  local places place
+  places=$(places)
   while :; do
     for ((place = 1; place <= places; place++)); do
       exec {held}>"$root/locks/place.$place"
@@ -87,48 +127,96 @@ take_place() {
   done
 }
 
-# ---- The bucket
+# ---- The disk
 
-# The objects that the bucket holds now: key, version, ETag, size, time. Run records are not among them.
-list_objects() {
-  aws s3api list-object-versions --bucket "$BUCKET" --output json >"$work/versions.json" || return
-  jq -cn --arg records .flyway/ '[inputs | .Versions // [] | .[]
-    | select(.IsLatest and (.Key | startswith($records) or endswith("/") | not))
-    | {key: .Key, versionId: .VersionId, eTag: (.ETag | gsub("\""; "")), size: .Size, lastModified: .LastModified}]
-    | sort_by(.key)' "$work/versions.json" >"$1"
+# KB
+free_room() { df -Pk "$root" | awk 'NR == 2 { print $4 }'; }
+
+# Keeps room for a run record, against the day when the disk is full.
+keep_room() {
+  if [ "$(free_room)" -lt 8192 ]; then
+    rm -f "$ballast"
+  elif [ ! -s "$ballast" ]; then
+    head -c 4194304 /dev/zero >"$ballast"
+  fi
 }
 
-# The keys that the AWS CLI would turn into another file's name, or leave out.
-odd_keys() {
-  jq -r '[.[].key | select(split("/") | any(. == "" or . == "." or . == ".."))] | join(", ")' "$1"
+# ---- The bucket
+
+# What the bucket holds now. objects: key, version, ETag, size, time; run records are not among them. newestChange: by
+# S3's clock, deletions included. number: of the newest run record.
+list_bucket() {
+  aws s3api list-object-versions --bucket "$BUCKET" --output json >"$1.versions" || return
+  jq -cn '[inputs] as $pages | [$pages[].Versions // [] | .[]] as $versions
+    | {objects: ([$versions[]
+        | select(.IsLatest and (.Key | startswith(".flyway/") or endswith("/") | not))
+        | {key: .Key, versionId: .VersionId, eTag: (.ETag | gsub("\""; "")), size: .Size, lastModified: .LastModified}]
+        | sort_by(.key)),
+       newestChange: ([$versions[], ($pages[].DeleteMarkers // [] | .[]) | .LastModified] | max),
+       number: ([$versions[].Key | capture("^[.]flyway/runs/(?<number>[0-9]{8})-") | .number | tonumber] | max // 0)}' \
+    "$1.versions" >"$1.new" && mv "$1.new" "$1"
+}
+
+# Refuses the keys that the AWS CLI would turn into another file's name, or leave out.
+refuse_odd_keys() {
+  jq -c '.objects[] | select(.key | split("/") | any(. == "" or . == "." or . == ".."))
+    | {key, message: "its key is no file name, because of an empty part, \u0027.\u0027 or \u0027..\u0027", remedy: "delete it"}' \
+    "$work/listing.json" >"$work/refused.json"
 }
 
 # Takes the bucket exactly as it is, once it has been still for SETTLE_SECONDS: the listing before the
 # wait and the listing after the copy are the same, so the copy is that listing.
 take_objects() {
-  local round odd
-  retry list_objects "$work/objects.json" || die "cannot list the bucket"
+  local round
+  retry list_bucket "$work/listing.json" || die "cannot list the bucket"
+  listed=1
   for ((round = 1; round <= 100; round++)); do
     sleep "$SETTLE_SECONDS"
     rm -rf "$work/sql"
     mkdir "$work/sql"
     retry aws s3 sync "s3://$BUCKET" "$work/sql" --exclude '.flyway/*' --only-show-errors ||
       die "cannot copy the bucket; nothing was migrated"
-    retry list_objects "$work/after.json" || die "cannot list the bucket"
-    if cmp -s "$work/objects.json" "$work/after.json"; then
-      odd=$(odd_keys "$work/objects.json")
-      [ -z "$odd" ] || die "no file name, because of an empty part, '.' or '..': $odd; delete it"
-      [ "$(find "$work/sql" -type f -print0 | tr -dc '\0' | wc -c)" -eq "$(jq length "$work/objects.json")" ] ||
+    retry list_bucket "$work/after.json" || die "cannot list the bucket"
+    if cmp -s "$work/listing.json" "$work/after.json"; then
+      refuse_odd_keys
+      [ -s "$work/refused.json" ] ||
+        [ "$(find "$work/sql" -type f -print0 | tr -dc '\0' | wc -c)" -eq "$(jq '.objects | length' "$work/listing.json")" ] ||
         die "not every object could be copied; nothing was migrated"
       # Flyway would run .sh, .py and other scripts as migrations and callbacks, on this host and as this user
       find "$work/sql" -type f ! -name '*.sql' -delete
       return
     fi
     say "the bucket changes; waiting until it is still"
-    mv "$work/after.json" "$work/objects.json"
+    mv "$work/after.json" "$work/listing.json"
   done
   die "the bucket did not come to rest"
 }
+
+# ---- What the host remembers of a bucket. All of it may be lost, or half written when the host's power failed.
+
+# Of what Flyway judges by: the same again is the same verdict again.
+fingerprint() {
+  { jq -c .objects "$1" && printf '%s\n' "$mapping" "$target" && declare -f; } | sha256sum | cut -c 1-64
+}
+
+# Whether the bucket is as Flyway last judged it, not longer ago than a day.
+is_judged() {
+  local age
+  [ -s "$state.judged" ] || return
+  age=$(($(date +%s) - $(date -r "$state.judged" +%s)))
+  [ "$age" -ge 0 ] && [ "$age" -lt 86400 ] && [ "$(cat "$state.judged")" = "$(fingerprint "$1")" ]
+}
+
+remember() {
+  [ -n "$listed" ] || return 0
+  [ -z "$uploaded" ] || jq -c .objects "$work/listing.json" >"$state.seen"
+  [ -z "$judged" ] || { fingerprint "$work/listing.json" >"$state.judged" && rm -f "$state.before"; }
+}
+
+# As a filter of jq's: the objects of $listing[0] that $seen[0] has not.
+# shellcheck disable=SC2016 # the variables are jq's
+UNSEEN='($seen[0] | map({key: "\(.versionId)/\(.key)", value: true}) | from_entries) as $known
+  | $listing[0].objects[] | select($known["\(.versionId)/\(.key)"] | not)'
 
 # ---- Flyway
 
@@ -138,10 +226,10 @@ parameter() {
 
 # What is done with this bucket. Nothing of it has been checked by Systems Manager.
 read_mapping() {
-  local mapping fields
+  local fields
   mapping=$(retry parameter "s3-mapping/$BUCKET") ||
     die "the bucket has no mapping: parameter $PARAMETERS/s3-mapping/$BUCKET cannot be read"
-  fields=$(jq -r --argjson patterns "$PATTERNS" '
+  fields=$(printf '%s' "$mapping" | jq -r --argjson patterns "$PATTERNS" '
     def matching($name; $pattern): if type == "string" and test("\\A(?:\($patterns[$pattern]))\\z") then .
       else error("\($name) \(tojson) does not match \($patterns[$pattern])") end;
     def member($name): .[$name] | matching($name; $name);
@@ -149,12 +237,31 @@ read_mapping() {
     "-baselineVersion=\(if .baselineVersion == null then "0" else member("baselineVersion") end)",
     (if .outOfOrder == true then "-outOfOrder=true" else empty end),
     (.placeholders // {} | to_entries | .[] | (.key | matching("placeholder"; "placeholder"))
-      + "=" + (.value | matching("placeholder"; "placeholderValue")) | "-placeholders.\(.)")' \
-    <<<"$mapping") || die "parameter $PARAMETERS/s3-mapping/$BUCKET is no valid mapping: apply the Terraform configuration again"
-  mapfile -t settings <<<"$fields"
+      + "=" + (.value | matching("placeholder"; "placeholderValue")) | "-placeholders.\(.)")') ||
+    die "parameter $PARAMETERS/s3-mapping/$BUCKET is no valid mapping: apply the Terraform configuration again"
+  mapfile -t settings < <(printf '%s\n' "$fields")
   SCHEMA=${settings[0]} VERSION=${settings[1]} CONF=${settings[2]}
   settings=("${settings[@]:3}")
   release=$releases/$VERSION
+}
+
+# Where the database is.
+read_target() {
+  target=$(retry parameter "target/$CONF") ||
+    die "no target is named $CONF: parameter $PARAMETERS/target/$CONF cannot be read"
+  url=$(printf '%s' "$target" | jq -r .url)
+  case $url in *\?*) url+='&' ;; *) url+='?' ;; esac
+  url+=allowLocalInfile=false # else LOAD DATA LOCAL INFILE reads this host's files
+}
+
+# Who logs in: into shell variables that are not exported. A rotated secret may be the former one for a minute.
+read_secret() {
+  local secret
+  secret=$(retry aws secretsmanager get-secret-value --secret-id "$(printf '%s' "$target" | jq -r .secret)" \
+    --query SecretString --output text) || die "cannot read the database's secret"
+  # printf is a builtin: the secret appears in no process list, and a pipe leaves no file
+  user=$(printf '%s' "$secret" | jq -r .username)
+  password=$(printf '%s' "$secret" | jq -r .password)
 }
 
 # Installs the asked release where it is missing: a new version needs no new host.
@@ -165,10 +272,12 @@ install_flyway() {
   exec {installing}>"$root/locks/install.$VERSION"
   flock "$installing"
   if [ ! -x "$release/flyway" ]; then
+    # What an installation left that was killed
+    find "${release%/*}" -maxdepth 1 -name '.partial.*' -mmin +1440 -exec rm -rf {} +
     archive=$(retry parameter "archive/$VERSION") ||
       die "Flyway $VERSION has no archive: add its URL and SHA-256 to flyway_archives"
-    url=$(jq -r .url <<<"$archive")
-    sha256=$(jq -r .sha256 <<<"$archive")
+    url=$(printf '%s' "$archive" | jq -r .url)
+    sha256=$(printf '%s' "$archive" | jq -r .sha256)
     say "installing Flyway $VERSION"
     partial=$(mktemp -d "${release%/*}/.partial.XXXXXX")
     case $url in
@@ -176,7 +285,7 @@ install_flyway() {
       s3://*) retry aws s3 cp --only-show-errors "$url" "$partial/archive" ;;
       *) curl -fsSL --retry 3 --connect-timeout 20 -o "$partial/archive" "$url" ;;
     esac || { rm -rf "$partial"; die "cannot download Flyway $VERSION from $url"; }
-    sha256sum -c --status <<<"$sha256  $partial/archive" || {
+    printf '%s  %s\n' "$sha256" "$partial/archive" | sha256sum -c --status || {
       rm -rf "$partial"
       die "the archive of Flyway $VERSION from $url does not have the SHA-256 $sha256"
     }
@@ -189,89 +298,277 @@ install_flyway() {
   exec {installing}>&-
 }
 
-# Where the database is, and who logs in: into shell variables that are not exported.
-read_target() {
-  local target secret
-  target=$(retry parameter "target/$CONF") ||
-    die "no target is named $CONF: parameter $PARAMETERS/target/$CONF cannot be read"
-  url=$(jq -r .url <<<"$target")
-  case $url in *\?*) url+='&' ;; *) url+='?' ;; esac
-  url+=allowLocalInfile=false # else LOAD DATA LOCAL INFILE reads this host's files
-  secret=$(retry aws secretsmanager get-secret-value --secret-id "$(jq -r .secret <<<"$target")" \
-    --query SecretString --output text) || die "cannot read the database's secret"
-  # printf is a builtin: the secret appears in no process list, and a pipe leaves no file
-  user=$(printf '%s' "$secret" | jq -r .username)
-  password=$(printf '%s' "$secret" | jq -r .password)
+# start_flyway <options and commands>: Flyway's output is stdout.
+start_flyway() {
+  # A 7.x does not know it
+  [ "${VERSION%%.*}" -lt 9 ] || set -- -skipCheckForUpdate "$@"
+  cd "$work"
+  FLYWAY_URL=$url FLYWAY_USER=$user FLYWAY_PASSWORD=$password \
+    exec "$release/flyway" "-schemas=$SCHEMA" -connectRetries=3 "$@" </dev/null
 }
 
 # Flyway's own JSON goes to $work/<first command>.json.
 flyway() {
-  local options=(-outputType=json "-schemas=$SCHEMA" "-locations=filesystem:$work/sql"
+  local options=(-outputType=json "-locations=filesystem:$work/sql"
     -baselineOnMigrate=true # at version 0 if not set: a schema that is not empty gets its V1 too
-    -validateMigrationNaming=true -connectRetries=6 "${settings[@]}")
-  # A 7.x knows neither
-  [ "${VERSION%%.*}" -lt 9 ] || options+=(-failOnMissingLocations=true -skipCheckForUpdate)
-  (
-    cd "$work"
-    FLYWAY_URL=$url FLYWAY_USER=$user FLYWAY_PASSWORD=$password \
-      "$release/flyway" "${options[@]}" "$@" </dev/null >"$work/$1.json"
-  )
+    -validateMigrationNaming=true "${settings[@]}")
+  [ "${VERSION%%.*}" -lt 9 ] || options+=(-failOnMissingLocations=true)
+  result=$work/$1.json
+  (start_flyway "${options[@]}" "$@" >"$result")
 }
 
+# The schema's tables, columns and indexes, and the database's time, a line of JSON each. By a callback, because Flyway
+# is the only client here; it prints what a callback selects, but not together with its own JSON.
+look_at_schema() {
+  mkdir -p "$work/look"
+  cat >"$work/look/beforeInfo__look.sql" <<SQL
+SELECT JSON_OBJECT('look', 'time', 'name', DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ'), 'is', '');
+SELECT JSON_OBJECT('look', 'table', 'name', TABLE_NAME, 'is', COALESCE(ENGINE, TABLE_TYPE))
+  FROM information_schema.TABLES WHERE TABLE_SCHEMA = '$SCHEMA' AND TABLE_NAME <> 'flyway_schema_history';
+SELECT JSON_OBJECT('look', 'column', 'name', CONCAT(TABLE_NAME, '.', COLUMN_NAME), 'is', CONCAT_WS(' ', COLUMN_TYPE,
+    IF(IS_NULLABLE = 'NO', 'NOT NULL', NULL), CONCAT('DEFAULT ', COLUMN_DEFAULT), NULLIF(EXTRA, '')))
+  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '$SCHEMA' AND TABLE_NAME <> 'flyway_schema_history';
+SELECT JSON_OBJECT('look', 'index', 'name', CONCAT(TABLE_NAME, '.', INDEX_NAME), 'is', CONCAT(
+    IF(MIN(NON_UNIQUE) = 0, 'UNIQUE ', ''), '(', GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX), ')'))
+  FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = '$SCHEMA' AND TABLE_NAME <> 'flyway_schema_history'
+  GROUP BY TABLE_NAME, INDEX_NAME;
+SQL
+  (start_flyway "-locations=filesystem:$work/look" info) >"$work/look.txt" 2>&1 || return
+  sed -n 's/^| \({"look": .*}\) *|$/\1/p' "$work/look.txt" >"$1.new"
+  jq -c . "$1.new" >/dev/null && [ -s "$1.new" ] && mv "$1.new" "$1"
+}
+
+# Whether Flyway's last result is a database that cannot be reached or written to just now, so that it is worth
+# another try: no connection, connection lost, login refused, too many connections, shutting down, read-only.
+is_passing() {
+  jq -r '.error // {} | select(.errorCode == "DB_CONNECTION") | .message
+    | select(test("SQL State +: (08|28)|Error Code +: (1040|1053|1129|1203|1226|1836|1927)|[Rr]ead[- ]only")) | "yes"' \
+    "$result" 2>/dev/null | grep -q yes
+}
+
+# The files of the bucket with nothing in them, not even a comment.
+find_blank_files() {
+  local file
+  blank=()
+  while IFS= read -r -d '' file; do
+    [ -n "$(LC_ALL=C tr -d ' \t\r\n\357\273\277' <"$file" | head -c 1)" ] || blank+=("$file")
+  done < <(find "$work/sql" -type f -size -65c -print0)
+}
+
+# Flyway would take an empty file for applied, and its content for an edit ever after.
+refuse_blank_files() {
+  local file
+  for file in "${blank[@]}"; do
+    jq -c --arg file "$file" --arg location "$work/sql/" '[.migrations[] | select(.filepath == $file).state] | last // ""
+      | select(test("^(Pending|Ignored|Outdated)$"))
+      | {key: $file[($location | length):], message: "it is empty", remedy: "upload it again with its statements, or delete it"}' \
+      "$work/info.json" >>"$work/refused.json" || die "Flyway's info cannot be read"
+  done
+}
+
+# Ends the run where a file is refused that would hold back others.
+stop_if_refused() {
+  [ -s "$work/refused.json" ] || return 0
+  judged=1
+  die "nothing was migrated: $(jq -r '"\(.key): \(.message); \(.remedy)"' "$work/refused.json")"
+}
+
+# Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none.
+repair() {
+  flyway info && flyway validate || return
+  repair_refused=$(jq -rn --slurpfile info "$work/info.json" --slurpfile validate "$work/validate.json" '
+    if ([$info[0].migrations[] | select(.state | startswith("Failed"))] == []) then
+      "there is nothing to repair: Flyway has no failed migration in its history"
+    else [$validate[0].error.message // empty, ($validate[0].invalidMigrations // [] | .[].errorDetails
+      | select(.errorCode | test("^FAILED_|^OUTDATED_|_NOT_APPLIED$") | not) | .errorMessage)]
+      | if . == [] then "" else "a repair would hide this: \(join("; "))" end
+    end') || repair_refused="Flyway's info and validate cannot be read"
+  rm -f "$work/info.json" "$work/validate.json" # they are of before the migration
+  if [ -n "$repair_refused" ]; then
+    say "REPAIR REFUSED: $repair_refused" >&2
+    return
+  fi
+  say "repairing Flyway's history of schema $SCHEMA"
+  flyway repair
+}
+
+attempt() {
+  attempts=$((attempts + 1))
+  read_secret
+  # Of a run that was killed, what it saw stays: what has come since is its doing
+  [ -s "$state.before" ] || [ -n "$tried" ] || look_at_schema "$state.before" || true
+  [ ! -s "$state.before" ] || cp "$state.before" "$work/before.look"
+  if [ "$OPERATION" = repair ] && [ ! -e "$work/repair.json" ] && [ -z "$repair_refused" ]; then
+    repair || return
+  fi
+  if [ "${#blank[@]}" -gt 0 ]; then
+    flyway info || return
+    refuse_blank_files
+    stop_if_refused
+  fi
+  flyway migrate info
+}
+
+# Migrates; a database that is resuming, failing over or rotating its password is given time, RETRY_SECONDS in all.
 migrate() {
-  local code=0
+  local code=0 deadline=$((SECONDS + ${RETRY_SECONDS:-180})) tried="" left=""
+  [ ! -s "$state.before" ] || left=1
   say "migrating schema $SCHEMA with Flyway $VERSION"
-  read_target
-  flyway migrate info || code=$?
-  if grep -q 'Access denied for user' "$work/migrate.json"; then
-    say "access denied: reading the secret again, it may just have been rotated"
-    sleep 5
-    read_target
+  while :; do
     code=0
-    flyway migrate info || code=$?
+    attempt || code=$?
+    [ "$code" -ne 0 ] && is_passing && [ "$SECONDS" -lt "$deadline" ] && [ "$attempts" -lt 60 ] || break
+    # From here on, a look would see what this run did
+    grep -q 'Unable to obtain connection' "$result" || tried=1
+    say "the database is not ready, trying again: $(jq -r '.error.message | split("\n---")[0] | ltrimstr("\n")' "$result")" >&2
+    sleep 5
+  done
+  if [ "$code" -eq 0 ]; then
+    [ "$(jq -r 'type' "$result" 2>/dev/null)" = object ] || die "Flyway's result cannot be read"
+    judged=1
+  elif is_passing; then
+    say "gave up after $attempts attempts" >&2
+  else
+    # The result is Flyway's word on the content, unless the connection, the JVM or Flyway's lock let it down
+    ! jq -r '.error // {} | select(.errorCode | strings | test("^(DB_CONNECTION|FAULT)$") | not)
+      | select(.message | test("MySQL named lock") | not) | "judged"' "$result" 2>/dev/null | grep -q judged || judged=1
+    [ "$result" = "$work/migrate.json" ] || cp "$result" "$work/migrate.json"
+    flyway info || true # what stands where, for the record
+    flyway validate || true
+    note_what_landed
   fi
-  if [ "$code" -ne 0 ]; then # what stands where, for the record
-    grep -q DB_CONNECTION "$work/migrate.json" || { flyway info || true; flyway validate || true; }
-  fi
+  refuse_ignored_files
+  [ "$code" -ne 0 ] || hear_of_ignored_files
   return "$code"
 }
 
-# ---- The run record
+# Which statement failed, and what of the file is in the schema now: MySQL cannot take DDL back.
+note_what_landed() {
+  local file line
+  jq -c '.error.message // "" | capture("Location +: (?<file>[^\n]+) [(][^\n]*[)]\nLine +: (?<line>[0-9]+)\nStatement +: (?<statement>[\\s\\S]*)")
+    | .line |= tonumber | .statement |= rtrimstr("\n")' "$work/migrate.json" >"$work/failed.json" 2>/dev/null || true
+  # A run that was killed may have left a failed migration, and no word of it
+  [ -s "$work/failed.json" ] || [ -z "$left" ] || jq -c '[.migrations[] | select(.state == "Failed")] | last // empty
+    | {file: .filepath, line: null, statement: null}' "$work/info.json" >"$work/failed.json" 2>/dev/null || true
+  [ -s "$work/failed.json" ] || return 0
+  file=$(jq -r .file "$work/failed.json")
+  line=$(jq -r '.line // 1000000' "$work/failed.json")
+  [ -f "$file" ] || return 0
+  look_at_schema "$work/after.look" || true
+  head -n "$line" "$file" | head -c 1000000 | jq -Rsc '[ascii_downcase | scan("[^\\s`\"(),;.]+")] | unique' >"$work/words.json"
+  : >>"$work/before.look"
+  : >>"$work/after.look"
+  jq -cn --arg location "$work/sql/" --slurpfile failed "$work/failed.json" --slurpfile before "$work/before.look" \
+    --slurpfile after "$work/after.look" --slurpfile words "$work/words.json" --slurpfile info "$work/info.json" '
+    def index: map({key: "\(.look) \(.name)", value: .}) | from_entries;
+    ($before | map(select(.look == "time")) | .[0].name) as $since
+    | $failed[0].file as $file
+    | ([$info[0].migrations // [] | .[] | select($since != null)
+        | select(.state == "Success" and .filepath != "" and .filepath != $file and .installedOnUTC >= $since)
+        | .filepath[($location | length):]]) as $others
+    # A name stands in the file if each part of it does
+    | ($words[0] | map({key: ., value: true}) | from_entries) as $said
+    | ($before | map(select(.look != "time")) | index) as $was
+    | ($after | map(select(.look != "time")) | index) as $is
+    | [($was + $is) | keys[] | select($was[.].is != $is[.].is) | . as $id
+        | {kind: ($is[$id] // $was[$id]).look, name: ($is[$id] // $was[$id]).name, before: $was[$id].is, after: $is[$id].is}
+        | select($others == [] or (.name | ascii_downcase | split(".") | all(. == "primary" or $said[.])))] as $changes
+    | {key: $file[($location | length):], line: $failed[0].line, statement: ($failed[0].statement // null | if . then .[0:2000] else . end),
+       applied: $others, changes: (if $before == [] or $after == [] then null else $changes[0:200] end),
+       moreChanges: ([($changes | length) - 200, 0] | max)}' >"$work/landed.json" || rm -f "$work/landed.json"
+}
+
+# The .sql files that Flyway passes over without a word.
+refuse_ignored_files() {
+  cat "$work/migrate.json" "$work/info.json" 2>/dev/null | jq -cn --slurpfile listing "$work/listing.json" --arg location "$work/sql/" '
+    [inputs | .individualResults // [.] | .[] | select(.operation == "info" or has("allSchemasEmpty"))] | last | select(. != null)
+    | (.migrations // [] | map({key: .filepath, value: true}) | from_entries) as $known
+    | $listing[0].objects[] | select(.key | test("[.]sql$"; "i")) | select($known[$location + .key] | not)
+    | select(.key | split("/") | last | test("^((before|after)(Each)?[A-Z][A-Za-z]*|createSchema)(__.*)?[.]sql$") | not)
+    | {key, remedy: "upload it again under such a name, and delete this one", message: (if .key | endswith(".sql")
+        then "Flyway takes no notice of it: a migration is named V<version>__<description>.sql or R__<description>.sql"
+        else "Flyway takes no notice of it: a migration\u0027s name ends in .sql, in small letters" end)}' \
+    >>"$work/refused.json" || true
+}
+
+# A run that leaves aside what no run saw before is not green, even where Flyway is content.
+hear_of_ignored_files() {
+  local news
+  [ -s "$work/refused.json" ] || return 0
+  [ -s "$state.seen" ] && cp "$state.seen" "$work/seen.json" || echo '[]' >"$work/seen.json"
+  news=$(jq -rn --slurpfile refused "$work/refused.json" --slurpfile listing "$work/listing.json" \
+    --slurpfile seen "$work/seen.json" "[$UNSEEN"' | .key] as $unseen
+    | [$refused[] | select(.key as $key | $unseen | index([$key])) | "\(.key): \(.message); \(.remedy)"] | join("; ")')
+  [ -z "$news" ] || die "$news"
+}
+
+# ---- The run record, written in a trap, where a bare `return` would return the status from before
 
 # Flyway's JSON of one command, without Java's stack traces; its plain text where it is not JSON.
 flyway_json() {
-  [ -s "$work/$1.json" ] || { echo null; return; }
-  jq -c 'del(.. | .stackTrace?, .cause?)' "$work/$1.json" 2>/dev/null ||
+  [ -s "$work/$1.json" ] || { echo null; return 0; }
+  jq -c 'del(.. | .stackTrace?, .cause?, .exception?) | (.. | strings | select(length > 8000)) |= .[0:8000] + "…"' \
+    "$work/$1.json" 2>/dev/null ||
     tail -c 8000 "$work/$1.json" | jq -Rs '{error: {errorCode: "ERROR", message: .}}'
+}
+
+# One more than the newest run record that this host or the bucket knows of: records are in the order of the runs,
+# whatever the clocks of two hosts say.
+next_number() {
+  local here there
+  here=$(cat "$state.number" 2>/dev/null) || true
+  there=$(jq -r .number "$work/listing.json" 2>/dev/null) || true
+  [[ $here =~ ^[0-9]{1,8}$ ]] || here=0
+  [[ $there =~ ^[0-9]{1,8}$ ]] || there=0
+  here=$((10#$here)) there=$((10#$there))
+  number=$(((here > there ? here : there) + 1))
+  [ "$number" -lt 100000000 ] || number=99999999
+  echo "$number" >"$state.number"
 }
 
 # Writes the record of this run into the spool; a record that could not be uploaded stays there.
 write_record() {
-  mkdir -p "$spool"
-  for part in migrate info validate; do flyway_json "$part" >"$work/$part.part"; done
-  [ -s "$work/objects.json" ] || echo '[]' >"$work/objects.json"
-  jq -n --arg commandId "$command_id" --arg bucket "$BUCKET" --arg schema "$SCHEMA" \
-    --arg host "${AWS_SSM_INSTANCE_ID:-unknown}" --arg flywayVersion "$VERSION" \
-    --arg flywayConf "$CONF" --arg startedAt "$started" \
+  local part
+  mkdir -p "$spool" "$work" || return 1
+  for part in migrate info validate repair; do flyway_json "$part" >"$work/$part.part" || return 1; done
+  [ -s "$work/listing.json" ] || echo '{"objects": [], "newestChange": null}' >"$work/listing.json" || return 1
+  : >>"$work/refused.json" || return 1
+  : >>"$work/landed.json" || return 1
+  : >>"$work/before.look" || return 1
+  next_number || return 1
+  jq -n --arg commandId "$command_id" --arg bucket "$BUCKET" --arg schema "$SCHEMA" --argjson number "$number" \
+    --arg host "${AWS_SSM_INSTANCE_ID:-unknown}" --arg flywayVersion "$VERSION" --arg operation "$OPERATION" \
+    --arg flywayConf "$CONF" --arg startedAt "$started" --arg repairRefused "$repair_refused" \
     --arg finishedAt "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg location "$work/sql" --arg reason "$reason" \
-    --argjson exitCode "$1" --slurpfile objects "$work/objects.json" --slurpfile migrate "$work/migrate.part" \
+    --argjson exitCode "$1" --argjson attempts "$attempts" --slurpfile listing "$work/listing.json" \
+    --slurpfile refused "$work/refused.json" --slurpfile landed "$work/landed.json" \
+    --slurpfile before "$work/before.look" --slurpfile migrate "$work/migrate.part" --slurpfile repair "$work/repair.part" \
     --slurpfile info "$work/info.part" --slurpfile validate "$work/validate.part" '
     # "migrate info" answers with both results in one
     ($migrate[0].individualResults // [$migrate[0], $info[0]]) as $results
-    | {recordVersion: 1, commandId: $commandId, bucket: $bucket, schema: $schema, host: $host,
-       flywayVersion: $flywayVersion, flywayConf: $flywayConf, startedAt: $startedAt, finishedAt: $finishedAt,
-       location: $location, exitCode: $exitCode, reason: (if $reason == "" then null else $reason end),
-       objects: $objects[0],
-       flyway: {migrate: $results[0], info: $results[1], validate: $validate[0]}}' >"$work/record.json"
-  record=$spool/$(date -u +%Y%m%dT%H%M%S)-$command_id.json
+    | {recordVersion: 1, number: $number, commandId: $commandId, bucket: $bucket, schema: $schema, host: $host,
+       flywayVersion: $flywayVersion, flywayConf: $flywayConf, operation: $operation, startedAt: $startedAt,
+       finishedAt: $finishedAt, location: $location, exitCode: $exitCode, attempts: $attempts,
+       reason: (if $reason == "" then null else $reason end),
+       repairRefused: (if $repairRefused == "" then null else $repairRefused end),
+       newestChange: $listing[0].newestChange, objects: $listing[0].objects, refused: $refused,
+       databaseTime: ([$before[] | select(.look == "time") | .name][0]), halfApplied: $landed[0],
+       flyway: {migrate: $results[0], info: $results[1], validate: $validate[0], repair: $repair[0]}}' \
+    >"$work/record.json" || return 1
+  record=$spool/$(printf %08d "$number")-$(date -u +%Y%m%dT%H%M%S)-$command_id.json
   mv "$work/record.json" "$record"
 }
 
+# Brings the spooled records into the bucket, oldest first.
 upload_records() {
   local waiting
   for waiting in "$spool"/*.json; do
-    [ -e "$waiting" ] || continue
-    retry aws s3 cp --only-show-errors "$waiting" "s3://$BUCKET/$RECORDS/${waiting##*/}" || return
+    [ -s "$waiting" ] || continue
+    if ! retry aws s3 cp --only-show-errors "$waiting" "s3://$BUCKET/$RECORDS/${waiting##*/}" 2>"$work/upload.txt"; then
+      cat "$work/upload.txt" >&2
+      ! grep -q '(NoSuchBucket)' "$work/upload.txt" || rm -rf "$spool"
+      return 1
+    fi
     rm -f "$waiting"
   done
 }
@@ -279,30 +576,143 @@ upload_records() {
 # What a person reads in the command's output.
 summarize() {
   jq -r '.flyway as $f
-    | ($f.migrate.migrations // [] | .[] | "applied \(.filepath | split("/") | last)"),
-      (if .exitCode == 0 and (($f.migrate.migrations // []) == []) then "nothing new to apply" else empty end),
-      ($f.migrate.error.message // .reason // empty)' "$1"
+    | ($f.repair.repairActions // [] | .[]),
+      ($f.migrate.migrations // [] | .[] | "applied \(.filepath | split("/") | last)"),
+      (if $f.migrate != null and $f.migrate.error == null and (($f.migrate.migrations // []) == []) then "nothing new to apply" else empty end),
+      (.refused[] | "refused \(.key): \(.message); \(.remedy)"),
+      ($f.migrate.error.message // .reason // empty),
+      (.halfApplied // empty | "of \(.key), this is in the schema now:",
+        (.changes // [] | .[] | "  \(.kind) \(.name): \(.before // "not there") -> \(.after // "not there")"))' "$1"
 }
 
 finish() {
-  local code=$?
+  local code=$? applied=0
   trap - EXIT
   set +e
-  write_record "$code" && summarize "$record"
-  upload_records || say "the run record could not be uploaded; the next run uploads it from $spool" >&2
+  # A repair that is refused is a migration like any other, and someone is to hear of the refusal
+  if ! write_record "$code"; then
+    say "cannot write the run record; trying again with more room" >&2
+    rm -rf "$ballast" "$work/sql"
+    write_record "$code"
+  fi
+  if [ -s "${record:-}" ]; then
+    summarize "$record"
+    applied=$(jq '.flyway.migrate.migrations // [] | length' "$record")
+    if upload_records; then
+      uploaded=1
+    else
+      say "the run record could not be uploaded; the next run uploads it from $spool. It is:" >&2
+      jq -c . "$record" >&2
+    fi
+  fi
+  remember
   rm -rf "$work"
+  [ -z "$repair_refused" ] || [ "$code" -ne 0 ] || code=1
+  printf '{"flyway":"run","database":"%s","bucket":"%s","exitCode":%d,"applied":%d,"seconds":%d}\n' \
+    "$SCHEMA" "$BUCKET" "$code" "$applied" "$SECONDS"
   exit "$code"
 }
 
-mkdir -p "$root/locks"
-take_turn
-rm -rf "$work" # what a killed run left
-mkdir -p "$work"
-trap finish EXIT
-trap 'reason="the run was cancelled"; exit 143' TERM INT
-need jq jq
-take_objects
-read_mapping
-take_place
-install_flyway
-migrate
+# A run, once it has its turn.
+run() {
+  rm -rf "$work" # what a killed run left
+  mkdir -p "$work"
+  trap finish EXIT
+  trap 'reason="the run was cancelled"; exit 143' TERM INT
+  need_programs
+  take_objects
+  read_mapping
+  read_target
+  stop_if_refused
+  find_blank_files
+  take_place
+  install_flyway
+  migrate
+}
+
+# ---- Reconcile
+
+# Looks at one bucket for a reconcile: how long its oldest upload has waited for a run, and whether one is due.
+look() {
+  local listing=$LOOK/$BUCKET.listing
+  if ! retry list_bucket "$listing" 2>"$LOOK/$BUCKET.said"; then
+    cat "$LOOK/$BUCKET.said" >&2
+    ! grep -q '(NoSuchBucket)' "$LOOK/$BUCKET.said" || say "the bucket is gone, but has a mapping: apply the Terraform configuration" >&2
+    say "FAILED: cannot list the bucket" >&2
+    exit 1
+  fi
+  if [ -s "$state.seen" ]; then
+    jq -rn --slurpfile listing "$listing" --slurpfile seen "$state.seen" --argjson now "$(cat "$LOOK/began")" \
+      "[$UNSEEN"' | select(.key | test("[.]sql$"; "i")) | $now - (.lastModified[0:19] + "Z" | fromdate)] | max // 0' \
+      >"$LOOK/$BUCKET.age" || true
+  fi
+  mapping=$(cat "$LOOK/$BUCKET.mapping")
+  target=$(cat "$LOOK/target.$(printf '%s' "$mapping" | jq -r '.flywayConf | strings')" 2>/dev/null) || true
+  if ! is_judged "$listing"; then
+    [ -z "$COVERED" ] || exit 0
+    take_turn_or_leave
+    run
+  elif [ -n "$(ls -A "$spool" 2>/dev/null)" ]; then
+    take_turn_or_leave
+    mkdir -p "$work"
+    upload_records || exit 1
+    cp "$listing" "$work/listing.json"
+    listed=1 uploaded=1
+    remember
+    rm -rf "$work"
+  fi
+}
+
+take_turn_or_leave() {
+  exec {turn}>"$root/locks/$BUCKET.turn"
+  flock -n "$turn" || { say "a run is under way"; exit 0; }
+}
+
+reconcile() {
+  local bucket buckets conf confs failed oldest
+  need_programs
+  [ "$OPERATION" = migrate ] || die "a repair is of one bucket"
+  exec {reconciling}>"$root/locks/.reconcile"
+  export LOOK COVERED=""
+  flock -n "$reconciling" || { COVERED=1; say "COVERED: another reconcile is under way; this one only looks"; }
+  find "$root/work" -maxdepth 1 -name '.look.*' -mmin +1440 -exec rm -rf {} + # what a killed one left
+  LOOK=$(mktemp -d "$root/work/.look.XXXXXX")
+  trap 'rm -rf "$LOOK"' EXIT
+  trap 'exit 143' TERM INT
+  date +%s >"$LOOK/began"
+  retry list_mappings || die "cannot read the mappings below $PARAMETERS/s3-mapping"
+  jq -r --argjson patterns "$PATTERNS" '.Parameters[] | (.Name | split("/") | last)
+    | select(test("\\A(?:\($patterns.bucket))\\z"))' "$LOOK/mappings" >"$LOOK/buckets"
+  mapfile -t buckets <"$LOOK/buckets"
+  for bucket in ${buckets[@]+"${buckets[@]}"}; do
+    jq -r --arg bucket "$bucket" '.Parameters[] | select(.Name | endswith("/" + $bucket)) | .Value' "$LOOK/mappings" >"$LOOK/$bucket.mapping"
+  done
+  mapfile -t confs < <(jq -r --argjson patterns "$PATTERNS" '[.Parameters[].Value | try (fromjson | .flywayConf) catch empty | strings
+    | select(test("\\A(?:\($patterns.flywayConf))\\z"))] | unique | .[]' "$LOOK/mappings")
+  for conf in ${confs[@]+"${confs[@]}"}; do
+    retry parameter "target/$conf" >"$LOOK/target.$conf" || true # its buckets' runs say what is wrong
+  done
+  # A look that is killed would end xargs
+  # shellcheck disable=SC2016 # the variables are the inner shell's
+  xargs -r -n 1 -P "$(places)" bash -c 'bash "$0" look "$1" || : >"$LOOK/$1.failed"' "$0" <"$LOOK/buckets"
+  failed=$(find "$LOOK" -name '*.failed' | wc -l)
+  oldest=$(cat "$LOOK"/*.age 2>/dev/null | sort -n | tail -n 1) || true
+  printf '{"flyway":"reconcile","buckets":%d,"failed":%d,"oldestUploadSeconds":%d}\n' "${#buckets[@]}" "$failed" "${oldest:-0}"
+  [ "$failed" -eq 0 ]
+}
+
+list_mappings() {
+  aws ssm get-parameters-by-path --path "$PARAMETERS/s3-mapping" --output json >"$LOOK/mappings"
+}
+
+mkdir -p "$root/locks" "$root/state" "$root/work"
+keep_room
+need flock util-linux
+if [ "${1:-}" = look ]; then
+  look
+elif [ "$BUCKET" = '*' ]; then
+  reconcile
+else
+  take_turn
+  run
+fi

@@ -35,12 +35,19 @@ export function commandDocument(parameters: string): CommandDocument {
   const script = readFileSync(join(__dirname, "..", "assets", "flyway-migrate.sh"), "utf8").trimEnd();
   return {
     schemaVersion: "2.2",
-    description: "Brings one database to what its bucket holds now, with Flyway",
+    description: "Brings one database, or each, to what its bucket holds now, with Flyway",
     parameters: {
       Bucket: {
         type: "String",
-        description: "The bucket with the database's migrations",
-        allowedPattern: PATTERNS.bucket,
+        description: "The bucket with the database's migrations; * looks at every bucket that has a mapping",
+        allowedPattern: `^(${PATTERNS.bucket.slice(1, -1)}|\\*)$`,
+      },
+      Operation: {
+        type: "String",
+        description:
+          "migrate; or repair, which first takes failed migrations out of Flyway's history, and is refused where there are none or where it would hide an edited or deleted file",
+        allowedPattern: "^(migrate|repair)$",
+        default: "migrate",
       },
       SettleSeconds: {
         type: "String",
@@ -63,7 +70,7 @@ export function commandDocument(parameters: string): CommandDocument {
           timeoutSeconds: "{{ executionTimeout }}",
           runCommand: [
             "#!/usr/bin/env bash", // without it, the agent's sh reads the script
-            `export BUCKET='{{ Bucket }}' SETTLE_SECONDS='{{ SettleSeconds }}' PARAMETERS='${parameters}'`,
+            `export BUCKET='{{ Bucket }}' OPERATION='{{ Operation }}' SETTLE_SECONDS='{{ SettleSeconds }}' PARAMETERS='${parameters}'`,
             `export PATTERNS='${JSON.stringify(PATTERNS)}'`,
             ...script.split("\n"),
           ],

@@ -36,6 +36,8 @@ export interface Ec2Props {
 /** ec2.tf: the host that runs Flyway, the document it runs and what it may do. */
 export class Ec2 extends Construct {
   readonly host: Instance;
+  /** What the host may do. */
+  readonly role: IamRole;
   readonly logGroup: CloudwatchLogGroup;
   readonly document: SsmDocument;
 
@@ -45,11 +47,12 @@ export class Ec2 extends Construct {
       name: names.of("/ssm/runcommand/flyway-host"),
       retentionInDays: 30,
     });
-    const role = new IamRole(this, "aws_iam_role.flyway_host", {
+    this.role = new IamRole(this, "aws_iam_role.flyway_host", {
       name: names.of("flyway-host"),
       assumeRolePolicy: trust("ec2.amazonaws.com"),
       lifecycle: { ignoreChanges: ["description"] }, // an adopted role keeps its own
     });
+    const { role } = this;
     attachManaged(this, role, "ssm_managed_instance_core", "AmazonSSMManagedInstanceCore");
     grant(this, names, role, "cloudwatch_access", [
       { actions: ["logs:DescribeLogGroups"], resources: ["*"] },

@@ -4,7 +4,9 @@ import { Data } from "./data";
 import { Ec2 } from "./ec2";
 import { Lambda } from "./lambda";
 import { Names } from "./names";
+import { Notifications } from "./notifications";
 import { Rds } from "./rds";
+import { Reconcile } from "./reconcile";
 import { S3 } from "./s3";
 import { AddressStack } from "./stack";
 import { Variables, type VariablesProps } from "./variables";
@@ -24,14 +26,16 @@ export interface FlywayProps {
   readonly defaults?: VariablesProps;
 }
 
-/** The contract's six files, one construct each, and nothing else: no provider, no backend. */
+/** The contract's six files and what they do not have, one construct each: no provider, no backend. */
 export class Flyway extends Construct {
   readonly variables: Variables;
   readonly data: Data;
   readonly rds: Rds;
   readonly s3: S3;
   readonly ec2: Ec2;
+  readonly notifications: Notifications;
   readonly lambda: Lambda;
+  readonly reconcile: Reconcile;
 
   /** @throws if its stack is no AddressStack: any other would put hashes into the addresses */
   constructor(scope: Construct, id: string, { archives, stage, defaults }: FlywayProps) {
@@ -50,7 +54,12 @@ export class Flyway extends Construct {
     this.s3 = new S3(this, "s3.tf", { names, variables });
     const { data, rds, s3 } = this;
     this.ec2 = new Ec2(this, "ec2.tf", { names, variables, data, rds, s3, archives });
-    this.lambda = new Lambda(this, "lambda.tf", { names, variables, data, ec2: this.ec2, s3 });
-    s3.notify(this.lambda.fn, this.lambda.permissions);
+    this.notifications = new Notifications(this, "notifications.tf", { names, data });
+    const { ec2, notifications } = this;
+    this.lambda = new Lambda(this, "lambda.tf", { names, variables, data, ec2, s3, notifications });
+    const { lambda } = this;
+    s3.notify(lambda.fn, lambda.permissions);
+    notifications.watch(ec2, lambda);
+    this.reconcile = new Reconcile(this, "reconcile.tf", { names, data, ec2, lambda });
   }
 }

@@ -9,6 +9,7 @@ import { bundleFunction, fileAsset, zip } from "./bundle";
 import type { Data } from "./data";
 import type { Ec2 } from "./ec2";
 import type { Names } from "./names";
+import type { Notifications } from "./notifications";
 import { attachManaged, grant, trust } from "./policies";
 import { FEW_DATABASES, type S3 } from "./s3";
 import type { Variables } from "./variables";
@@ -19,21 +20,26 @@ export interface LambdaProps {
   readonly data: Data;
   readonly ec2: Ec2;
   readonly s3: S3;
+  readonly notifications: Notifications;
 }
 
 /** lambda.tf: the function that an upload calls, and what it may do. */
 export class Lambda extends Construct {
   readonly fn: LambdaFunction;
+  /** What the function may do. */
+  readonly role: IamRole;
   /** Let each bucket call the function; a notification needs them first. */
   readonly permissions: LambdaPermission[];
 
-  constructor(scope: Construct, id: string, { names, variables, data, ec2, s3 }: LambdaProps) {
+  constructor(scope: Construct, id: string, props: LambdaProps) {
     super(scope, id);
-    const role = new IamRole(this, "aws_iam_role.flyway_trigger", {
+    const { names, variables, data, ec2, s3, notifications } = props;
+    this.role = new IamRole(this, "aws_iam_role.flyway_trigger", {
       name: names.of("flyway-trigger"),
       assumeRolePolicy: trust("lambda.amazonaws.com"),
       lifecycle: { ignoreChanges: ["description"] }, // an adopted role keeps its own
     });
+    const { role } = this;
     attachManaged(this, role, "basic_execution_role", "service-role/AWSLambdaBasicExecutionRole");
     const inAccount = `arn:aws:ssm:${data.region.id}:${data.callerIdentity.accountId}`;
     grant(this, names, role, "ssm_access", [
@@ -70,6 +76,8 @@ export class Lambda extends Construct {
           CLOUDWATCH_LOG_GROUP_NAME: ec2.logGroup.name,
           PARAMETERS: names.parameters,
           SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
+          TOPIC_ARN: notifications.topic.arn,
+          METRICS_NAMESPACE: notifications.namespace,
         },
       },
     });

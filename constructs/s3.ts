@@ -1,5 +1,6 @@
 import type { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
+import { S3BucketLifecycleConfiguration } from "@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration";
 import { S3BucketNotification } from "@cdktf/provider-aws/lib/s3-bucket-notification";
 import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-public-access-block";
 import { S3BucketVersioningA } from "@cdktf/provider-aws/lib/s3-bucket-versioning";
@@ -14,6 +15,7 @@ import {
 } from "cdktf";
 import { Construct } from "constructs";
 import { mappingName } from "../lambda/mapping";
+import { RECORD_PREFIX } from "../records/record";
 import type { Names } from "./names";
 import { serverOf } from "./rds";
 import { bucketPrefix, type Variables } from "./variables";
@@ -68,11 +70,31 @@ export class S3 extends Construct {
     this.eachBucket = TerraformIterator.fromMap(Token.asAnyMap(buckets.expression));
     const bucket = this.eachBucket.getString("id");
 
-    new S3BucketVersioningA(this, "aws_s3_bucket_versioning.this", {
+    const versioning = new S3BucketVersioningA(this, "aws_s3_bucket_versioning.this", {
       forEach: this.eachBucket,
       bucket,
       versioningConfiguration: { status: "Enabled" }, // a verdict is of one version of an object
     });
+    const records = { status: "Enabled", filter: [{ prefix: RECORD_PREFIX }] };
+    const expiry = new S3BucketLifecycleConfiguration(this, "aws_s3_bucket_lifecycle_configuration.this", {
+      forEach: this.eachBucket,
+      bucket,
+      rule: [
+        {
+          ...records,
+          id: "run-records",
+          expiration: [{ days: variables.flywayRecordDays.numberValue }],
+          noncurrentVersionExpiration: [{ noncurrentDays: 1 }],
+        },
+        // What an expired record leaves behind; S3 takes no days beside it.
+        { ...records, id: "run-record-markers", expiration: [{ expiredObjectDeleteMarker: true }] },
+      ],
+      dependsOn: [versioning],
+    });
+    expiry.addOverride(
+      "for_each",
+      "${{ for d, b in aws_s3_bucket.this : d => b if var.flyway_record_days > 0 }}",
+    );
     new S3BucketPublicAccessBlock(this, "aws_s3_bucket_public_access_block.this", {
       forEach: this.eachBucket,
       bucket,

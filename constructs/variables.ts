@@ -105,6 +105,9 @@ const SECRET_ARN = "^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0
 
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
+/** Plain addresses only: what SNS takes beyond them nobody uses. */
+const EMAIL = "^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$";
+
 /** What is left of a policy's 6,144 characters for the ARNs of targets' secrets, beside the cluster's own. */
 const SECRETS_LENGTH = 5_500;
 
@@ -130,6 +133,10 @@ export class Variables extends Construct {
   readonly flywayTargets: TerraformVariable;
   readonly flywayArchives: TerraformVariable;
   readonly flywaySettleSeconds: TerraformVariable;
+  readonly flywayRecordDays: TerraformVariable;
+  readonly reconcileMinutes: TerraformVariable;
+  readonly notificationEmails: TerraformVariable;
+  readonly uploadAlarmMinutes: TerraformVariable;
   readonly lambdaRuntime: TerraformVariable;
   readonly vpcId: TerraformVariable;
   readonly subnetIds: TerraformVariable;
@@ -336,14 +343,55 @@ export class Variables extends Construct {
       nullable: false,
       description:
         "How long, in seconds, a bucket must be still before it is migrated: aws s3 sync uploads in no order.",
+      validation: [whole("flyway_settle_seconds", 0, 300)],
+    });
+    this.flywayRecordDays = new TerraformVariable(this, "var.flyway_record_days", {
+      type: "number",
+      default: 90,
+      nullable: false,
+      description:
+        "How long, in days, run records are kept; at least 7, for reconcile makes each bucket a new one once a day. 0 " +
+        "keeps them all, and leaves the buckets' lifecycle configuration to you.",
       validation: [
+        whole("flyway_record_days", 0, 3_650),
         {
-          condition:
-            "${var.flyway_settle_seconds >= 0 && var.flyway_settle_seconds <= 300 && floor(var.flyway_settle_seconds) == var.flyway_settle_seconds}",
+          condition: "${var.flyway_record_days <= 0 || var.flyway_record_days >= 7}",
           errorMessage:
-            "flyway_settle_seconds is ${var.flyway_settle_seconds}: use a whole number from 0 to 300.",
+            "flyway_record_days is ${var.flyway_record_days}: verdicts would be lost. Use 7 or more, or 0 to keep all.",
         },
       ],
+    });
+    this.reconcileMinutes = new TerraformVariable(this, "var.reconcile_minutes", {
+      type: "number",
+      default: 15,
+      nullable: false,
+      description:
+        "How often, in minutes, the host looks at every bucket, for uploads whose event was lost. 0 switches it off.",
+      validation: [whole("reconcile_minutes", 0, 720)],
+    });
+    this.notificationEmails = new TerraformVariable(this, "var.notification_emails", {
+      type: "list(string)",
+      default: [],
+      nullable: false,
+      description:
+        "Who hears by e-mail of what went wrong; AWS asks each for a confirmation first. For other ways, subscribe to " +
+        "the output topic_arn.",
+      validation: [
+        each(
+          "a in var.notification_emails",
+          quoted("a"),
+          matches(EMAIL, "a"),
+          " is no e-mail address: use one such as team@example.com.",
+        ),
+      ],
+    });
+    this.uploadAlarmMinutes = new TerraformVariable(this, "var.upload_alarm_minutes", {
+      type: "number",
+      default: 60,
+      nullable: false,
+      description:
+        "An alarm goes off when an upload has waited this long, in minutes, for a run to look at it.",
+      validation: [whole("upload_alarm_minutes", 1, 1_440)],
     });
     this.lambdaRuntime = new TerraformVariable(this, "var.lambda_runtime", {
       type: "string",
@@ -475,6 +523,15 @@ function one(variable: string, ok: string, message: string): TerraformVariableVa
 function setDefault(variable: TerraformVariable, entries: readonly (readonly [string, object])[]): void {
   const text = JSON.stringify(Object.fromEntries(entries)).replaceAll(/([$%])(?=\{)/g, "$1$1");
   variable.addOverride("default", JSON.parse(text));
+}
+
+/** A validation of a variable that is a whole number. */
+function whole(variable: string, from: number, to: number): TerraformVariableValidationConfig {
+  const value = `var.${variable}`;
+  return {
+    condition: `\${${value} >= ${from} && ${value} <= ${to} && floor(${value}) == ${value}}`,
+    errorMessage: `${variable} is \${${value}}: use a whole number from ${from} to ${to}.`,
+  };
 }
 
 /** @throws with those of the values that are set and do not match */

@@ -15,6 +15,10 @@ export interface Environment {
   readonly parameters: string;
   /** `SETTLE_SECONDS`: how long a bucket must be still before it is migrated. */
   readonly settleSeconds: string;
+  /** `TOPIC_ARN`: where people are told of what was no success. */
+  readonly topicArn: string;
+  /** `METRICS_NAMESPACE`: of the metrics in CloudWatch; also what a message's subject begins with. */
+  readonly metricsNamespace: string;
 }
 
 const VARIABLES = [
@@ -23,6 +27,8 @@ const VARIABLES = [
   "CLOUDWATCH_LOG_GROUP_NAME",
   "PARAMETERS",
   "SETTLE_SECONDS",
+  "TOPIC_ARN",
+  "METRICS_NAMESPACE",
 ] as const;
 
 /** Reads the environment; throws an error that names each variable that is missing. */
@@ -39,6 +45,8 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
     logGroupName: env.CLOUDWATCH_LOG_GROUP_NAME as string,
     parameters: env.PARAMETERS as string,
     settleSeconds: env.SETTLE_SECONDS as string,
+    topicArn: env.TOPIC_ARN as string,
+    metricsNamespace: env.METRICS_NAMESPACE as string,
   };
 }
 
@@ -90,7 +98,25 @@ export function decodeKey(encoded: string): string {
   }
 }
 
-/** The command for one bucket. What is done with the bucket, the host reads from its mapping. */
+/** The event that asks for a reconcile: the schedule's input, and what a person may invoke the function with. */
+export const RECONCILE = { reconcile: true };
+
+/** Instead of a bucket's name in a command: every bucket that has a mapping. */
+export const EVERY_BUCKET = "*";
+
+/** Whether an event asks for a reconcile. */
+export function isReconcile(event: unknown): boolean {
+  return (event as Partial<typeof RECONCILE> | null)?.reconcile === true;
+}
+
+/** What a command's comment begins with; the bucket follows. */
+export const COMMENT = "Flyway: ";
+
+/**
+ * The command for one bucket, or for every one. What is done with a bucket, the host reads from its mapping.
+ *
+ * @param bucket its name, or EVERY_BUCKET
+ */
 export function commandFor(bucket: string, environment: Environment): SendCommandCommandInput {
   return {
     DocumentName: environment.documentName,
@@ -101,7 +127,7 @@ export function commandFor(bucket: string, environment: Environment): SendComman
       executionTimeout: [EXECUTION_TIMEOUT_SECONDS],
     },
     MaxConcurrency: "1",
-    Comment: `Flyway: ${bucket}`,
+    Comment: `${COMMENT}${bucket}`,
     CloudWatchOutputConfig: {
       CloudWatchLogGroupName: environment.logGroupName,
       CloudWatchOutputEnabled: true,

@@ -1,34 +1,77 @@
-import { GetParameterCommand, ParameterNotFound, SendCommandCommand, SSMClient } from "@aws-sdk/client-ssm";
-import { commandFor, type Environment, readEnvironment, uploadsOf } from "./command";
-import { MappingError, mappingName, parseMapping } from "./mapping";
+import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
+import {
+  GetCommandInvocationCommand,
+  GetParameterCommand,
+  ParameterNotFound,
+  SendCommandCommand,
+  SSMClient,
+} from "@aws-sdk/client-ssm";
+import {
+  commandFor,
+  type Environment,
+  EVERY_BUCKET,
+  isReconcile,
+  readEnvironment,
+  uploadsOf,
+} from "./command";
+import { type Mapping, MappingError, mappingName, parseMapping } from "./mapping";
+import { logDataOf, metricsOf } from "./metrics";
+import { bucketOf, isWorthTelling, messageOf, type StatusChange, statusChangeOf } from "./notification";
 
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
 const HOST_RETRY_DELAYS = [1_000, 3_000];
 
+/** How many commands it remembers having told of. */
+const TOLD = 1_000;
+
 /** What the handler works with; tests pass their own. */
 export interface Dependencies {
   readonly ssm: SSMClient;
+  readonly sns: SNSClient;
   readonly environment: Environment;
   /** Takes one structured line. */
   readonly log: (entry: Record<string, unknown>) => void;
+  /** Takes one line of metrics, which must reach the log with nothing before it. */
+  readonly emit: (metrics: Record<string, unknown>) => void;
   /** Waits so many milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>;
 }
 
 /**
- * The trigger: sends one command per bucket in the event. A command says "look at this bucket", so an event
- * that comes twice does no harm.
+ * The function, by event:
+ *
+ * | event | what it does |
+ * | --- | --- |
+ * | S3's, of uploads | sends one command per bucket |
+ * | RECONCILE, from the schedule or a person | sends one command for every bucket |
+ * | what became of a command | tells people of it where it is no success |
+ * | the host's output, from its log group | makes metrics of it |
+ *
+ * A command says "look at this bucket", so an event that comes twice does no harm.
  *
  * @throws what one bucket met, or an AggregateError for several, after all buckets were tried. Lambda then
  * delivers the event twice more and hands it to the on-failure destination.
  */
-export function createHandler({ ssm, environment, log, sleep }: Dependencies) {
+export function createHandler({ ssm, sns, environment, log, emit, sleep }: Dependencies) {
+  /** Commands that people were told of: an event may come twice. Another process of the function has its own. */
+  const told = new Set<string>();
+
   return async (event: unknown): Promise<void> => {
+    if (isReconcile(event)) return reconcile();
+    const change = statusChangeOf(event);
+    if (change) return notify(change);
+    const data = logDataOf(event);
+    if (data) return metricsOf(data, environment.metricsNamespace).forEach(emit);
+    return uploads(event);
+  };
+
+  async function uploads(event: unknown): Promise<void> {
     const { buckets, ignored } = uploadsOf(event);
     for (const { reason, record } of ignored) log({ level: "info", message: "ignored", reason, record });
     const failures: unknown[] = [];
     for (const [bucket, keys] of buckets) {
       try {
+        await readMapping(bucket); // refuses here, where it is heard at once, what the host would refuse
         const commandId = await send(bucket);
         log({ level: "info", message: "command sent", bucket, keys, commandId });
       } catch (error) {
@@ -39,10 +82,47 @@ export function createHandler({ ssm, environment, log, sleep }: Dependencies) {
     }
     if (failures.length === 1) throw failures[0];
     if (failures.length > 1) throw new AggregateError(failures, failures.map(String).join("; "));
-  };
+  }
+
+  async function reconcile(): Promise<void> {
+    const commandId = await send(EVERY_BUCKET);
+    log({ level: "info", message: "reconcile sent", commandId });
+  }
+
+  async function notify(change: StatusChange): Promise<void> {
+    const { commandId, instanceId, status } = change;
+    if (!isWorthTelling(change) || told.has(commandId)) {
+      return log({ level: "info", message: "not told", commandId, status });
+    }
+    const invocation = await ssm.send(
+      new GetCommandInvocationCommand({ CommandId: commandId, InstanceId: instanceId }),
+    );
+    const { subject, text } = messageOf({
+      change,
+      invocation,
+      schema: await schemaOf(bucketOf(invocation)),
+      logGroupName: environment.logGroupName,
+      deployment: environment.metricsNamespace,
+    });
+    await sns.send(new PublishCommand({ TopicArn: environment.topicArn, Subject: subject, Message: text }));
+    told.add(commandId);
+    for (const oldest of told) {
+      if (told.size <= TOLD) break;
+      told.delete(oldest);
+    }
+    log({ level: "info", message: "told", commandId, status, subject });
+  }
+
+  /** The schema of a bucket; undefined where it cannot be had: a message with less is better than none. */
+  async function schemaOf(bucket: string | undefined): Promise<string | undefined> {
+    if (bucket === undefined || bucket === EVERY_BUCKET) return undefined;
+    return readMapping(bucket).then(
+      ({ schema }) => schema,
+      () => undefined,
+    );
+  }
 
   async function send(bucket: string): Promise<string | undefined> {
-    await checkMapping(bucket);
     const command = new SendCommandCommand(commandFor(bucket, environment));
     for (let attempt = 0; ; attempt++) {
       try {
@@ -63,12 +143,12 @@ export function createHandler({ ssm, environment, log, sleep }: Dependencies) {
     }
   }
 
-  /** Refuses here, where it is heard at once, what the host would refuse. */
-  async function checkMapping(bucket: string): Promise<void> {
+  /** @throws MappingError where there is none, or no valid one */
+  async function readMapping(bucket: string): Promise<Mapping> {
     const name = mappingName(environment.parameters, bucket);
     try {
       const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name }));
-      parseMapping(name, Parameter?.Value ?? "");
+      return parseMapping(name, Parameter?.Value ?? "");
     } catch (error) {
       if (!(error instanceof ParameterNotFound)) throw error;
       throw new MappingError(
@@ -86,8 +166,11 @@ export const handler = async (event: unknown): Promise<void> => {
   configured ??= createHandler({
     // At most 3.5 s of waiting for a call that is throttled: with the host's delays it fits into the 15 s.
     ssm: new SSMClient({ maxAttempts: 4 }),
+    sns: new SNSClient({ maxAttempts: 4 }),
     environment: readEnvironment(process.env),
     log: (entry) => console.log(JSON.stringify(entry)),
+    // Not by console.log: Lambda's puts the time before it, and CloudWatch then sees no metrics.
+    emit: (metrics) => void process.stdout.write(`${JSON.stringify(metrics)}\n`),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
   });
   await configured(event);

@@ -66,6 +66,21 @@ const commands: Record<string, Command> = {
       return print(answer.Parameter?.Value ?? "None");
     },
   },
+  "ssm get-parameters-by-path": {
+    words: 0,
+    needs: { path: undefined, output: "json" },
+    run: async (_, { path }) => {
+      const found: object[] = [];
+      let token: string | undefined;
+      do {
+        const body = { Path: path, ...(token ? { NextToken: token } : {}) };
+        const answer = await json("ssm", "AmazonSSM.GetParametersByPath", body);
+        found.push(...answer.Parameters);
+        token = answer.NextToken;
+      } while (token !== undefined);
+      return print(JSON.stringify({ Parameters: found }, null, 4));
+    },
+  },
   "secretsmanager get-secret-value": {
     words: 0,
     needs: { "secret-id": undefined, query: "SecretString", output: "text" },
@@ -100,11 +115,12 @@ async function main(): Promise<number> {
 function parsed(args: string[]): { words: string[]; options: Options } {
   const type = "string";
   const named = { bucket: { type }, name: { type }, "secret-id": { type }, query: { type } } as const;
+  const path = { path: { type } } as const;
   const others = { output: { type }, exclude: { type }, "only-show-errors": { type: "boolean" } } as const;
   try {
     const { positionals, values } = parseArgs({
       args,
-      options: { ...named, ...others },
+      options: { ...named, ...path, ...others },
       allowPositionals: true,
     });
     const options = Object.entries(values).map(([name, value]) => [name, String(value)]);

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,7 +9,9 @@ import type { FlywayArchives } from "../constructs/archives";
 import { commandDocument } from "../constructs/document";
 import { Names } from "../constructs/names";
 import { bucketPrefixOf } from "../constructs/variables";
+import { EVERY_BUCKET, RECONCILE } from "../lambda/command";
 import { type Mapping, mappingName } from "../lambda/mapping";
+import { type Message, STATUS_CHANGE } from "../lambda/notification";
 import { Commands } from "./commands";
 import { type Database, startDatabase } from "./database";
 import type { Progress } from "./downloads";
@@ -18,6 +20,7 @@ import { LocalFunction } from "./function";
 import { leashed } from "./processes";
 import { LocalS3 } from "./s3/server";
 import { installTools, missingPrograms } from "./tools";
+import { Topic } from "./topic";
 import { Verdicts } from "./verdicts";
 
 const REGION = "eu-central-1";
@@ -25,6 +28,8 @@ const HOST_ID = "i-00000000000000000";
 const DOCUMENT = "flyway-migrate";
 const CONF = "local.conf";
 const NAMES = new Names();
+const TOPIC = `arn:aws:sns:${REGION}:000000000000:flyway-notifications`;
+const LOG_GROUP = "/ssm/runcommand/flyway-host";
 const SECRET = `arn:aws:secretsmanager:${REGION}:000000000000:secret:local`;
 
 export interface ChainOptions {
@@ -51,6 +56,11 @@ export interface ChainOptions {
   readonly say: (line: string) => void;
   /** Takes the output of a run, or of the function, that ended without a verdict. */
   readonly complain: (output: string) => void;
+  /**
+   * Takes each message that people would be sent.
+   * @default none
+   */
+  readonly onMessage?: (message: Message) => void;
   readonly progress: Progress;
 }
 
@@ -73,6 +83,10 @@ export interface Chain {
   readonly parameters: Map<string, string>;
   /** Secrets Manager, by ARN. */
   readonly secrets: Map<string, string>;
+  /** What people would have been sent so far, oldest first. */
+  readonly messages: readonly Message[];
+  /** Has the host look at every bucket, as the schedule does; resolves when it has. */
+  reconcile(): Promise<void>;
   /** Ends everything; leaves no process, no port and no file but the cache. */
   stop(): Promise<void>;
 }
@@ -116,12 +130,13 @@ async function start(
   const database = await startDatabase(folder("database"), options);
   undo.push(() => database.stop());
 
-  // What stands in for AWS: one server for S3, Systems Manager and Secrets Manager.
+  // What stands in for AWS: one server for S3, Systems Manager, Secrets Manager and SNS.
   const accessKeyId = `LOCAL${randomBytes(8).toString("hex").toUpperCase()}`;
   const secretAccessKey = randomBytes(20).toString("hex");
-  const server = createServer((request, response) =>
-    request.headers["x-amz-target"] ? commands.handle(request, response) : s3.handle(request, response),
-  );
+  const server = createServer((request, response) => {
+    if (request.headers["x-amz-target"]) return commands.handle(request, response);
+    return topic.takes(request) ? topic.handle(request, response) : s3.handle(request, response);
+  });
   const endpoint = await listen(server);
   undo.push(() => close(server));
   const tools = installTools(folder("bin"), endpoint, { standIns: options.standIns });
@@ -137,6 +152,7 @@ async function start(
     AWS_ENDPOINT_URL: endpoint,
   };
   const s3 = new LocalS3({ directory: folder("s3"), region: REGION, accessKeyId });
+  const topic = new Topic({ arn: TOPIC, accessKeyId, onMessage: options.onMessage ?? (() => {}) });
   const parameters = new Map<string, string>();
   const target = {
     url: `jdbc:mysql://${database.host}:${database.port}`,
@@ -161,11 +177,15 @@ async function start(
       HOST_ROOT: join(directory, "host"),
       HOST_RELEASES: options.releases ?? flyway.releases,
     },
-    onFinished: async ({ bucket, exitCode, log }) => {
-      const name = databaseOf(bucket);
-      const output = readFileSync(log, "utf8");
-      const news = await verdicts.update(name).catch((error) => options.complain(String(error)));
-      if (!news && exitCode !== 0) complain(name, output);
+    onFinished: async ({ commandId, bucket, status, exitCode, output }) => {
+      void fn.invoke(statusEvent(commandId, status));
+      const names = bucket === EVERY_BUCKET ? Object.keys(buckets) : [databaseOf(bucket)];
+      const news = await Promise.all(names.map((name) => verdicts.update(name))).catch((error) => [
+        options.complain(String(error)),
+      ]);
+      if (exitCode === 0 || news.some(Boolean)) return;
+      if (bucket === EVERY_BUCKET) options.complain(output);
+      else complain(names[0] as string, output);
     },
   });
   undo.push(() => commands.stop());
@@ -180,14 +200,20 @@ async function start(
       AWS_ENDPOINT_URL: endpoint,
       INSTANCE_ID: HOST_ID,
       DOCUMENT_NAME: DOCUMENT,
-      CLOUDWATCH_LOG_GROUP_NAME: "/ssm/runcommand/flyway-host",
+      CLOUDWATCH_LOG_GROUP_NAME: LOG_GROUP,
       PARAMETERS: NAMES.parameters,
       SETTLE_SECONDS: String(options.settleSeconds ?? 2),
+      TOPIC_ARN: TOPIC,
+      METRICS_NAMESPACE: "Flyway",
     },
     onFailure: (event, error) => {
-      for (const { s3: source } of (event as S3Event).Records) {
-        complain(databaseOf(source.bucket.name), `The function gave up: ${error}`);
-      }
+      // Lambda's own record: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+      const record = { requestPayload: event, responsePayload: { errorMessage: error } };
+      topic.publish({ subject: "", text: JSON.stringify(record) });
+      const output = `The function gave up: ${error}`;
+      const { Records: records } = event as Partial<S3Event>;
+      if (records === undefined) return options.complain(output);
+      for (const { s3: source } of records) complain(databaseOf(source.bucket.name), output);
     },
   });
   undo.push(() => fn.stop());
@@ -222,7 +248,22 @@ async function start(
     verdicts,
     parameters,
     secrets,
+    messages: topic.messages,
+    reconcile: async () => {
+      await fn.invoke(RECONCILE);
+      await commands.ended(EVERY_BUCKET);
+    },
     stop,
+  };
+}
+
+/** What EventBridge tells the function of a command that has ended. */
+function statusEvent(commandId: string, status: string): object {
+  return {
+    source: "aws.ssm",
+    "detail-type": STATUS_CHANGE,
+    region: REGION,
+    detail: { "command-id": commandId, "document-name": DOCUMENT, "instance-id": HOST_ID, status },
   };
 }
 

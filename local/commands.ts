@@ -1,15 +1,36 @@
 import { randomUUID } from "node:crypto";
-import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import type * as http from "node:http";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { finished } from "node:stream/promises";
 import type { CommandDocument } from "../constructs/document";
 import { type LeashedProcess, leashed } from "./processes";
+
+/** The most parameters in one answer: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html */
+const PARAMETERS_PER_PAGE = 10;
 
 /** A command that was sent, as far as anyone asks for it later. */
 interface Invocation {
   readonly process: LeashedProcess;
+  readonly bucket: string;
+  readonly comment: string;
+  /** Where `stdout` and `stderr` are. */
+  readonly folder: string;
   status: "InProgress" | "Success" | "Failed" | "TimedOut";
   exitCode: number;
+  /** Resolves when it has ended and onFinished was called. */
+  done: Promise<void>;
+}
+
+/** A command that has ended. */
+export interface Finished {
+  readonly commandId: string;
+  readonly bucket: string;
+  readonly status: Invocation["status"];
+  readonly exitCode: number;
+  /** All of its output, both streams together. */
+  readonly output: string;
 }
 
 /** A refusal, as the AWS SDK and the CLI read it. */
@@ -39,12 +60,7 @@ export interface CommandsOptions {
   /** The environment of the host's shell; what the SSM agent adds is added here too. */
   readonly hostEnvironment: Readonly<Record<string, string>>;
   /** Called when a command has ended. */
-  readonly onFinished: (finished: {
-    commandId: string;
-    bucket: string;
-    exitCode: number;
-    log: string;
-  }) => void | Promise<void>;
+  readonly onFinished: (finished: Finished) => void | Promise<void>;
 }
 
 /**
@@ -54,6 +70,7 @@ export interface CommandsOptions {
  */
 export class Commands {
   private readonly invocations = new Map<string, Invocation>();
+  private stopping = false;
 
   constructor(private readonly options: CommandsOptions) {}
 
@@ -76,9 +93,20 @@ export class Commands {
     }
   }
 
-  /** Ends every command that still runs. */
+  /** Ends every command that still runs; none is told of any more. */
   async stop(): Promise<void> {
-    await Promise.all([...this.invocations.values()].map(({ process }) => process.stop(1_000)));
+    this.stopping = true;
+    const stop = async ({ process, done }: Invocation) => {
+      await process.stop(1_000);
+      await done;
+    };
+    await Promise.all([...this.invocations.values()].map(stop));
+  }
+
+  /** Resolves when the commands for a bucket that run now have ended. */
+  async ended(bucket: string): Promise<void> {
+    const own = [...this.invocations.values()].filter((invocation) => invocation.bucket === bucket);
+    await Promise.all(own.map(({ done }) => done));
   }
 
   private call(target: string, input: Record<string, unknown>): unknown {
@@ -87,6 +115,20 @@ export class Commands {
         const value = this.options.parameters.get(String(input.Name));
         if (value === undefined) throw new ServiceError("ParameterNotFound", `There is no ${input.Name}`);
         return { Parameter: { Name: input.Name, Type: "String", Value: value, Version: 1 } };
+      }
+      case "AmazonSSM.GetParametersByPath": {
+        const path = `${String(input.Path).replace(/\/$/, "")}/`;
+        const found = [...this.options.parameters].filter(
+          ([name]) => name.startsWith(path) && !name.slice(path.length).includes("/"),
+        );
+        const from = Number(input.NextToken ?? 0);
+        const to = from + PARAMETERS_PER_PAGE;
+        return {
+          Parameters: found
+            .slice(from, to)
+            .map(([Name, Value]) => ({ Name, Type: "String", Value, Version: 1 })),
+          NextToken: to < found.length ? String(to) : undefined,
+        };
       }
       case "secretsmanager.GetSecretValue": {
         const secret = this.options.secrets.get(String(input.SecretId));
@@ -102,8 +144,13 @@ export class Commands {
         return {
           CommandId: input.CommandId,
           InstanceId: this.options.hostId,
+          DocumentName: this.options.documentName,
+          Comment: invocation.comment,
           Status: invocation.status,
+          StatusDetails: invocation.status,
           ResponseCode: invocation.exitCode,
+          StandardOutputContent: head(join(invocation.folder, "stdout"), 24_000),
+          StandardErrorContent: head(join(invocation.folder, "stderr"), 8_000),
         };
       }
       default:
@@ -115,6 +162,7 @@ export class Commands {
     DocumentName?: string;
     InstanceIds?: string[];
     Parameters?: Record<string, string[]>;
+    Comment?: string;
   }): unknown {
     const { directory, document, documentName, hostId, region } = this.options;
     if (input.DocumentName !== documentName)
@@ -133,8 +181,6 @@ export class Commands {
     const script = join(folder, "_script.sh");
     writeFileSync(script, `${inputs.runCommand.map(fill).join("\n")}\n`, { mode: 0o700 });
 
-    const log = join(folder, "output");
-    const output = createWriteStream(log);
     const process = leashed("sh", ["-c", `'${script.replaceAll("'", "'\\''")}'`], {
       cwd: folder,
       env: {
@@ -146,9 +192,21 @@ export class Commands {
       stdout: "pipe",
       stderr: "pipe",
     });
-    process.child.stdout?.pipe(output, { end: false });
-    process.child.stderr?.pipe(output, { end: false });
-    const invocation: Invocation = { process, status: "InProgress", exitCode: -1 };
+    const chunks: Buffer[] = [];
+    const written = (["stdout", "stderr"] as const).map((name) => {
+      const stream = process.child[name] as Readable;
+      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+      return finished(stream.pipe(createWriteStream(join(folder, name))));
+    });
+    const invocation: Invocation = {
+      process,
+      bucket: values.Bucket as string,
+      comment: input.Comment ?? "",
+      folder,
+      status: "InProgress",
+      exitCode: -1,
+      done: Promise.resolve(),
+    };
     this.invocations.set(commandId, invocation);
     const timeout = setTimeout(
       () => {
@@ -157,18 +215,27 @@ export class Commands {
       },
       Math.min(Number(fill(inputs.timeoutSeconds)) * 1_000, 2 ** 31 - 1),
     );
-    process.exited.then((exitCode) => {
+    const done = async () => {
+      const exitCode = await process.exited;
       clearTimeout(timeout);
+      await Promise.all(written);
       invocation.exitCode = exitCode;
       if (invocation.status === "InProgress") invocation.status = exitCode === 0 ? "Success" : "Failed";
-      output.end(() =>
-        this.options.onFinished({ commandId, bucket: values.Bucket as string, exitCode, log }),
-      );
-    });
+      if (this.stopping) return;
+      const { bucket, status } = invocation;
+      const output = Buffer.concat(chunks).toString();
+      await this.options.onFinished({ commandId, bucket, status, exitCode, output });
+    };
+    invocation.done = done();
     return {
       Command: { CommandId: commandId, Status: "Pending", InstanceIds: [hostId], DocumentName: documentName },
     };
   }
+}
+
+/** What is at a file's beginning, as much as an answer has room for. */
+function head(file: string, length: number): string {
+  return existsSync(file) ? readFileSync(file, "utf8").slice(0, length) : "";
 }
 
 /** The document's parameters with the values sent, checked as Systems Manager checks them. */

@@ -6,6 +6,7 @@ import { parseArgs, promisify } from "node:util";
 import { type FlywayArchives, officialArchives } from "../constructs/archives";
 import { Names } from "../constructs/names";
 import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
+import type { Message } from "../lambda/notification";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./downloads";
 import { report } from "./report";
@@ -18,7 +19,8 @@ npm start -- --serve           keeps the chain up and prints the verdict of each
   --flyway-version V     another Flyway (${DEFAULT_FLYWAY_VERSION})
   --flyway-url URL       where to download it from, for a version that is not known here
   --flyway-sha256 SUM    and its SHA-256
-  --ready-file FILE      with --serve: writes how to connect, as JSON, once uploads are accepted`;
+  --ready-file FILE      with --serve: writes how to connect, as JSON, once uploads are accepted
+  --reconcile-minutes N  with --serve: how often every bucket is looked at (15); 0 switches it off`;
 
 const say = (line: string) => console.log(line);
 
@@ -40,6 +42,7 @@ async function main(): Promise<number> {
       "flyway-url": { type: "string" },
       "flyway-sha256": { type: "string" },
       "ready-file": { type: "string" },
+      "reconcile-minutes": { type: "string" },
       help: { type: "boolean" },
     },
   });
@@ -49,6 +52,9 @@ async function main(): Promise<number> {
   }
   const readyFile = options["ready-file"] && resolve(options["ready-file"]);
   if (readyFile && !options.serve) throw new Error("--ready-file goes with --serve");
+  const reconcileMinutes = minutes(options["reconcile-minutes"] ?? "15");
+  if (options["reconcile-minutes"] && !options.serve)
+    throw new Error("--reconcile-minutes goes with --serve");
   const migrations = resolve(options.migrations ?? join(__dirname, "..", "migrations"));
   const files = readMigrations(migrations);
   if (!options.serve && [...files.values()].every((keys) => keys.length === 0)) {
@@ -68,6 +74,7 @@ async function main(): Promise<number> {
     archives,
     say,
     complain: (output) => console.error(output),
+    onMessage: options.serve ? printMessage : undefined,
     progress,
   });
   if (readyFile) process.once("exit", () => rmSync(readyFile, { force: true }));
@@ -83,11 +90,18 @@ async function main(): Promise<number> {
     chain.verdicts.onVerdict((judged) => print(judged, (Date.now() - Date.parse(judged.uploadedAt)) / 1000));
     say(howTo(chain));
     if (readyFile) writeReadyFile(readyFile, chain);
+    if (reconcileMinutes > 0) setInterval(() => chain.reconcile(), reconcileMinutes * 60_000).unref();
     await interrupted;
     return 0;
   } finally {
     await chain.stop();
   }
+}
+
+/** @throws if it is no number that Terraform's reconcile_minutes would take */
+function minutes(given: string): number {
+  if (/^\d{1,3}$/.test(given) && Number(given) <= 720) return Number(given);
+  throw new Error(`--reconcile-minutes is ${given}: use a whole number from 0 to 720`);
 }
 
 /** Database to its files, as keys; the stack's own databases first, then by name. */
@@ -159,6 +173,11 @@ function print(judged: UploadVerdict, seconds: number): void {
   const name = `${judged.database}/${judged.key}`;
   say(`${name.padEnd(48)}  ${judged.verdict.padEnd(16)} ${seconds.toFixed(1)} s`);
   if (judged.message) say(judged.message.trim().replaceAll(/^/gm, "    "));
+}
+
+/** What people would be sent. */
+function printMessage({ subject, text }: Message): void {
+  say(`Message: ${subject}\n${text.replaceAll(/^/gm, "    ")}`);
 }
 
 function howTo({ endpoint, region, accessKeyId, secretAccessKey, buckets, database }: Chain): string {

@@ -1,9 +1,15 @@
 /**
  * The run record: what a run of the host script leaves in its bucket, as
- * `.flyway/runs/<end of the run>-<command id>.json`. Written by assets/flyway-migrate.sh.
+ * `.flyway/runs/<number, 8 digits>-<end of the run>-<command id>.json`. Written by assets/flyway-migrate.sh,
+ * described for others by record.schema.json.
  */
 export interface RunRecord {
   readonly recordVersion: 1;
+  /**
+   * One more than that of the newest record that the host knew of, its own or the bucket's. Runs of a bucket are in
+   * its order, whatever the clocks of hosts say.
+   */
+  readonly number: number;
   /** Run Command's id; its output in CloudWatch stands under it. */
   readonly commandId: string;
   readonly bucket: string;
@@ -12,6 +18,8 @@ export interface RunRecord {
   readonly host: string;
   readonly flywayVersion: string;
   readonly flywayConf: string;
+  /** `repair`: failed migrations were to be taken out of Flyway's history before the migration. */
+  readonly operation: "migrate" | "repair";
   /** ISO 8601, UTC, by the host's clock; so is `finishedAt`. */
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -19,15 +27,28 @@ export interface RunRecord {
   readonly location: string;
   /** 0 if the database is now what the bucket holds. */
   readonly exitCode: number;
-  /** Why the run ended without a result of Flyway's; null where there is one. */
+  /** How often Flyway was started to migrate: more than once where the database was not ready. */
+  readonly attempts: number;
+  /** Why the run ended without a result of Flyway's, or what is wrong beside a good one; null where nothing is. */
   readonly reason: string | null;
+  /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
+  readonly repairRefused: string | null;
+  /** When the bucket last changed before the run looked, deletions included, by S3's clock; null for an empty one. */
+  readonly newestChange: string | null;
   /** Exactly what the run saw in the bucket, by key. */
   readonly objects: readonly SeenObject[];
+  /** The objects that the host itself refused. */
+  readonly refused: readonly Refusal[];
+  /** When the migration began, by the database's clock; null where the database was not reached. */
+  readonly databaseTime: string | null;
+  /** What a migration that failed has left in the schema; null where none failed. */
+  readonly halfApplied: HalfApplied | null;
   /** Flyway's own JSON, without Java's stack traces; null where it was not reached. */
   readonly flyway: {
     readonly migrate: FlywayMigrate | null;
     readonly info: FlywayInfo | null;
     readonly validate: FlywayValidate | null;
+    readonly repair: FlywayRepair | null;
   };
 }
 
@@ -38,6 +59,42 @@ export interface SeenObject {
   /** Bytes. */
   readonly size: number;
   readonly lastModified: string;
+}
+
+export interface Refusal {
+  readonly key: string;
+  readonly message: string;
+  /** What to do about it. */
+  readonly remedy: string;
+}
+
+/** What a failed migration has left in the schema: MySQL cannot take DDL back. */
+export interface HalfApplied {
+  /** Of the file that failed. */
+  readonly key: string;
+  /** Where in the file the failed statement begins; null where a run was killed and left no word. */
+  readonly line: number | null;
+  /** The failed statement, its first 2,000 characters; null as `line`. */
+  readonly statement: string | null;
+  /** Keys of other files that were applied since the schema was looked at. */
+  readonly applied: readonly string[];
+  /**
+   * What is other than before: at most 200 changes; where other files were applied, only what the failed one names.
+   * Null where the schema could not be looked at.
+   */
+  readonly changes: readonly SchemaChange[] | null;
+  /** How many changes more there are. */
+  readonly moreChanges: number;
+}
+
+export interface SchemaChange {
+  readonly kind: "table" | "column" | "index";
+  /** `table`, `table.column` or `table.index`. */
+  readonly name: string;
+  /** A table's engine, a column's type, an index's columns; null: it was not there. */
+  readonly before: string | null;
+  /** As `before`; null: it is gone. */
+  readonly after: string | null;
 }
 
 /** What `flyway migrate` says, as far as it is read here. A run that fails may have nothing but `error`. */
@@ -63,6 +120,12 @@ export interface FlywayValidate {
   }[];
 }
 
+/** What `flyway repair` says. */
+export interface FlywayRepair {
+  readonly repairActions?: readonly string[];
+  readonly error?: { readonly errorCode: string; readonly message: string };
+}
+
 /** Where the run records of a bucket are. Records end in `.json`, so that no notification matches. */
 export const RECORD_PREFIX = ".flyway/runs/";
 
@@ -70,7 +133,12 @@ export const RECORD_PREFIX = ".flyway/runs/";
 export function parseRecord(text: string): RunRecord | undefined {
   try {
     const record = JSON.parse(text) as Partial<RunRecord> | null;
-    const whole = record?.recordVersion === 1 && Array.isArray(record.objects) && record.flyway !== undefined;
+    const whole =
+      record?.recordVersion === 1 &&
+      typeof record.number === "number" &&
+      Array.isArray(record.objects) &&
+      Array.isArray(record.refused) &&
+      record.flyway !== undefined;
     return whole ? (record as RunRecord) : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,4 @@
-import type { RunRecord, SeenObject } from "./record";
+import type { HalfApplied, RunRecord, SeenObject } from "./record";
 
 /**
  * What became of one uploaded version of an object.
@@ -14,7 +14,10 @@ import type { RunRecord, SeenObject } from "./record";
  */
 export type Verdict = "applied" | "already-applied" | "refused" | "failed" | "superseded" | "pending";
 
-/** A verdict with its reason: what a person should read, empty where there is nothing to say. */
+/**
+ * A verdict with its reason: what a person should read, empty where there is nothing to say. Where something is to be
+ * done, the last line says so and begins with `To do: `.
+ */
 export interface Judgement {
   readonly verdict: Verdict;
   readonly message: string;
@@ -30,12 +33,40 @@ export interface UploadedVersion {
   readonly isDeleteMarker: boolean;
 }
 
-/** Flyway's callbacks: run at an event, never listed by `info`. https://documentation.red-gate.com/fd/callback-concept-184127466.html */
-const CALLBACK = /^((before|after)(Each)?[A-Z][A-Za-z]*|createSchema)(__.*)?\.sql$/;
-
 /** What Flyway says when it has looked at the files and will not begin. */
 const REFUSALS = /^(VALIDATE_ERROR|DUPLICATE_\w+)$/;
 const REFUSAL_MESSAGE = /^Invalid SQL filenames found/;
+
+/** What to do about what Flyway says; the first that matches. Flyway's own advice would hide an edit or a deletion. */
+const REMEDIES: readonly (readonly [said: RegExp, remedy: string])[] = [
+  [
+    /Detected failed migration|Detected failed repeatable/,
+    "correct the file that failed, so that it does not repeat what is in the schema already, upload it, and have the host repair (docs/verdicts.md)",
+  ],
+  [/checksum mismatch/, "upload its former content again, and the change as a new version"],
+  [
+    /applied migration not resolved locally/,
+    "upload the file that is applied but missing from the bucket again",
+  ],
+  [
+    /resolved migration not applied to database/,
+    "give it a version above the newest that is applied, or set out_of_order for this database",
+  ],
+  [
+    /Invalid SQL filenames found|naming convention/i,
+    "upload it again as V<version>__<description>.sql or R__<description>.sql, and delete the misnamed one",
+  ],
+  [/Found more than one/, "delete one of them, or upload it again under a version of its own"],
+  [
+    /Unable to obtain connection|Communications link|SQL State +: (08|28)/,
+    "nothing with the file: the next run tries it again, at the latest that of the reconcile",
+  ],
+  [
+    /^\s*(Script|Migration) [^\n]* failed\n/,
+    "look at what of it is in the schema, correct it so that it does not repeat that, upload it, and have the host repair (docs/verdicts.md)",
+  ],
+  [/^held back: /, "nothing with this file: it is tried again once that is mended"],
+];
 
 /**
  * The verdict of each version of each `.sql` object, from the run records alone. What is once
@@ -48,25 +79,30 @@ export function verdicts(
   versions: readonly UploadedVersion[],
   records: readonly RunRecord[],
 ): Map<UploadedVersion, Judgement> {
-  const ordered = [...records].sort((a, b) => order(a).localeCompare(order(b)));
+  const ordered = [...records].sort(byRun);
   const seen = new Map<string, Judgement>();
-  const appliedKeys = new Set<string>();
+  const applied = new Set<string>();
+  const failed = new Set<string>();
   for (const record of ordered) {
+    const before = { applied: new Set(applied), failed: new Set(failed) };
     for (const object of record.objects) {
       const known = seen.get(id(object));
-      if (known?.verdict === "applied" || known?.verdict === "already-applied") continue;
-      const judgement = judge(record, object, appliedKeys.has(object.key), known);
-      seen.set(id(object), { commandId: record.commandId, ...judgement });
-    }
-    for (const object of record.objects) {
-      if (seen.get(id(object))?.verdict.endsWith("applied")) appliedKeys.add(object.key);
+      if (known?.verdict !== "applied" && known?.verdict !== "already-applied") {
+        seen.set(id(object), { commandId: record.commandId, ...judge(record, object, before, known) });
+      }
+      const verdict = seen.get(id(object))?.verdict;
+      if (verdict === "failed") failed.add(object.key);
+      else if (verdict?.endsWith("applied")) applied.add(object.key);
     }
   }
   const result = new Map<UploadedVersion, Judgement>();
   for (const version of versions) {
     if (version.isDeleteMarker || !version.key.toLowerCase().endsWith(".sql")) continue;
     if (version.key.startsWith(".flyway/")) {
-      result.set(version, { verdict: "refused", message: "no migration is looked for below .flyway/" });
+      result.set(version, {
+        verdict: "refused",
+        message: "no migration is looked for below .flyway/\nTo do: upload it outside of that folder",
+      });
       continue;
     }
     const judged = seen.get(id(version));
@@ -88,60 +124,123 @@ function id({ key, versionId }: { readonly key: string; readonly versionId: stri
   return `${versionId}/${key}`;
 }
 
-/** Runs of a bucket follow one another; their records' times are whole seconds. */
-function order({ finishedAt, startedAt, commandId }: RunRecord): string {
-  return `${finishedAt} ${startedAt} ${commandId}`;
+/**
+ * Runs of a bucket follow one another and are numbered. Two hosts that ran at the same time, one of them replaced,
+ * may have given a number twice; only then do their clocks decide.
+ */
+function byRun(a: RunRecord, b: RunRecord): number {
+  const order = ({ finishedAt, startedAt, commandId }: RunRecord) =>
+    `${finishedAt} ${startedAt} ${commandId}`;
+  return a.number - b.number || order(a).localeCompare(order(b));
 }
 
 /** Whether a run looked at the bucket when this newer version, or its deletion, was what it held. */
 function sawInstead(record: RunRecord, newer: UploadedVersion): boolean {
   if (!newer.isDeleteMarker) return record.objects.some((object) => id(object) === id(newer));
-  return record.startedAt > newer.lastModified && !record.objects.some(({ key }) => key === newer.key);
+  const looked = record.newestChange !== null && seconds(record.newestChange) >= seconds(newer.lastModified);
+  return looked && !record.objects.some(({ key }) => key === newer.key);
 }
 
-/** What one run says of one object that it saw. */
-function judge(record: RunRecord, object: SeenObject, appliedBefore: boolean, known?: Judgement): Judgement {
+/** The AWS CLI and S3's notifications tell S3's times by the second or by the millisecond. */
+function seconds(time: string): number {
+  return Math.floor(Date.parse(time) / 1000);
+}
+
+/** What one run says of one object that it saw, given the keys of what was applied and what failed before it. */
+function judge(
+  record: RunRecord,
+  object: SeenObject,
+  before: { readonly applied: ReadonlySet<string>; readonly failed: ReadonlySet<string> },
+  known?: Judgement,
+): Judgement {
   const { migrate, info, validate } = record.flyway;
+  const own = record.refused.find(({ key }) => key === object.key);
+  if (own) return { verdict: "refused", message: `${own.message}\nTo do: ${own.remedy}` };
+
   const file = `${record.location}/${object.key}`;
   const name = object.key.slice(object.key.lastIndexOf("/") + 1);
   const error = migrate?.error?.message ?? record.reason ?? "";
-  const refusal = REFUSALS.test(migrate?.error?.errorCode ?? "") || REFUSAL_MESSAGE.test(error);
+  const refusal =
+    REFUSALS.test(migrate?.error?.errorCode ?? "") ||
+    REFUSAL_MESSAGE.test(error) ||
+    (migrate === null && record.refused.length > 0);
   const invalid = validate?.invalidMigrations?.find(
     ({ filepath, errorDetails }) => filepath === file && !errorDetails.errorCode.endsWith("_NOT_APPLIED"),
   )?.errorDetails.errorMessage;
   const state = info?.migrations?.filter(({ filepath }) => filepath === file).at(-1);
+  const refused = (message: string): Judgement => ({ verdict: "refused", message: withRemedy(message) });
 
   if (
     state?.state === "Failed" ||
     (error && !refusal && mentions(error.split("\nStatement", 1)[0] as string, name))
   ) {
-    if (!refusal) return { verdict: "failed", message: error };
+    const landed = record.halfApplied?.key === object.key ? record.halfApplied : null;
+    if (!refusal) return { verdict: "failed", message: landed ? failure(error, landed) : withRemedy(error) };
     // Half applied, it stands in the way of every run to come, the corrected file's too.
-    return known?.verdict === "failed" ? known : { verdict: "refused", message: invalid ?? error };
+    if (known?.verdict === "failed") return known;
+    // Unless a run was killed and left no word of its failure: then this is the first.
+    if (landed && !before.failed.has(object.key)) {
+      return { verdict: "failed", message: failure(invalid ?? error, landed) };
+    }
+    return refused(invalid ?? error);
   }
-  if (invalid) return { verdict: "refused", message: invalid };
+  if (invalid) return refused(invalid);
   if (migrate?.migrations?.some(({ filepath }) => filepath === file))
     return { verdict: "applied", message: "" };
   if (state && /^(Success|Out of Order|Baseline)$/.test(state.state)) {
     // Under Flyway 7 a run that fails does not list what it applied: then the history's own time tells.
-    const now = record.exitCode !== 0 && !appliedBefore && (state.installedOnUTC ?? "") >= record.startedAt;
+    const unlisted = migrate !== null && migrate.migrations === undefined && !before.applied.has(object.key);
+    const since = record.databaseTime ?? record.startedAt;
+    const now = unlisted && (state.installedOnUTC ?? "") >= since;
     return { verdict: now ? "applied" : "already-applied", message: "" };
   }
-  if (record.exitCode === 0) {
-    if (CALLBACK.test(name)) return { verdict: "applied", message: "a callback, in force from this run on" };
-    return {
-      verdict: "refused",
-      message: state
-        ? `Flyway left it ${state.state}`
-        : `Flyway takes no notice of ${name}: a migration is named V<version>__<description>.sql or R__<description>.sql`,
-    };
+  if (migrate && !migrate.error) {
+    if (state) return { verdict: "refused", message: `Flyway left it ${state.state}` };
+    // Whatever else Flyway passes over, the host has refused
+    return { verdict: "applied", message: "a callback, in force from this run on" };
   }
-  if (state) {
-    const outOfOrder = state.state === "Ignored";
-    return { verdict: "refused", message: outOfOrder ? error : `held back: ${error}` };
+  if (state) return refused(state.state === "Ignored" ? error : `held back: ${error}`);
+  if (refusal) return refused(mentions(error, name) ? error : `held back: ${error}`);
+  return { verdict: "failed", message: withRemedy(error) };
+}
+
+function withRemedy(message: string): string {
+  const remedy = REMEDIES.find(([said]) => said.test(message))?.[1];
+  return remedy ? `${message.trimEnd()}\nTo do: ${remedy}` : message;
+}
+
+/** A migration's failure, with what it has left in the schema and the way out. */
+function failure(error: string, landed: HalfApplied): string {
+  const { key, changes, applied, moreChanges } = landed;
+  const isThere = /Error Code +: (1050|1060|1061)\b/.test(error);
+  const others = applied.length > 0 ? ` (${applied.join(", ")} went well before it)` : "";
+  const lines = [error.trim()];
+  if (changes === null) lines.push(`What of ${key} is in the schema is not known: look at its tables.`);
+  else if (changes.length > 0) {
+    const added = new Set(
+      changes.filter(({ kind, before }) => kind === "table" && before === null).map(({ name }) => name),
+    );
+    const telling = changes.filter(
+      ({ kind, name }) => kind === "table" || !added.has(name.slice(0, name.lastIndexOf("."))),
+    );
+    lines.push(`Of ${key}, this is in the schema already${others}:`);
+    for (const { kind, name, before, after } of telling) {
+      const what =
+        before === null ? "added" : after === null ? "removed" : `changed from ${before} to ${after}`;
+      lines.push(`- ${kind} ${name} ${what}`);
+    }
+    if (moreChanges > 0) lines.push(`- and ${moreChanges} changes more`);
+  } else if (isThere) {
+    lines.push(
+      "What it makes is there already: a run before this one may have been ended in the middle of it.",
+    );
+  } else {
+    lines.push(`No table, column or index is other than before ${key}${others}; rows may be.`);
   }
-  if (refusal) return { verdict: "refused", message: mentions(error, name) ? error : `held back: ${error}` };
-  return { verdict: "failed", message: error };
+  const what =
+    changes?.length === 0 && !isThere ? "correct it" : "correct it, so that it does not repeat what is there";
+  lines.push(`To do: ${what}, upload it, and have the host repair (docs/verdicts.md)`);
+  return lines.join("\n");
 }
 
 /** Whether a message names a file, and not just one whose name ends alike. */

@@ -114,6 +114,8 @@ describe("npm start", () => {
     { args: ["--migrations", "no-such-folder"], says: "no-such-folder" },
     { args: ["--flyway-version", "99.1"], says: "The archive of Flyway 99.1 is not known" },
     { args: ["--ready-file", "x"], says: "--ready-file goes with --serve" },
+    { args: ["--reconcile-minutes", "5"], says: "--reconcile-minutes goes with --serve" },
+    { args: ["--serve", "--reconcile-minutes", "soon"], says: "use a whole number from 0 to 720" },
     { args: ["--nonsense"], says: "--nonsense" },
   ])("refuses $args with the reason", async ({ args, says }) => {
     const run = start(...args);
@@ -124,7 +126,7 @@ describe("npm start", () => {
 });
 
 describe("npm start -- --serve", () => {
-  it("takes uploads by the AWS CLI, prints each verdict, and leaves nothing after Ctrl-C", async () => {
+  it("takes uploads by the AWS CLI, prints each verdict and what people would be told, and leaves nothing after Ctrl-C", async () => {
     const readyFile = join(folder, "ready.json");
     const run = start("--serve", "--ready-file", readyFile);
     await until("the ready file", () => existsSync(readyFile) || run.child.exitCode !== null);
@@ -137,22 +139,24 @@ describe("npm start -- --serve", () => {
       `aws --endpoint-url ${ready.endpoint} s3 cp V3__….sql s3://${ready.buckets.Users}/`,
     );
 
-    const file = join(folder, "V3__add_phone.sql");
-    writeFileSync(file, "ALTER TABLE Persons ADD Phone varchar(32);");
-    await promisify(execFile)(
-      "aws",
-      ["--endpoint-url", ready.endpoint, "s3", "cp", file, `s3://${ready.buckets.Users}/`],
-      {
-        env: {
-          ...process.env,
-          AWS_ACCESS_KEY_ID: ready.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: ready.secretAccessKey,
-          AWS_DEFAULT_REGION: ready.region,
-        },
-      },
-    );
+    const env = {
+      ...process.env,
+      AWS_ACCESS_KEY_ID: ready.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: ready.secretAccessKey,
+      AWS_DEFAULT_REGION: ready.region,
+    };
+    const upload = (name: string, sql: string) => {
+      const file = join(folder, name);
+      writeFileSync(file, sql);
+      const words = ["--endpoint-url", ready.endpoint, "s3", "cp", file, `s3://${ready.buckets.Users}/`];
+      return promisify(execFile)("aws", words, { env });
+    };
+    await upload("V3__add_phone.sql", "ALTER TABLE Persons ADD Phone varchar(32);");
     await until("the verdict", () => /Users\/V3__add_phone\.sql +applied/.test(run.output));
     expect(await columns(ready, "Users", "Persons")).toContain("Phone varchar");
+    expect(run.output).not.toContain("Message:");
+    await upload("V4__bad.sql", "ALTER TABEL Persons ADD Fax varchar(32);");
+    await until("the message", () => run.output.includes("Message: Flyway: Users: Failed"));
 
     interrupt(run.child);
     await run.code; // npm's own, which a signal ends

@@ -18,7 +18,7 @@ const region = "eu-central-1";
 const script = readFileSync(join(__dirname, "../../assets/flyway-migrate.sh"), "utf8");
 
 /** The host script's settings and functions, without what runs them: its calls are tested as they stand there. */
-const functions = script.slice(0, script.indexOf('\nmkdir -p "$root/locks"'));
+const functions = script.slice(0, script.indexOf('\nmkdir -p "$root/locks" "$root/state"'));
 
 const files: Record<string, Buffer> = {
   "V1__a b.sql": Buffer.from("a space"),
@@ -53,8 +53,9 @@ let endpoint = "";
 
 /** Parameter Store and Secrets Manager. */
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { Name, SecretId } = JSON.parse(await text(request));
+  const { Name, SecretId, NextToken: token } = JSON.parse(await text(request));
   const target = request.headers["x-amz-target"];
+  if (target === "AmazonSSM.GetParametersByPath") return void response.end(JSON.stringify(pageOf(token)));
   const value = target === "AmazonSSM.GetParameter" ? parameters[Name] : undefined;
   const found = target === "secretsmanager.GetSecretValue" && SecretId === "the secret";
   response.statusCode = value === undefined && !found ? 400 : 200;
@@ -62,6 +63,15 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   response.end(
     JSON.stringify(value ? { Parameter: { Value: value } } : found ? { SecretString: secret } : error),
   );
+}
+
+/** Mappings, one to a page. */
+function pageOf(token: string | undefined): object {
+  const [now, next] = token === undefined ? [1, 2] : [Number(token), Number(token) + 1];
+  const Parameters = [
+    { Name: `/flyway/s3-mapping/b${now}`, Type: "String", Value: `{"flywayConf":"${now}"}`, Version: 1 },
+  ];
+  return { Parameters, ...(next < 4 ? { NextToken: String(next) } : {}) };
 }
 
 async function put(bucket: string, key: string, body: Buffer, method = "PUT"): Promise<void> {
@@ -79,6 +89,8 @@ beforeAll(async () => {
   for (const [key, body] of Object.entries(files)) await put("full", key, body);
   await put("full", "V1__a b.sql", Buffer.from("a space, again"));
   await put("full", ".flyway/runs/1.json", Buffer.from("{}"));
+  await put("full", ".flyway/runs/00000007-20260101T120000-a.json", Buffer.from("{}"));
+  await put("full", ".flyway/runs/00000041-20250101T120000-b.json", Buffer.from("{}"));
   await put("full", "marker/", Buffer.alloc(0));
   await put("full", "deleted +.sql", Buffer.from("soon gone"));
   await put("full", "deleted +.sql", Buffer.alloc(0), "DELETE");
@@ -113,6 +125,7 @@ async function bash(kind: keyof typeof tools, bucket: string, body: string): Pro
     AWS_DEFAULT_REGION: region,
     AWS_EC2_METADATA_DISABLED: "true",
     BUCKET: bucket,
+    OPERATION: "migrate",
     SETTLE_SECONDS: "0",
     PARAMETERS: "/flyway",
     PATTERNS: JSON.stringify(PATTERNS),
@@ -122,7 +135,7 @@ async function bash(kind: keyof typeof tools, bucket: string, body: string): Pro
   const prepared = `${functions}
     retry() { "$@"; }
     SCHEMA=users VERSION=11.8.2 CONF=default release=$releases/$VERSION
-    mkdir -p "$work" "$root/locks"
+    mkdir -p "$work" "$root/locks" "$root/state"
     cd "$work"
   `;
   // No pipe as stdin: Node.js makes a socket of it, and a bash whose stdin is a socket reads .bashrc.
@@ -143,53 +156,52 @@ async function compare<T>(bucket: string, body: string, of: (result: Result) => 
 
 const printed = ({ code, stdout }: Result) => ({ code, stdout });
 
-test("the script's functions are found, and its calls are the ones that are tested here", () => {
-  const calls = script.match(/(?<!need )\b(aws|jq) [a-z-][^\n]*/g)?.map((line) => line.slice(0, 24)) ?? [];
+test("the script's functions are found, and its calls of the AWS CLI are the ones that are tested here", () => {
+  const code = script.replace(/^\s*#.*$/gm, "");
+  const calls = [...code.matchAll(/(?<!need )\baws [a-z0-9]+ [a-z-]+/g)].map(([call]) => call);
   expect(functions).toContain("summarize() {");
-  expect(calls).toEqual([
-    "aws s3api list-object-ve",
-    "jq -cn --arg records .fl",
-    "jq -r '[.[].key | select",
-    'aws s3 sync "s3://$BUCKE',
-    'jq length "$work/objects',
-    "aws ssm get-parameter --",
-    "jq -r --argjson patterns",
-    'jq -r .url <<<"$archive"',
-    'jq -r .sha256 <<<"$archi',
-    "aws s3 cp --only-show-er",
-    'jq -r .url <<<"$target")',
-    "aws secretsmanager get-s",
-    "jq -r .username)",
-    "jq -r .password)",
-    "jq -c 'del(.. | .stackTr",
-    "jq -Rs '{error: {errorCo",
-    'jq -n --arg commandId "$',
-    "aws s3 cp --only-show-er",
-    "jq -r '.flyway as $f",
+  expect(calls.sort()).toEqual([
+    "aws s3 cp", // of an archive
+    "aws s3 cp", // of a record
+    "aws s3 sync",
+    "aws s3api list-object-versions",
+    "aws secretsmanager get-secret-value",
+    "aws ssm get-parameter",
+    "aws ssm get-parameters-by-path",
   ]);
 });
 
 describe("the bucket", () => {
-  test.each(["full", "empty"])("list_objects of the %s one", async (bucket) => {
+  test.each(["full", "empty"])("list_bucket of the %s one", async (bucket) => {
     const listed = await compare(
       bucket,
-      "list_objects list.json; cat list.json; jq length list.json",
+      "list_bucket list.json; cat list.json; jq '.objects | length' list.json",
       printed,
     );
     expect(listed.code).toBe(0);
-    if (bucket === "empty") return expect(listed.stdout).toBe("[]\n0\n");
+    if (bucket === "empty") {
+      return expect(listed.stdout).toBe('{"objects":[],"newestChange":null,"number":0}\n0\n');
+    }
     const [line = "", length] = listed.stdout.split("\n");
-    const objects: { key: string; eTag: string }[] = JSON.parse(line);
+    const { objects, newestChange, number } = JSON.parse(line) as {
+      objects: { key: string; eTag: string }[];
+      newestChange: string;
+      number: number;
+    };
+    const newest = s3.versions(bucket).map(({ lastModified }) => Date.parse(lastModified));
+    expect([Date.parse(newestChange), number]).toEqual([Math.max(...newest), 41]);
     expect(objects.map(({ key }) => key).sort()).toEqual(Object.keys(files).sort());
     expect(objects.find(({ key }) => key === "empty.sql")?.eTag).toBe("d41d8cd98f00b204e9800998ecf8427e");
     expect(length).toBe(String(objects.length));
   });
 
-  test("odd_keys names the keys that are no file names", async () => {
+  test("refuse_odd_keys names the keys that are no file names", async () => {
     const keys = ["a/b.sql", "a//b.sql", "/c.sql", "d/../e.sql", "./f.sql", "..g.sql", "h."];
-    const list = JSON.stringify(keys.map((key) => ({ key })));
-    const found = await compare("full", `echo '${list}' >list.json; odd_keys list.json`, printed);
-    expect(found).toEqual({ code: 0, stdout: "a//b.sql, /c.sql, d/../e.sql, ./f.sql\n" });
+    const list = JSON.stringify({ objects: keys.map((key) => ({ key })) });
+    const body = `echo '${list}' >listing.json; refuse_odd_keys; jq -r '"\\(.key) \\(.remedy)"' refused.json`;
+    const found = await compare("full", body, printed);
+    const refused = ["a//b.sql", "/c.sql", "d/../e.sql", "./f.sql"].map((key) => `${key} delete it\n`);
+    expect(found).toEqual({ code: 0, stdout: refused.join("") });
   });
 
   test("list-object-versions: all pages, every field", async () => {
@@ -209,22 +221,26 @@ describe("the bucket", () => {
       });
       expect(found.code).toBe(0);
       expect(found.DeleteMarkers).toHaveLength(bucket === "full" ? 1 : 0);
-      expect(found.Versions).toHaveLength(bucket === "full" ? Object.keys(files).length + 4 : 1100);
+      expect(found.Versions).toHaveLength(bucket === "full" ? Object.keys(files).length + 6 : 1100);
     }
   });
 
   test("take_objects copies its .sql files byte for byte, with their times", async () => {
-    const taken = await compare("full", "take_objects; cat objects.json", ({ code, stdout, root }) => {
-      const folder = join(root, "work/full/sql");
-      const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-      const paths = entries.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name));
-      const contents = paths.sort().map((path) => {
-        const sha256 = createHash("sha256").update(readFileSync(path)).digest("hex");
-        const seconds = Math.floor(statSync(path).mtimeMs / 1000);
-        return { key: path.slice(folder.length + 1), sha256, seconds };
-      });
-      return { code, objects: JSON.parse(stdout), contents };
-    });
+    const taken = await compare(
+      "full",
+      "take_objects; jq -c .objects listing.json",
+      ({ code, stdout, root }) => {
+        const folder = join(root, "work/full/sql");
+        const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+        const paths = entries.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name));
+        const contents = paths.sort().map((path) => {
+          const sha256 = createHash("sha256").update(readFileSync(path)).digest("hex");
+          const seconds = Math.floor(statSync(path).mtimeMs / 1000);
+          return { key: path.slice(folder.length + 1), sha256, seconds };
+        });
+        return { code, objects: JSON.parse(stdout), contents };
+      },
+    );
     expect(taken.code).toBe(0);
     const migrations = Object.entries(files).filter(([key]) => key.endsWith(".sql"));
     const expected = { ...Object.fromEntries(migrations), "V1__a b.sql": Buffer.from("a space, again") };
@@ -253,7 +269,7 @@ describe("the bucket", () => {
     const failed = ({ code, stderr }: Result) => ({ code, isNamed: stderr.includes("(NoSuchBucket)") });
     const list = await compare(
       "none",
-      "code=0; list_objects list.json || code=$?; exit $((code > 253))",
+      "code=0; list_bucket list.json || code=$?; exit $((code > 253))",
       failed,
     );
     expect(list).toEqual({ code: 1, isNamed: true });
@@ -307,7 +323,7 @@ describe("the bucket", () => {
 
 describe("parameters and secrets", () => {
   test("read_target", async () => {
-    const body = `read_target; printf '%s|' "$url" "$user" "$password"`;
+    const body = `read_target; read_secret; printf '%s|' "$url" "$user" "$password"`;
     const { code, stdout } = await compare("full", body, printed);
     expect({ code, stdout }).toEqual({
       code: 0,
@@ -366,6 +382,14 @@ describe("parameters and secrets", () => {
     expect(refused).toEqual({ code: 1, stdout: "", isExplained: true });
   });
 
+  test("list_mappings: all pages", async () => {
+    const body = `LOOK=$work; list_mappings; jq -c '.Parameters[] | [.Name, .Value]' mappings`;
+    const pages = [1, 2, 3].map(
+      (page) => `["/flyway/s3-mapping/b${page}","{\\"flywayConf\\":\\"${page}\\"}"]\n`,
+    );
+    expect(await compare("full", body, printed)).toEqual({ code: 0, stdout: pages.join("") });
+  });
+
   test("one that isn't there", async () => {
     const found = await compare(
       "full",
@@ -389,6 +413,130 @@ describe("parameters and secrets", () => {
     parameters["/flyway/archive/11.8.2"] = JSON.stringify({ url, sha256 });
     const { code, stdout } = await compare("full", 'install_flyway >&2; "$release/flyway"', printed);
     expect({ code, stdout }).toEqual({ code: 0, stdout: "Flyway was here\n" });
+  });
+});
+
+describe("what the host makes of Flyway's words", () => {
+  /** Writes files into the run's folder, JSON where they are no text. */
+  const given = (contents: Record<string, unknown>) =>
+    Object.entries(contents)
+      .map(([name, content]) => {
+        const file = join(mkdtempSync(join(work, "given-")), "file");
+        writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+        return `mkdir -p "$work/$(dirname '${name}')"; sed "s|WORK|$work|g" '${file}' >'${name}'\n`;
+      })
+      .join("");
+
+  const passing = (errorCode: string, message: string) =>
+    `${given({ "migrate.json": { error: { errorCode, message } } })}result=$work/migrate.json; is_passing && echo yes || echo no`;
+
+  test.each([
+    [
+      "no connection",
+      "DB_CONNECTION",
+      "Unable to obtain connection\n---\nSQL State  : 08S01\nError Code : 0",
+      "yes",
+    ],
+    [
+      "a refused login",
+      "DB_CONNECTION",
+      "SQL State  : 28000\nError Code : 1045\nMessage    : Access denied",
+      "yes",
+    ],
+    ["too many connections", "DB_CONNECTION", "SQL State  : HY000\nError Code : 1040\nMessage", "yes"],
+    [
+      "a read-only server",
+      "DB_CONNECTION",
+      "SQL State  : HY000\nError Code : 1290\nMessage: --read-only option",
+      "yes",
+    ],
+    [
+      "a schema that may not be made",
+      "DB_CONNECTION",
+      "SQL State  : 42000\nError Code : 1044\nMessage",
+      "no",
+    ],
+    ["a statement that failed", "FAILED_VERSIONED_MIGRATION", "SQL State  : 42000\nError Code : 1064", "no"],
+    [
+      "a statement whose connection broke",
+      "FAILED_VERSIONED_MIGRATION",
+      "SQL State  : 08000\nError Code : 1",
+      "no",
+    ],
+  ])("is_passing of %s", async (_, errorCode, message, expected) => {
+    const found = await compare("full", passing(errorCode, message), printed);
+    expect(found).toEqual({ code: 0, stdout: `${expected}\n` });
+  });
+
+  test("is_passing of what is no JSON", async () => {
+    const body = `${given({ "migrate.json": "Killed" })}result=$work/migrate.json; is_passing || echo no`;
+    expect(await compare("full", body, printed)).toEqual({ code: 0, stdout: "no\n" });
+  });
+
+  test("refuse_ignored_files names what is no migration and no callback", async () => {
+    const keys = ["V1__a.sql", "v2__b.sql", "x/V3__c.SQL", "beforeMigrate.sql", "README.md", "a b.sql"];
+    const info = { operation: "info", migrations: [{ filepath: "WORK/sql/V1__a.sql", state: "Success" }] };
+    const files = {
+      "listing.json": { objects: keys.map((key) => ({ key, versionId: "1" })) },
+      "migrate.json": { individualResults: [{ operation: "migrate", migrations: [] }, info] },
+    };
+    const body = `${given(files)}refuse_ignored_files; jq -r .key refused.json`;
+    const found = await compare("full", body, printed);
+    expect(found).toEqual({ code: 0, stdout: "v2__b.sql\nx/V3__c.SQL\na b.sql\n" });
+  });
+
+  test("hear_of_ignored_files ends the run for what no run saw before, once", async () => {
+    const object = (key: string, versionId: string) => ({ key, versionId });
+    const files = {
+      "listing.json": { objects: [object("a.sql", "1"), object("b.sql", "2")] },
+      "refused.json":
+        '{"key":"a.sql","message":"m","remedy":"r"}\n{"key":"b.sql","message":"m","remedy":"r"}\n',
+      seen: [object("a.sql", "1"), object("b.sql", "1")],
+    };
+    const body = `${given(files)}cp seen "$state.seen"; (hear_of_ignored_files) || echo "$?"
+      jq -c .objects listing.json >"$state.seen"; hear_of_ignored_files; echo heard`;
+    const found = await compare("full", body, ({ code, stdout, stderr }) => ({
+      code,
+      stdout,
+      said: stderr.replace(/^.*FAILED/, "FAILED"),
+    }));
+    expect(found).toEqual({ code: 0, stdout: "1\nheard\n", said: "FAILED: b.sql: m; r\n" });
+  });
+
+  test("note_what_landed tells the failed statement, and what is other in what the file names", async () => {
+    const line = (look: string, name: string, is: string) => `${JSON.stringify({ look, name, is })}\n`;
+    const time = line("time", "2026-01-01T12:00:00Z", "");
+    const message = `Script V2__b.sql failed\n---\nLocation   : WORK/sql/V2__b.sql (WORK/sql/V2__b.sql)
+Line       : 3\nStatement  : CREATE TABLE "x"\n  bad\n`;
+    const row = (file: string, state: string) => ({
+      filepath: `WORK/sql/${file}`,
+      state,
+      installedOnUTC: "2026-01-01T12:00:01Z",
+    });
+    const files = {
+      "sql/V2__b.sql": "CREATE TABLE `B` (id int);\nALTER TABLE t MODIFY x int;\nCREATE TABLE later",
+      "migrate.json": { error: { errorCode: "FAILED_VERSIONED_MIGRATION", message } },
+      "info.json": { migrations: [row("V1__a.sql", "Success"), row("V2__b.sql", "Failed")] },
+      "before.look": time + line("column", "t.x", "char(1)") + line("table", "gone", "InnoDB"),
+      after:
+        time + line("column", "t.x", "int") + line("table", "B", "InnoDB") + line("table", "A", "InnoDB"),
+    };
+    const body = `${given(files)}left=""; look_at_schema() { cp after "$1"; }; note_what_landed; cat landed.json`;
+    const found = await compare("full", body, ({ code, stdout }) => ({ code, landed: JSON.parse(stdout) }));
+    expect(found).toEqual({
+      code: 0,
+      landed: {
+        key: "V2__b.sql",
+        line: 3,
+        statement: 'CREATE TABLE "x"\n  bad',
+        applied: ["V1__a.sql"],
+        changes: [
+          { kind: "column", name: "t.x", before: "char(1)", after: "int" },
+          { kind: "table", name: "B", before: null, after: "InnoDB" },
+        ],
+        moreChanges: 0,
+      },
+    });
   });
 });
 
@@ -460,12 +608,12 @@ describe("the run record", () => {
       writeFileSync(file, content);
       return `cp '${file}' ${part}.json\n`;
     });
-    const objects = `printf '%s' '[{"key": "ü +.sql", "size": 12}]' >objects.json`;
+    const objects = `printf '%s' '{"objects": [{"key": "ü +.sql", "size": 12}], "newestChange": null}' >listing.json`;
     const body = `${written.join("")}${objects}\nreason='${reason.replaceAll("'", "'\\''")}'
-      started=then work=../full; write_record ${code}; cat "$record"; echo =====; summarize "$record"`;
+      started=then; write_record ${code}; cat "$record"; echo =====; summarize "$record"`;
     const record = await compare("full", body, (result) => {
       const [json = "", summary] = result.stdout.split("=====\n");
-      return { code: result.code, summary, ...JSON.parse(json), finishedAt: undefined };
+      return { code: result.code, summary, ...JSON.parse(json), finishedAt: undefined, location: undefined };
     });
     expect(record).toMatchObject({
       code: 0,
@@ -545,6 +693,7 @@ describe("the aws stand-in refuses", () => {
     "aws s3api list-object-versions --bucket full",
     "aws s3api list-object-versions --bucket full --prefix V --output json",
     "aws ssm get-parameter --name /flyway/target/default --output text",
+    "aws ssm get-parameters-by-path --path /flyway --recursive --output json",
     "aws sts get-caller-identity",
     "aws",
   ])("%s", async (body) => {

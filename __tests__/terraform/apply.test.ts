@@ -65,7 +65,11 @@ const PER_DATABASE = [
 ];
 
 /** What else there is per database. */
-const ALSO_PER_DATABASE = ["aws_s3_bucket_versioning.this", "aws_s3_bucket_public_access_block.this"];
+const ALSO_PER_DATABASE = [
+  "aws_s3_bucket_versioning.this",
+  "aws_s3_bucket_public_access_block.this",
+  "aws_s3_bucket_lifecycle_configuration.this",
+];
 
 /** `{"aws_s3_bucket.this[\"Users\"]": action}` and so on, for all objects of one database. */
 function ofDatabase(database: string, action: string): Record<string, string> {
@@ -272,8 +276,11 @@ describe("the stack", () => {
   });
 
   it.each([
-    ["flyway_host", ["s3_access", "secret_access", "cloudwatch_access", "ssm_managed_instance_core"]],
-    ["flyway_trigger", ["ssm_access", "basic_execution_role"]],
+    [
+      "flyway_host",
+      ["s3_access", "secret_access", "cloudwatch_access", "reconcile_access", "ssm_managed_instance_core"],
+    ],
+    ["flyway_trigger", ["ssm_access", "notification_access", "basic_execution_role"]],
   ])("gives the role %s these policies", (role, attachments) => {
     const attached = state.resources.filter(
       ({ address, values }) =>

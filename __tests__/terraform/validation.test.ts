@@ -98,6 +98,13 @@ function archive(url: string, sha256: string): Refused {
   return [{ "12.0.0": { url, sha256 }, "12.1.0": good }, `flyway_archives "12.0.0": ${NO_ARCHIVE}`];
 }
 
+function whole(variable: string, from: number, to: number): Refused[] {
+  return [from - 1, to + 1, to - 0.5].map((value) => [
+    value,
+    `${variable} is ${value}: use a whole number from ${from} to ${to}.`,
+  ]);
+}
+
 /** By variable, values and what Terraform says of each. */
 const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
   flyway_managed_databases: [
@@ -217,10 +224,26 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     archive("https://mirror.example/a", `${SHA256}0`),
     archive("https://mirror.example/a", ""),
   ],
-  flyway_settle_seconds: [-1, 301, 0.5, 1.5].map((seconds) => [
-    seconds,
-    `flyway_settle_seconds is ${seconds}: use a whole number from 0 to 300.`,
-  ]),
+  flyway_settle_seconds: whole("flyway_settle_seconds", 0, 300),
+  flyway_record_days: [
+    ...whole("flyway_record_days", 0, 3_650),
+    ...[1, 6].map(
+      (days): Refused => [
+        days,
+        `flyway_record_days is ${days}: verdicts would be lost. Use 7 or more, or 0 to keep all.`,
+      ],
+    ),
+  ],
+  reconcile_minutes: whole("reconcile_minutes", 0, 720),
+  upload_alarm_minutes: whole("upload_alarm_minutes", 1, 1_440),
+  notification_emails: [
+    ...["team", "team@example", "@example.com", "a b@example.com", "a@b@example.com", "a@example.com\n", ""],
+  ].map(
+    (email): Refused => [
+      ["team@example.com", email],
+      `${JSON.stringify(email)} is no e-mail address: use one such as team@example.com.`,
+    ],
+  ),
   lambda_runtime: [
     ...["python3.9", "nodejs20.x", "nodejs18.x", "nodejs24", "nodejs24yx", "nodejs22xx", "nodejs240.x", ""],
   ].map((runtime) => [runtime, `lambda_runtime ${quoted(runtime)} ${NO_RUNTIME}`]),
@@ -326,6 +349,10 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     { "12.0.0": { url: "s3://my-bucket.1/a/b_c+d=e.tar.gz", sha256: SHA256 } },
   ],
   flyway_settle_seconds: [0, 2, 300],
+  flyway_record_days: [0, 7, 90, 3_650],
+  reconcile_minutes: [0, 15, 720],
+  upload_alarm_minutes: [1, 60, 1_440],
+  notification_emails: [[], ["team@example.com", "first.last+flyway@mail.example-1.co.uk"]],
   lambda_runtime: ["nodejs22.x", "nodejs24.x", "nodejs26.x", "nodejs30.x"],
   master_password_version: [1, 2, 1000],
   master_username: ["admin", "a", `A_${"1".repeat(30)}`],

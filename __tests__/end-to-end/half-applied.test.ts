@@ -1,0 +1,164 @@
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Judgement } from "../../records/verdict";
+import { columns, processesNaming, query } from "../support/chain";
+import { startTestHost, type TestHost } from "../support/host";
+import { schemaErrors } from "../support/schema";
+
+describe.each(["11.8.2", "7.7.3"])("a migration that fails half way, under Flyway %s", (version) => {
+  let host: TestHost;
+  beforeAll(async () => {
+    host = await startTestHost(version);
+  });
+  afterAll(() => host.stop());
+
+  const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
+  const newest = async (bucket: string) => (await host.records(bucket)).at(-1);
+  const history = (schema: string) =>
+    query(host, `SELECT version, success FROM ${schema}.flyway_schema_history WHERE version IS NOT NULL`);
+
+  it("names the statement that failed and what of the file is in the schema, and holds back what follows", async () => {
+    host.bucket("half");
+    await host.put("half", "V1__a.sql", "CREATE TABLE A (id int, name varchar(10), KEY old (name));");
+    expect((await host.run("half")).code).toBe(0);
+    await host.put("half", "V2__unrelated.sql", "CREATE TABLE Unrelated (x int);");
+    await host.put(
+      "half",
+      "V3__half.sql",
+      `CREATE TABLE B (id int PRIMARY KEY);
+ALTER TABLE A ADD email varchar(255), MODIFY name varchar(20), DROP KEY old;
+CREATE UNIQUE INDEX i ON A (id, email);
+ALTER TABLE Nowhere
+  ADD x int;
+CREATE TABLE Later (id int);`,
+    );
+    await host.put("half", "V4__next.sql", "CREATE TABLE Next (id int);");
+    expect((await host.run("half")).code).toBe(1);
+    expect((await newest("half"))?.halfApplied).toEqual({
+      key: "V3__half.sql",
+      line: 4,
+      statement: "ALTER TABLE Nowhere\n  ADD x int",
+      applied: ["V2__unrelated.sql"],
+      changes: [
+        { kind: "column", name: "A.email", before: null, after: expect.stringContaining("varchar(255)") },
+        {
+          kind: "column",
+          name: "A.name",
+          before: expect.stringContaining("varchar(10)"),
+          after: expect.stringContaining("varchar(20)"),
+        },
+        { kind: "column", name: "B.id", before: null, after: expect.stringContaining("int") },
+        { kind: "index", name: "A.i", before: null, after: "UNIQUE (id,email)" },
+        { kind: "index", name: "A.old", before: "(name)", after: null },
+        { kind: "index", name: "B.PRIMARY", before: null, after: "UNIQUE (id)" },
+        { kind: "table", name: "B", before: null, after: "InnoDB" },
+      ],
+      moreChanges: 0,
+    });
+    const failed = await verdict("half", "V3__half.sql");
+    expect(failed.verdict).toBe("failed");
+    expect(failed.message).toContain("ALTER TABLE Nowhere");
+    expect(failed.message).toMatch(/\n- table B added\nTo do: correct it, .*have the host repair/);
+    expect((await verdict("half", "V2__unrelated.sql")).verdict).toBe("applied");
+    expect((await verdict("half", "V4__next.sql")).verdict).toBe("refused");
+    expect(await columns(host, "half", "Next")).toEqual([]);
+  });
+
+  it("is not repaired while that would hide an applied file's edit or deletion", async () => {
+    await host.put("half", "V3__half.sql", "CREATE TABLE Later (id int);");
+    await host.put("half", "V1__a.sql", "CREATE TABLE A (other int);");
+    for (const why of ["checksum mismatch", "not resolved locally: 1"]) {
+      expect((await host.run("half", { operation: "repair" })).code).toBe(1);
+      expect(await newest("half")).toMatchObject({
+        operation: "repair",
+        repairRefused: expect.stringMatching(new RegExp(`^a repair would hide this: .*${why}`)),
+        flyway: { repair: null },
+      });
+      expect(await history("half")).toContainEqual({ version: "3", success: 0 });
+      await host.remove("half", "V1__a.sql");
+    }
+    await host.put("half", "V1__a.sql", "CREATE TABLE A (id int, name varchar(10), KEY old (name));");
+  });
+
+  it("goes on with the corrected file after a repair, and takes what was held back with it", async () => {
+    expect((await host.run("half")).code).toBe(1);
+    expect(await verdict("half", "V3__half.sql")).toMatchObject({
+      verdict: "refused",
+      message: expect.stringMatching(/Detected failed migration[\s\S]*\nTo do: .*have the host repair/),
+    });
+    const repaired = await host.run("half", { operation: "repair" });
+    expect(repaired.code).toBe(0);
+    expect((await newest("half"))?.flyway.repair?.repairActions).toEqual(["Removed failed migrations"]);
+    expect(await history("half")).toEqual(["1", "2", "3", "4"].map((version) => ({ version, success: 1 })));
+    for (const key of ["V3__half.sql", "V4__next.sql"]) {
+      expect([key, (await verdict("half", key)).verdict]).toEqual([key, "applied"]);
+    }
+  });
+
+  it("is not repaired where nothing failed; the run is a migration all the same", async () => {
+    await host.put("half", "V5__new.sql", "CREATE TABLE New (id int);");
+    const { code, stderr } = await host.run("half", { operation: "repair" });
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("nothing to repair") });
+    expect((await verdict("half", "V5__new.sql")).verdict).toBe("applied");
+  });
+
+  it("is told of by the next run, where the whole host died between a statement and its history row", async () => {
+    host.bucket("killed");
+    await host.put("killed", "V1__a.sql", "CREATE TABLE A (id int);");
+    await host.run("killed");
+    const gate = await host.gate("killed");
+    await host.put("killed", "V2__k.sql", `CREATE TABLE Landed (id int);\n${gate.sql}\nCREATE TABLE C (id int);`);
+    const run = host.start("killed");
+    await gate.reached();
+    process.kill(-run.pid, "SIGKILL");
+    await run.finished;
+    await gate.open();
+    expect((await host.run("killed")).code).toBe(1);
+    expect(await newest("killed")).toMatchObject({
+      halfApplied: {
+        key: "V2__k.sql",
+        line: 1,
+        changes: expect.arrayContaining([{ kind: "table", name: "Landed", before: null, after: "InnoDB" }]),
+      },
+    });
+    const failed = await verdict("killed", "V2__k.sql");
+    expect(failed.verdict).toBe("failed");
+    expect(failed.message).toMatch(/already exists[\s\S]*\n- table Landed added\nTo do: /);
+
+    await host.put("killed", "V2__k.sql", "CREATE TABLE C (id int);");
+    expect((await host.run("killed", { operation: "repair" })).code).toBe(0);
+    expect((await verdict("killed", "V2__k.sql")).verdict).toBe("applied");
+  });
+
+  it("is no second Flyway's while an orphaned one works, and no lock outlives it", async () => {
+    host.bucket("orphan");
+    const gate = await host.gate("orphan");
+    await host.put("orphan", "V1__o.sql", `CREATE TABLE O (id int);\n${gate.sql}\nCREATE TABLE P (id int);`);
+    const run = host.start("orphan");
+    await gate.reached();
+    process.kill(run.pid, "SIGKILL"); // the script alone
+    const flyways = () => processesNaming(`${host.root}/work/orphan/sql`);
+    const working = flyways();
+    expect(working).not.toEqual([]);
+    const next = host.start("orphan");
+    await once(next.child.stdout as Readable, "data"); // it says that it waits
+    await new Promise((resolve) => setTimeout(resolve, 2_000)); // long enough for one that does not wait
+    expect(flyways()).toEqual(working);
+    await gate.open();
+    const { code, stdout } = await next.finished;
+    expect(code).toBe(0);
+    expect(stdout).toContain("waiting for the run before this one");
+    expect(await history("orphan")).toEqual([{ version: "1", success: 1 }]);
+    expect((await verdict("orphan", "V1__o.sql")).verdict).toBe("already-applied");
+    expect(readdirSync(join(host.root, "work"))).toEqual([]);
+  });
+
+  it("leaves records that are valid by the schema", async () => {
+    for (const bucket of ["half", "killed", "orphan"]) {
+      expect((await host.records(bucket)).flatMap(schemaErrors)).toEqual([]);
+    }
+  });
+});

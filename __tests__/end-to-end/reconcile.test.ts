@@ -1,0 +1,256 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { mappingName } from "../../lambda/mapping";
+import { processesNaming, query } from "../support/chain";
+import { type Finished, startTestHost, type TestHost } from "../support/host";
+import { schemaErrors } from "../support/schema";
+
+let host: TestHost;
+beforeAll(async () => {
+  host = await startTestHost();
+  for (const bucket of ["one", "two", "three"]) host.bucket(bucket);
+});
+afterAll(() => host.stop());
+afterEach(() => {
+  host.fault = () => undefined;
+});
+
+/** The lines of a run's output that metric filters read. */
+function metrics({ stdout }: Finished): Record<string, unknown>[] {
+  const lines = stdout.split("\n").filter((line) => line.startsWith('{"flyway":'));
+  return lines.map((line) => JSON.parse(line));
+}
+
+/** The buckets that a reconcile ran for, sorted; its own line is the last of its output. */
+function ranFor(finished: Finished): unknown[] {
+  expect(finished.stdout.trimEnd().split("\n").at(-1)).toMatch(/^\{"flyway":"reconcile",/);
+  const runs = metrics(finished).filter(({ flyway }) => flyway === "run");
+  return runs.map(({ bucket }) => bucket).sort();
+}
+
+const recordCount = async (bucket: string) => (await host.records(bucket)).length;
+
+describe("a reconcile", () => {
+  it("runs once for each bucket that Flyway has not judged yet, and finds what no event told of", async () => {
+    await host.put("one", "V1__a.sql", "CREATE TABLE A (id int);");
+    await host.put("two", "V1__a.sql", "CREATE TABLE A (id int);");
+    const finished = await host.run("*");
+    expect(finished.code).toBe(0);
+    expect(ranFor(finished)).toEqual(["one", "three", "two"]);
+    expect(metrics(finished).at(-1)).toEqual({
+      flyway: "reconcile",
+      buckets: 3,
+      failed: 0,
+      oldestUploadSeconds: 0,
+    });
+    expect(metrics(finished)).toContainEqual({
+      flyway: "run",
+      database: "one",
+      bucket: "one",
+      exitCode: 0,
+      applied: 1,
+      seconds: expect.any(Number),
+    });
+    expect((await host.verdicts("two"))["V1__a.sql"]?.verdict).toBe("applied");
+  });
+
+  it("passes over what is as the last run left it, without a record", async () => {
+    const before = await recordCount("one");
+    const finished = await host.run("*");
+    expect({ code: finished.code, ran: ranFor(finished) }).toEqual({ code: 0, ran: [] });
+    expect(await recordCount("one")).toBe(before);
+  });
+
+  it("looks again at an upload, a deletion, another mapping, another target", async () => {
+    await host.put("one", "V2__b.sql", "CREATE TABLE B (id int);");
+    await host.put("two", "V2__b.sql", "CREATE TABLE B (id int);");
+    expect(ranFor(await host.run("*"))).toEqual(["one", "two"]);
+
+    await host.put("two", "V9__z.sql", "");
+    await host.remove("two", "V9__z.sql"); // no event tells of a deletion
+    expect(ranFor(await host.run("*"))).toEqual([]);
+    await host.remove("two", "V1__a.sql");
+    const deleted = await host.run("*");
+    expect({ code: deleted.code, ran: ranFor(deleted) }).toEqual({ code: 1, ran: ["two"] });
+    expect((await host.records("two")).at(-1)?.flyway.migrate?.error?.message).toContain(
+      "not resolved locally",
+    );
+    expect(ranFor(await host.run("*"))).toEqual([]); // refused as before: nobody is to hear of it again
+    await host.put("two", "V1__a.sql", "CREATE TABLE A (id int);");
+
+    const name = mappingName("/flyway", "three");
+    const mapping = JSON.parse(host.parameters.get(name) as string);
+    host.parameters.set(name, JSON.stringify({ ...mapping, outOfOrder: true }));
+    expect(ranFor(await host.run("*"))).toEqual(["three", "two"]);
+
+    const target = host.parameters.get("/flyway/target/local.conf") as string;
+    host.parameters.set("/flyway/target/other.conf", target);
+    host.parameters.set(name, JSON.stringify({ ...mapping, flywayConf: "other.conf" }));
+    expect(ranFor(await host.run("*"))).toEqual(["three"]);
+    host.parameters.set("/flyway/target/other.conf", `${target} `);
+    expect(ranFor(await host.run("*"))).toEqual(["three"]);
+  });
+
+  it("looks at each bucket once a day, by whatever the clock says", async () => {
+    for (const days of [-2, 2]) {
+      const then = Date.now() / 1000 + days * 86_400;
+      utimesSync(join(host.root, "state", "one.judged"), then, then);
+      expect(ranFor(await host.run("*"))).toEqual(["one"]);
+    }
+  });
+
+  it("tries again what failed for another reason than the content", async () => {
+    await host.put("one", "V3__c.sql", "CREATE TABLE C (id int);");
+    const secret = host.secrets.get("the secret") as string;
+    host.secrets.delete("the secret");
+    const failed = await host.run("*");
+    expect({ code: failed.code, ran: ranFor(failed) }).toEqual({ code: 1, ran: ["one"] });
+    expect(metrics(failed).at(-1)).toMatchObject({ failed: 1 });
+    expect((await host.verdicts("one"))["V3__c.sql"]).toMatchObject({
+      verdict: "failed",
+      message: "cannot read the database's secret",
+    });
+    host.secrets.set("the secret", secret);
+    expect(ranFor(await host.run("*"))).toEqual(["one"]);
+    expect((await host.verdicts("one"))["V3__c.sql"]?.verdict).toBe("applied");
+  });
+
+  it("tells the age of the oldest upload that no run has looked at, and none of what is no migration", async () => {
+    await host.put("one", "notes.md", "x");
+    await host.put("two", "V3__c.sql", "CREATE TABLE C (id int);");
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    const finished = await host.run("*");
+    const age = metrics(finished).at(-1)?.oldestUploadSeconds;
+    expect(age).toBeGreaterThanOrEqual(2);
+    expect(age).toBeLessThan(60);
+    expect(metrics(await host.run("*")).at(-1)?.oldestUploadSeconds).toBe(0);
+  });
+
+  it("goes on past a bucket that is gone, one with a broken mapping and one that fails", async () => {
+    host.parameters.set(
+      mappingName("/flyway", "gone"),
+      host.parameters.get(mappingName("/flyway", "one")) ?? "",
+    );
+    host.bucket("broken", { schema: "x'; id #" });
+    await host.put("one", "V4__d.sql", "CREATE TABLE bad bad;");
+    await host.put("two", "V4__d.sql", "CREATE TABLE D (id int);");
+    const finished = await host.run("*");
+    expect(finished.code).toBe(1);
+    expect(metrics(finished).at(-1)).toMatchObject({ buckets: 5, failed: 3 });
+    expect(finished.stderr).toContain(
+      "gone: the bucket is gone, but has a mapping: apply the Terraform configuration",
+    );
+    expect((await host.verdicts("two"))["V4__d.sql"]?.verdict).toBe("applied");
+    expect(existsSync(join(host.root, "records", "gone"))).toBe(false);
+    for (const bucket of ["gone", "broken"]) host.parameters.delete(mappingName("/flyway", bucket));
+  });
+
+  it("leaves a bucket alone whose turn is taken, and only looks while another reconcile is under way", async () => {
+    const [two, three] = [await host.gate("two"), await host.gate("three")];
+    await host.put("two", "V5__waits.sql", two.sql);
+    await host.put("three", "V1__a.sql", `${three.sql} CREATE TABLE A (id int);`);
+    const run = host.start("two");
+    await two.reached();
+    const first = host.start("*");
+    await three.reached();
+    const second = await host.run("*");
+    expect(second.code).toBe(0);
+    expect(second.stdout).toContain("COVERED");
+    expect(ranFor(second)).toEqual([]);
+    await three.open();
+    const finished = await first.finished;
+    expect(finished.stdout).toContain("two: a run is under way");
+    expect(ranFor(finished)).toEqual(["three"]);
+    expect((await host.verdicts("two"))["V5__waits.sql"]?.verdict).toBe("pending");
+    await two.open();
+    expect((await run.finished).code).toBe(0);
+    expect((await host.verdicts("two"))["V5__waits.sql"]?.verdict).toBe("applied");
+  });
+
+  it("runs no more Flyway processes at once than the host has places", async () => {
+    const names = ["place1", "place2", "place3"];
+    const gates = await Promise.all(names.map((name) => host.gate(name)));
+    for (const [index, name] of names.entries()) {
+      host.bucket(name);
+      await host.put(name, "V1__waits.sql", gates[index]?.sql as string);
+    }
+    const others = names.map((name) => host.start(name, { env: { MAX_RUNS: "1" } }));
+    const run = host.start("*", { env: { MAX_RUNS: "1" } });
+    const first = await Promise.race(gates.map(async (gate, index) => gate.reached().then(() => index)));
+    expect(names.filter((name) => processesNaming(`${host.root}/work/${name}/sql`).length > 0)).toEqual([
+      names[first],
+    ]);
+    await Promise.all(gates.map((gate) => gate.open()));
+    const ended = await Promise.all([...others, run].map(({ finished }) => finished));
+    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    for (const name of names) expect((await host.verdicts(name))["V1__waits.sql"]?.verdict).toBe("applied");
+  });
+
+  it("refuses a repair of all buckets", async () => {
+    const { code, stderr } = await host.run("*", { operation: "repair" });
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("of one bucket") });
+  });
+});
+
+describe("a run record", () => {
+  it("that cannot be uploaded is printed, and uploaded by the next reconcile without another run", async () => {
+    await host.put("two", "V6__e.sql", "CREATE TABLE E (id int);");
+    host.fault = ({ method, url }) => (method === "PUT" && url?.includes("/.flyway/") ? 503 : undefined);
+    const { code, stderr } = await host.run("two");
+    expect(code).toBe(0);
+    const printed = stderr.split("\n").find((line) => line.startsWith('{"recordVersion":1,')) as string;
+    expect(schemaErrors(JSON.parse(printed))).toEqual([]);
+    expect((await host.verdicts("two"))["V6__e.sql"]?.verdict).toBe("pending");
+    expect(ranFor(await host.run("*"))).toEqual([]);
+
+    host.fault = () => undefined;
+    expect(ranFor(await host.run("*"))).toEqual([]);
+    expect((await host.verdicts("two"))["V6__e.sql"]?.verdict).toBe("applied");
+    expect(readdirSync(join(host.root, "records", "two"))).toEqual([]);
+    expect(metrics(await host.run("*")).at(-1)?.oldestUploadSeconds).toBe(0);
+  });
+
+  it("is after those of a host whose clock was ahead, and after those of a host that is gone", async () => {
+    const root = `${host.root}-ahead`;
+    const bin = `${host.root}-clock`;
+    mkdirSync(bin);
+    // Of the script's times only; what it asks of a file is left to the real one
+    writeFileSync(
+      join(bin, "date"),
+      '#!/bin/sh\nPATH=/usr/bin:/bin\n[ "$1" = -u ] && set -- -d +30days "$@"\nexec date "$@"\n',
+      {
+        mode: 0o755,
+      },
+    );
+    await host.put("three", "V2__b.sql", "CREATE TABLE bad bad;");
+    const path = `${bin}:${host.root.replace(/host$/, "bin")}:${process.env.PATH}`;
+    await host.run("three", { env: { HOST_ROOT: root, PATH: path } });
+    const ahead = (await host.records("three")).at(-1);
+    expect(Date.parse(ahead?.finishedAt ?? "")).toBeGreaterThan(Date.now() + 86_400_000);
+    expect((await host.verdicts("three"))["V2__b.sql"]?.verdict).toBe("failed");
+
+    await query(host, "DELETE FROM three.flyway_schema_history WHERE success = 0");
+    await host.put("three", "V2__b.sql", "CREATE TABLE B (id int);");
+    rmSync(root, { recursive: true });
+    await host.run("three");
+    expect((await host.records("three")).at(-1)?.number).toBe((ahead?.number ?? 0) + 1);
+    await host.remove("three", "V2__b.sql");
+    await host.put("three", "V2__b.sql", "CREATE TABLE B (id int);");
+    await host.run("three");
+    expect((await host.verdicts("three"))["V2__b.sql"]?.verdict).toBe("already-applied");
+  });
+
+  it("is valid by the schema, whatever it tells of", async () => {
+    for (const bucket of ["one", "two", "three"]) {
+      const records = await host.records(bucket);
+      expect(records.length).toBeGreaterThan(1);
+      expect(records.flatMap(schemaErrors)).toEqual([]);
+    }
+  });
+
+  it("leaves no file of a run or a reconcile behind", () => {
+    expect(readdirSync(join(host.root, "work"))).toEqual([]);
+    expect(readFileSync(join(host.root, "state", "one.number"), "utf8")).toMatch(/^\d+\n$/);
+  });
+});

@@ -1,0 +1,60 @@
+import { CloudwatchEventRule } from "@cdktf/provider-aws/lib/cloudwatch-event-rule";
+import { CloudwatchEventTarget } from "@cdktf/provider-aws/lib/cloudwatch-event-target";
+import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
+import { Token } from "cdktf";
+import { Construct } from "constructs";
+import { RECONCILE } from "../lambda/command";
+import { MAPPING_PATH } from "../lambda/mapping";
+import type { Data } from "./data";
+import type { Ec2 } from "./ec2";
+import type { Lambda } from "./lambda";
+import type { Names } from "./names";
+import { grant } from "./policies";
+
+/** Terraform expression for whether there is a schedule. */
+export const RECONCILES = "var.reconcile_minutes > 0";
+
+/** EventBridge knows "1 minute" and "2 minutes", and refuses the other two. */
+const RATE = 'rate(${var.reconcile_minutes} ${var.reconcile_minutes == 1 ? "minute" : "minutes"})';
+
+export interface ReconcileProps {
+  readonly names: Names;
+  readonly data: Data;
+  readonly ec2: Ec2;
+  readonly lambda: Lambda;
+}
+
+/** The schedule by which the host looks at every bucket: what no event told it, it finds so. */
+export class Reconcile extends Construct {
+  constructor(scope: Construct, id: string, { names, data, ec2, lambda }: ReconcileProps) {
+    super(scope, id);
+    const count = Token.asNumber(`\${${RECONCILES} ? 1 : 0}`);
+    new CloudwatchEventRule(this, "aws_cloudwatch_event_rule.reconcile", {
+      count,
+      name: names.of("flyway-reconcile"),
+      description: "Has the Flyway host look at every bucket",
+      scheduleExpression: RATE,
+    });
+    const permission = new LambdaPermission(this, "aws_lambda_permission.reconcile", {
+      count,
+      statementId: "allow-execute-from-reconcile",
+      action: "lambda:InvokeFunction",
+      functionName: lambda.fn.functionName,
+      principal: "events.amazonaws.com",
+      sourceArn: "${aws_cloudwatch_event_rule.reconcile[0].arn}",
+    });
+    new CloudwatchEventTarget(this, "aws_cloudwatch_event_target.reconcile", {
+      count,
+      rule: "${aws_cloudwatch_event_rule.reconcile[0].name}",
+      targetId: "function",
+      arn: lambda.fn.arn,
+      input: JSON.stringify(RECONCILE),
+      dependsOn: [permission],
+    });
+    // Always: a person may have the host reconcile without a schedule.
+    const mappings = `arn:aws:ssm:${data.region.id}:${data.callerIdentity.accountId}:parameter${names.parameters}/${MAPPING_PATH}`;
+    grant(this, names, ec2.role, "reconcile_access", [
+      { actions: ["ssm:GetParametersByPath"], resources: [mappings, `${mappings}/*`] },
+    ]);
+  }
+}
