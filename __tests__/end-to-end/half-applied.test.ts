@@ -110,7 +110,11 @@ CREATE TABLE Later (id int);`,
     await host.put("killed", "V1__a.sql", "CREATE TABLE A (id int);");
     await host.run("killed");
     const gate = await host.gate("killed");
-    await host.put("killed", "V2__k.sql", `CREATE TABLE Landed (id int);\n${gate.sql}\nCREATE TABLE C (id int);`);
+    await host.put(
+      "killed",
+      "V2__k.sql",
+      `CREATE TABLE Landed (id int);\n${gate.sql}\nCREATE TABLE C (id int);`,
+    );
     const run = host.start("killed");
     await gate.reached();
     process.kill(-run.pid, "SIGKILL");
