@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ import { bucketPrefixOf } from "../constructs/variables";
 import { EVERY_BUCKET, RECONCILE } from "../lambda/command";
 import { type Mapping, mappingName } from "../lambda/mapping";
 import { type Message, STATUS_CHANGE } from "../lambda/notification";
-import { Commands } from "./commands";
+import { Commands, type RunningCommand } from "./commands";
 import { type Database, startDatabase } from "./database";
 import type { Progress } from "./downloads";
 import { findFlyway } from "./flyway";
@@ -61,7 +61,24 @@ export interface ChainOptions {
    * @default none
    */
   readonly onMessage?: (message: Message) => void;
+  /**
+   * Stands between S3 and the function: delivers an event never, late or twice.
+   * @default each event once, at once
+   */
+  readonly deliver?: (event: S3Event, invoke: Chain["invoke"]) => void;
+  /**
+   * Decides the fate of each request to AWS: an answer is given at once, a promise makes AWS slow.
+   * @default undefined: each request is handled
+   */
+  readonly fault?: (request: IncomingMessage) => Fault | undefined | Promise<Fault | undefined>;
   readonly progress: Progress;
+}
+
+/** AWS's answer to a request that is not to succeed. */
+export interface Fault {
+  readonly status: number;
+  /** The error of a service that speaks JSON: `ThrottlingException`. */
+  readonly type?: string;
 }
 
 /** A running chain: everything between an upload and the database, on this machine. */
@@ -85,6 +102,10 @@ export interface Chain {
   readonly secrets: Map<string, string>;
   /** What people would have been sent so far, oldest first. */
   readonly messages: readonly Message[];
+  /** Hands the function an event, with Lambda's retries; resolves when it has ended, well or not. */
+  invoke(event: unknown): Promise<void>;
+  /** The commands that run now. */
+  readonly running: readonly RunningCommand[];
   /** Has the host look at every bucket, as the schedule does; resolves when it has. */
   reconcile(): Promise<void>;
   /** Ends everything; leaves no process, no port and no file but the cache. */
@@ -133,7 +154,9 @@ async function start(
   // What stands in for AWS: one server for S3, Systems Manager, Secrets Manager and SNS.
   const accessKeyId = `LOCAL${randomBytes(8).toString("hex").toUpperCase()}`;
   const secretAccessKey = randomBytes(20).toString("hex");
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
+    const fault = await options.fault?.(request);
+    if (fault) return void response.writeHead(fault.status).end(JSON.stringify({ __type: fault.type }));
     if (request.headers["x-amz-target"]) return commands.handle(request, response);
     return topic.takes(request) ? topic.handle(request, response) : s3.handle(request, response);
   });
@@ -218,6 +241,8 @@ async function start(
   });
   undo.push(() => fn.stop());
 
+  const invoke = (event: unknown) => fn.invoke(event);
+  const deliver = options.deliver ?? ((event) => void invoke(event));
   const buckets: Record<string, string> = {};
   for (const schema of options.databases) {
     const bucket = `${bucketPrefixOf(schema, NAMES)}${new Date().toISOString().replace(/\D/g, "")}${randomBytes(4).toString("hex")}`;
@@ -225,7 +250,7 @@ async function start(
     s3.createBucket(bucket);
     const mapping: Mapping = { schema, flywayVersion: flyway.version, flywayConf: CONF };
     parameters.set(mappingName(NAMES.parameters, bucket), JSON.stringify(mapping));
-    s3.notify(bucket, { suffix: ".sql" }, (event) => void fn.invoke(event));
+    s3.notify(bucket, { suffix: ".sql" }, (event) => deliver(event, invoke));
   }
   const databaseOf = (bucket: string) =>
     Object.keys(buckets).find((name) => buckets[name] === bucket) as string;
@@ -249,6 +274,10 @@ async function start(
     parameters,
     secrets,
     messages: topic.messages,
+    invoke,
+    get running() {
+      return commands.running;
+    },
     reconcile: async () => {
       await fn.invoke(RECONCILE);
       await commands.ended(EVERY_BUCKET);

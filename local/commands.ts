@@ -23,6 +23,14 @@ interface Invocation {
   done: Promise<void>;
 }
 
+/** A command under way. */
+export interface RunningCommand {
+  readonly commandId: string;
+  readonly bucket: string;
+  /** Of the shell that runs the script; its process group is its own. */
+  readonly pid: number;
+}
+
 /** A command that has ended. */
 export interface Finished {
   readonly commandId: string;
@@ -101,6 +109,12 @@ export class Commands {
       await done;
     };
     await Promise.all([...this.invocations.values()].map(stop));
+  }
+
+  get running(): RunningCommand[] {
+    return [...this.invocations]
+      .filter(([, { status }]) => status === "InProgress")
+      .map(([commandId, { bucket, process }]) => ({ commandId, bucket, pid: process.pid }));
   }
 
   /** Resolves when the commands for a bucket that run now have ended. */
