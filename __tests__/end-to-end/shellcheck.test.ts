@@ -20,6 +20,7 @@ function shellFiles(): string[] {
   return execFileSync("git", ["ls-files", "-z"], { cwd: project, encoding: "utf8" })
     .split("\0")
     .filter((file) => file !== "" && existsSync(join(project, file)))
+    .filter((file) => !file.endsWith(".tpl")) // Terraform makes a shell file of it
     .filter(
       (file) =>
         file.endsWith(".sh") ||
