@@ -412,7 +412,7 @@ attempt() {
 # Migrates; a database that is resuming, failing over or rotating its password is given time, RETRY_SECONDS in all.
 migrate() {
   local code=0 deadline=$((SECONDS + ${RETRY_SECONDS:-180})) tried="" left=""
-  [ ! -s "$state.before" ] || left=1
+  if ! jq -e . "$state.before" >/dev/null 2>&1; then rm -f "$state.before"; else left=1; fi
   say "migrating schema $SCHEMA with Flyway $VERSION"
   while :; do
     code=0
@@ -604,6 +604,9 @@ finish() {
       say "the run record could not be uploaded; the next run uploads it from $spool. It is:" >&2
       jq -c . "$record" >&2
     fi
+  else # nobody can tell what became of the uploads, so the next reconcile runs again
+    judged=""
+    [ "$code" -ne 0 ] || code=1
   fi
   remember
   rm -rf "$work"

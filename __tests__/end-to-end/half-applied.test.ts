@@ -1,10 +1,6 @@
-import { once } from "node:events";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Judgement } from "../../records/verdict";
-import { columns, processesNaming, query } from "../support/chain";
+import { columns, query } from "../support/chain";
 import { startTestHost, type TestHost } from "../support/host";
 import { schemaErrors } from "../support/schema";
 
@@ -105,63 +101,8 @@ CREATE TABLE Later (id int);`,
     expect((await verdict("half", "V5__new.sql")).verdict).toBe("applied");
   });
 
-  it("is told of by the next run, where the whole host died between a statement and its history row", async () => {
-    host.bucket("killed");
-    await host.put("killed", "V1__a.sql", "CREATE TABLE A (id int);");
-    await host.run("killed");
-    const gate = await host.gate("killed");
-    await host.put(
-      "killed",
-      "V2__k.sql",
-      `CREATE TABLE Landed (id int);\n${gate.sql}\nCREATE TABLE C (id int);`,
-    );
-    const run = host.start("killed");
-    await gate.reached();
-    process.kill(-run.pid, "SIGKILL");
-    await run.finished;
-    await gate.open();
-    expect((await host.run("killed")).code).toBe(1);
-    expect(await newest("killed")).toMatchObject({
-      halfApplied: {
-        key: "V2__k.sql",
-        line: 1,
-        changes: expect.arrayContaining([{ kind: "table", name: "Landed", before: null, after: "InnoDB" }]),
-      },
-    });
-    const failed = await verdict("killed", "V2__k.sql");
-    expect(failed.verdict).toBe("failed");
-    expect(failed.message).toMatch(/already exists[\s\S]*\n- table Landed added\nTo do: /);
-
-    await host.put("killed", "V2__k.sql", "CREATE TABLE C (id int);");
-    expect((await host.run("killed", { operation: "repair" })).code).toBe(0);
-    expect((await verdict("killed", "V2__k.sql")).verdict).toBe("applied");
-  });
-
-  it("is no second Flyway's while an orphaned one works, and no lock outlives it", async () => {
-    host.bucket("orphan");
-    const gate = await host.gate("orphan");
-    await host.put("orphan", "V1__o.sql", `CREATE TABLE O (id int);\n${gate.sql}\nCREATE TABLE P (id int);`);
-    const run = host.start("orphan");
-    await gate.reached();
-    process.kill(run.pid, "SIGKILL"); // the script alone
-    const flyways = () => processesNaming(`${host.root}/work/orphan/sql`);
-    const working = flyways();
-    expect(working).not.toEqual([]);
-    const next = host.start("orphan");
-    await once(next.child.stdout as Readable, "data"); // it says that it waits
-    await new Promise((resolve) => setTimeout(resolve, 2_000)); // long enough for one that does not wait
-    expect(flyways()).toEqual(working);
-    await gate.open();
-    const { code, stdout } = await next.finished;
-    expect(code).toBe(0);
-    expect(stdout).toContain("waiting for the run before this one");
-    expect(await history("orphan")).toEqual([{ version: "1", success: 1 }]);
-    expect((await verdict("orphan", "V1__o.sql")).verdict).toBe("already-applied");
-    expect(readdirSync(join(host.root, "work"))).toEqual([]);
-  });
-
   it("leaves records that are valid by the schema", async () => {
-    for (const bucket of ["half", "killed", "orphan"]) {
+    for (const bucket of ["half"]) {
       expect((await host.records(bucket)).flatMap(schemaErrors)).toEqual([]);
     }
   });

@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly settleSeconds?: string;
   /** Added to the environment of the script: `MAX_RUNS`, `RETRY_SECONDS`, another `HOST_ROOT` or `PATH`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A command that starts the script, whose path is added to it. */
+  readonly under?: readonly string[];
 }
 
 export interface Finished {
@@ -176,7 +178,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
         open: () => connection.end(),
       };
     },
-    start(bucket, { operation = "migrate", settleSeconds = "0", env = {} } = {}) {
+    start(bucket, { operation = "migrate", settleSeconds = "0", env = {}, under = [] } = {}) {
       const commandId = `command-${++number}`;
       const script = join(scripts, `${commandId}.sh`);
       const values: Record<string, string> = {
@@ -187,7 +189,8 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
       const lines = commandDocument("/flyway").mainSteps[0].inputs.runCommand;
       const filled = lines.join("\n").replace(/\{\{ (\w+) \}\}/g, (_, name) => values[name] as string);
       writeFileSync(script, filled, { mode: 0o700 });
-      const child = spawn(script, [], {
+      const [program = script, ...args] = [...under, script];
+      const child = spawn(program, program === script ? [] : args, {
         cwd: directory,
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],

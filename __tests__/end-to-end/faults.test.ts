@@ -1,0 +1,812 @@
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { cpus, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { S3Event } from "aws-lambda";
+import { createConnection } from "mysql2/promise";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { mappingName } from "../../lambda/mapping";
+import type { Chain, Fault } from "../../local/chain";
+import type { Judgement, Verdict } from "../../records/verdict";
+import { columns, processesNaming, put, query, records, remove, startTestChain } from "../support/chain";
+import { type StartedRun, startTestHost, type TestHost } from "../support/host";
+import { skipLoudly } from "../support/moto";
+import { schemaErrors } from "../support/schema";
+
+// What no upload may be lost to, none run twice by, and none be left without a verdict by: each fault injected for
+// real. Half-applied files are in half-applied.test.ts, sequences of faults in random.test.ts.
+
+const table = (name: string) => `CREATE TABLE ${name} (id int);`;
+
+/** The versions in Flyway's history, in the order in which they were applied. */
+async function applied(where: Pick<Chain, "database">, schema: string): Promise<string[]> {
+  const rows = await query(
+    where,
+    `SELECT version, success FROM ${schema}.flyway_schema_history WHERE version > 0 ORDER BY installed_rank`,
+  );
+  expect(rows.filter(({ success }) => !success)).toEqual([]);
+  return rows.map(({ version }) => version);
+}
+
+describe("a burst", () => {
+  const twenty = Array.from({ length: 20 }, (_, index) => `Burst${index + 1}`);
+  let chain: Chain;
+  beforeAll(async () => {
+    chain = await startTestChain({ databases: ["Burst", ...twenty], settleSeconds: 2, standIns: true });
+  });
+  afterAll(() => chain.stop());
+
+  it("of 200 migrations in random order is applied once each, in order, in at most 4 runs", async () => {
+    const numbers = Array.from({ length: 200 }, (_, index) => index + 1);
+    const shuffled = numbers
+      .map((number) => ({ number, key: Math.random() }))
+      .sort((a, b) => a.key - b.key)
+      .map(({ number }) => number);
+    await Promise.all(shuffled.map((n) => put(chain, "Burst", `V${n}__t.sql`, table(`T${n}`))));
+    await Promise.all(numbers.map((n) => chain.verdicts.wait("Burst", `V${n}__t.sql`)));
+    const verdicts = await chain.verdicts.of("Burst");
+    expect(verdicts.filter(({ verdict }) => verdict !== "applied")).toEqual([]);
+    expect(verdicts).toHaveLength(200);
+    expect(await applied(chain, "Burst")).toEqual(numbers.map(String));
+    expect((await records(chain, "Burst")).length).toBeLessThanOrEqual(4);
+  });
+
+  it("in 20 buckets is applied in all, by no more Flyways at once than the host has places for", async () => {
+    const places = Math.max(1, Math.min(cpus().length, Math.floor(totalmem() / 1024 / 400_000)));
+    const flyways = () =>
+      processesNaming("-schemas=Burst").filter((line) => line.includes("org.flywaydb.commandline"));
+    const counts: number[] = [];
+    let ended = false;
+    const watch = async () => {
+      for (; !ended; await sleep(20)) counts.push(flyways().length);
+    };
+    const watching = watch();
+    await Promise.all(twenty.map((database) => put(chain, database, "V1__a.sql", table("A"))));
+    const judged = await Promise.all(twenty.map((database) => chain.verdicts.wait(database, "V1__a.sql")));
+    ended = true;
+    await watching;
+    expect(judged.map(({ verdict }) => verdict)).toEqual(twenty.map(() => "applied"));
+    expect(Math.max(...counts)).toBeGreaterThan(0);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(places);
+  });
+});
+
+describe("an event", () => {
+  const databases = ["Twice", "Order", "Late", "Many", "More", "Lost", "Gone", "Deleted", "Overwritten"];
+  let chain: Chain;
+  let held: S3Event[] = [];
+  beforeAll(async () => {
+    chain = await startTestChain({ databases, deliver: (event) => void held.push(event) });
+  });
+  afterAll(() => chain.stop());
+  afterEach(() => {
+    held = [];
+  });
+
+  const deliver = (...events: S3Event[]) => Promise.all(events.map((event) => chain.invoke(event)));
+  /** Until no command runs. */
+  const quiet = () => vi.waitFor(() => expect(chain.running).toEqual([]), { timeout: 60_000, interval: 50 });
+  const verdictsOf = async (database: string) =>
+    (await chain.verdicts.of(database)).map(({ key, verdict }) => [key, verdict]);
+
+  it("that comes twice applies once", async () => {
+    await put(chain, "Twice", "V1__a.sql", table("A"));
+    await deliver(...held, ...held);
+    await quiet();
+    expect(await applied(chain, "Twice")).toEqual(["1"]);
+    expect(await verdictsOf("Twice")).toEqual([["V1__a.sql", "applied"]]);
+  });
+
+  it("that comes before those of older uploads applies them all in order", async () => {
+    for (const n of [1, 2, 3]) await put(chain, "Order", `V${n}__t.sql`, table(`T${n}`));
+    await deliver(held[2] as S3Event);
+    await deliver(held[0] as S3Event, held[1] as S3Event);
+    await quiet();
+    expect(await applied(chain, "Order")).toEqual(["1", "2", "3"]);
+    expect(new Set((await verdictsOf("Order")).map(([, verdict]) => verdict))).toEqual(new Set(["applied"]));
+  });
+
+  it("that comes an hour late changes nothing that another run has applied", async () => {
+    await put(chain, "Late", "V1__a.sql", table("A"));
+    const late = structuredClone(held[0]) as S3Event;
+    for (const record of late.Records) {
+      record.eventTime = new Date(Date.parse(record.eventTime) - 3_600_000).toISOString();
+    }
+    await put(chain, "Late", "V2__b.sql", table("B"));
+    await deliver(held[1] as S3Event);
+    await quiet();
+    await deliver(late);
+    await quiet();
+    expect(await applied(chain, "Late")).toEqual(["1", "2"]);
+    expect(await verdictsOf("Late")).toEqual([
+      ["V1__a.sql", "applied"],
+      ["V2__b.sql", "applied"],
+    ]);
+  });
+
+  it("with 1,000 records makes one run for each of its buckets", async () => {
+    for (const database of ["Many", "More"]) await put(chain, database, "V1__a.sql", table("A"));
+    const both = held.flatMap(({ Records }) => Records);
+    await deliver({ Records: Array.from({ length: 1_000 }, (_, n) => both[n % 2] as (typeof both)[0]) });
+    await quiet();
+    for (const database of ["Many", "More"]) {
+      expect(await applied(chain, database)).toEqual(["1"]);
+      expect(await records(chain, database)).toHaveLength(1);
+    }
+  });
+
+  it("that never comes is made up for by the reconcile", async () => {
+    await put(chain, "Lost", "V1__a.sql", table("A"));
+    expect(await verdictsOf("Lost")).toEqual([["V1__a.sql", "pending"]]);
+    await chain.reconcile();
+    expect(await applied(chain, "Lost")).toEqual(["1"]);
+    expect(await verdictsOf("Lost")).toEqual([["V1__a.sql", "applied"]]);
+  });
+
+  it("of a bucket that is no database's any more migrates nothing, and someone hears of it", async () => {
+    chain.parameters.delete(mappingName("/flyway", chain.buckets.Gone as string));
+    await put(chain, "Gone", "V1__a.sql", table("A"));
+    await deliver(...held);
+    expect(chain.messages.at(-1)?.text).toContain(`Bucket ${chain.buckets.Gone} has no mapping`);
+    await quiet();
+    expect(await columns(chain, "Gone", "A")).toEqual([]);
+  });
+
+  it("of an object that is deleted meanwhile applies the others", async () => {
+    await put(chain, "Deleted", "V1__a.sql", table("A"));
+    await put(chain, "Deleted", "V2__b.sql", table("B"));
+    await remove(chain, "Deleted", "V2__b.sql");
+    await deliver(...held.reverse());
+    await quiet();
+    expect(await applied(chain, "Deleted")).toEqual(["1"]);
+    expect(await verdictsOf("Deleted")).toEqual([
+      ["V1__a.sql", "applied"],
+      ["V2__b.sql", "superseded"],
+    ]);
+  });
+
+  it("of an object that is overwritten meanwhile applies the newest version", async () => {
+    await put(chain, "Overwritten", "V1__a.sql", table("Former"));
+    await put(chain, "Overwritten", "V1__a.sql", table("Newer"));
+    await deliver(held[0] as S3Event);
+    await quiet();
+    expect(await columns(chain, "Overwritten", "Former")).toEqual([]);
+    expect(await columns(chain, "Overwritten", "Newer")).toEqual(["id int"]);
+    expect(await verdictsOf("Overwritten")).toEqual([
+      ["V1__a.sql", "applied"],
+      ["V1__a.sql", "superseded"],
+    ]);
+  });
+});
+
+describe("Systems Manager", () => {
+  let chain: Chain;
+  let refusals: Fault[] = [];
+  beforeAll(async () => {
+    const fault = ({ headers }: IncomingMessage) =>
+      headers["x-amz-target"] === "AmazonSSM.SendCommand" ? refusals.shift() : undefined;
+    chain = await startTestChain({ databases: ["Throttled", "Unregistered", "Away"], fault });
+  });
+  afterAll(() => chain.stop());
+
+  it.each([
+    ["that throttles", "Throttled", "ThrottlingException"],
+    ["that does not know the host yet, for it starts", "Unregistered", "InvalidInstanceId"],
+  ])("%s is asked again", async (_, database, type) => {
+    refusals = [
+      { status: 400, type },
+      { status: 400, type },
+    ];
+    await put(chain, database, "V1__a.sql", table("A"));
+    expect((await chain.verdicts.wait(database, "V1__a.sql")).verdict).toBe("applied");
+    expect(refusals).toEqual([]);
+  });
+
+  it("that does not know the host for longer is heard of; the next reconcile applies what waits", async () => {
+    refusals = Array(100).fill({ status: 400, type: "InvalidInstanceId" });
+    await put(chain, "Away", "V1__a.sql", table("A"));
+    await vi.waitFor(() => expect(chain.messages.at(-1)?.text).toContain("InvalidInstanceId"), 120_000);
+    refusals = [];
+    await chain.reconcile();
+    expect(await applied(chain, "Away")).toEqual(["1"]);
+  });
+});
+
+describe("a host", () => {
+  let host: TestHost;
+  beforeAll(async () => {
+    host = await startTestHost();
+  });
+  afterAll(() => host.stop());
+  afterEach(() => {
+    host.fault = () => undefined;
+  });
+
+  const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
+  /** Ends a run and all that it started, as a host's end would. */
+  const kill = async (run: StartedRun) => {
+    process.kill(-run.pid, "SIGKILL");
+    await run.finished;
+  };
+  /** Holds the first request that matches for ever; resolves when it has come. */
+  const holding = (matches: (request: IncomingMessage) => boolean) =>
+    new Promise<void>((resolve) => {
+      host.fault = (request) => {
+        if (!matches(request)) return undefined;
+        resolve();
+        return new Promise(() => {});
+      };
+    });
+
+  describe("that is killed", () => {
+    it("while it copies the bucket has done nothing; the reconcile does it", async () => {
+      host.bucket("syncs");
+      await host.put("syncs", "V1__a.sql", table("A"));
+      const reached = holding(({ url }) => url?.startsWith("/syncs/V1__a.sql") === true);
+      const run = host.start("syncs");
+      await reached;
+      await kill(run);
+      host.fault = () => undefined;
+      expect((await host.run("*")).code).toBe(0);
+      expect(await applied(host, "syncs")).toEqual(["1"]);
+      expect((await verdict("syncs", "V1__a.sql")).verdict).toBe("applied");
+    });
+
+    it("while it uploads its record has kept it: the next reconcile uploads it, without another run", async () => {
+      host.bucket("records");
+      await host.put("records", "V1__a.sql", table("A"));
+      const reached = holding(({ method, url }) => method === "PUT" && url?.includes("/.flyway/") === true);
+      const run = host.start("records");
+      await reached;
+      await kill(run);
+      host.fault = () => undefined;
+      expect((await host.run("*")).code).toBe(0);
+      expect((await verdict("records", "V1__a.sql")).verdict).toBe("applied");
+      expect(await applied(host, "records")).toEqual(["1"]);
+    });
+
+    it("between two statements is told of by the next run, which names what landed", async () => {
+      host.bucket("killed");
+      await host.put("killed", "V1__a.sql", table("A"));
+      await host.run("killed");
+      const gate = await host.gate("killed");
+      await host.put("killed", "V2__k.sql", `${table("Landed")}\n${gate.sql}\n${table("C")}`);
+      const run = host.start("killed");
+      await gate.reached();
+      await kill(run);
+      await gate.open();
+      expect((await host.run("*")).code).toBe(1);
+      const failed = await verdict("killed", "V2__k.sql");
+      expect(failed.verdict).toBe("failed");
+      expect(failed.message).toMatch(/already exists[\s\S]*\n- table Landed added\nTo do: /);
+
+      await host.put("killed", "V2__k.sql", table("C"));
+      expect((await host.run("killed", { operation: "repair" })).code).toBe(0);
+      expect((await verdict("killed", "V2__k.sql")).verdict).toBe("applied");
+      expect(await applied(host, "killed")).toEqual(["1", "2"]);
+    });
+
+    it("but for its Flyway starts no second one while that works, and no lock outlives it", async () => {
+      host.bucket("orphan");
+      const gate = await host.gate("orphan");
+      await host.put("orphan", "V1__o.sql", `${table("O")}\n${gate.sql}\n${table("P")}`);
+      const run = host.start("orphan");
+      await gate.reached();
+      process.kill(run.pid, "SIGKILL"); // the script alone
+      const flyways = () => processesNaming(`${host.root}/work/orphan/sql`);
+      const working = flyways();
+      expect(working).not.toEqual([]);
+      const next = host.start("orphan");
+      let said = "";
+      (next.child.stdout as Readable).on("data", (text) => {
+        said += text;
+      });
+      await vi.waitFor(() => expect(said).toContain("waiting for the run before this one"), 30_000);
+      await sleep(2_000); // long enough for one that does not wait
+      expect(flyways()).toEqual(working);
+      await gate.open();
+      expect((await next.finished).code).toBe(0);
+      expect(await applied(host, "orphan")).toEqual(["1"]);
+      expect((await verdict("orphan", "V1__o.sql")).verdict).toBe("already-applied");
+    });
+
+    it("leaves no lock: the next run of the bucket does not wait, and none of its files stays", async () => {
+      const { code, stdout } = await host.run("orphan");
+      expect({ code, waited: stdout.includes("waiting") }).toEqual({ code: 0, waited: false });
+      expect(readdirSync(join(host.root, "work"))).toEqual([]);
+    });
+  });
+
+  it("that was rebooted with half-written files goes on", async () => {
+    host.bucket("reboot");
+    await host.put("reboot", "V1__a.sql", table("A"));
+    await host.run("reboot");
+    for (const [name, text] of [
+      ["judged", ""],
+      ["seen", '[{"key":'],
+      ["number", "\0\0"],
+      ["before", '{"look":'],
+    ]) {
+      writeFileSync(join(host.root, "state", `reboot.${name}`), text as string);
+    }
+    mkdirSync(join(host.root, "work", "reboot"), { recursive: true });
+    writeFileSync(join(host.root, "work", "reboot", "record.json"), "{");
+    mkdirSync(join(host.root, "records", "reboot"), { recursive: true });
+    writeFileSync(join(host.root, "records", "reboot", "00000001-20260101T000000-x.json"), "");
+    await host.put("reboot", "V2__b.sql", table("B"));
+    expect((await host.run("*")).code).toBe(0);
+    expect(await applied(host, "reboot")).toEqual(["1", "2"]);
+    expect((await host.records("reboot")).flatMap(schemaErrors)).toEqual([]);
+    expect((await verdict("reboot", "V2__b.sql")).verdict).toBe("applied");
+  });
+
+  it("that is a bare one installs what it needs, and goes on where the former one ended", async () => {
+    host.bucket("bare");
+    await host.put("bare", "V1__a.sql", table("A"));
+    await host.run("bare");
+    await host.put("bare", "V2__b.sql", table("B"));
+    // A machine with everything but aws and jq, and a package manager that has them
+    const machine = `${host.root}-bare`;
+    const bin = join(machine, "bin");
+    mkdirSync(bin, { recursive: true });
+    const programs = ["/usr/local/bin", "/usr/bin", "/bin"]
+      .filter(existsSync)
+      .flatMap((folder) => readdirSync(folder).map((name) => [name, join(folder, name)] as const));
+    for (const [name, path] of programs) {
+      if (!/^(aws.*|jq|yum|dnf)$/.test(name) && !existsSync(join(bin, name)))
+        symlinkSync(path, join(bin, name));
+    }
+    const from = join(dirname(host.root), "bin");
+    const dnf = `#!/bin/sh
+echo "$@" >>'${machine}/installed'
+case $4 in
+  jq) ln -s '${from}/jq' '${bin}/jq' ;;
+  awscli) ln -s '${from}/aws' '${bin}/aws' ;;
+  *) exit 1 ;;
+esac
+`;
+    writeFileSync(join(bin, "dnf"), dnf, { mode: 0o755 });
+    const releases = join(machine, "releases");
+    const env = { HOST_ROOT: join(machine, "root"), HOST_RELEASES: releases, PATH: bin };
+    const { code, stdout, stderr } = await host.run("*", { env });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stdout).toContain("installing awscli");
+    expect(readdirSync(releases)).toEqual([host.flywayVersion]);
+    expect((await host.records("bare")).map(({ number }) => number)).toEqual([1, 2]);
+    expect((await verdict("bare", "V2__b.sql")).verdict).toBe("applied");
+  });
+
+  it("whose disk is full says so in a record, migrates no part, and goes on when there is room", async () => {
+    const alone = ["-Urm", "sh", "-c"];
+    const may = await promisify(execFile)("unshare", [...alone, "mount -t tmpfs none /mnt"]).then(
+      () => true,
+      () => false,
+    );
+    if (!may) return skipLoudly("a full disk", "this user may not mount a file system of its own");
+    host.bucket("full");
+    await host.put("full", "V1__a.sql", table("A"));
+    await host.put("full", "V2__large.sql", `-- ${"x".repeat(12_000_000)}\n${table("B")}`);
+    const root = `${host.root}-full`;
+    mkdirSync(root);
+    const small = ["unshare", ...alone, `mount -t tmpfs -o size=9m none '${root}' && exec "$0"`];
+    const { code, stderr } = await host.run("full", { env: { HOST_ROOT: root }, under: small });
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("disk is full") });
+    for (const key of ["V1__a.sql", "V2__large.sql"]) {
+      expect(await verdict("full", key)).toMatchObject({
+        verdict: "failed",
+        message: expect.stringContaining("disk is full"),
+      });
+    }
+    expect(await query(host, "SHOW DATABASES LIKE 'full'")).toEqual([]);
+    expect((await host.run("*")).code).toBe(0);
+    expect(await applied(host, "full")).toEqual(["1", "2"]);
+  });
+
+  it("whose clock is off, before or after, orders its records and looks again all the same", async () => {
+    host.bucket("clock");
+    for (const [index, skew] of ["-40days", "+40days"].entries()) {
+      const bin = `${host.root}-clock${skew}`;
+      mkdirSync(bin);
+      const date = `#!/bin/sh\nPATH=/usr/bin:/bin\n[ "$1" = -r ] || set -- -d ${skew} "$@"\nexec date "$@"\n`;
+      writeFileSync(join(bin, "date"), date, { mode: 0o755 });
+      const PATH = `${bin}:${join(dirname(host.root), "bin")}:${process.env.PATH}`;
+      await host.put("clock", `V${index + 1}__t.sql`, table(`T${index}`));
+      expect((await host.run("*", { env: { PATH } })).code).toBe(0);
+    }
+    await host.put("clock", "V3__t.sql", table("T3"));
+    expect((await host.run("*")).code).toBe(0);
+    expect((await host.records("clock")).map(({ number }) => number)).toEqual([1, 2, 3]);
+    expect(await applied(host, "clock")).toEqual(["1", "2", "3"]);
+    expect(new Set(Object.values(await host.verdicts("clock")).map((judged) => judged.verdict))).toEqual(
+      new Set(["applied"]),
+    );
+  });
+
+  describe("whose database", () => {
+    let proxy: Gateway;
+    let former: string;
+    const user = "limited";
+    const admin = () => {
+      const { host: name, port, user, password } = host.database;
+      return createConnection({ host: name, port, user, password });
+    };
+    beforeAll(async () => {
+      proxy = await Gateway.before(host.database);
+      const target = { url: `jdbc:mysql://127.0.0.1:${proxy.port}`, secret: "limited" };
+      host.parameters.set("/flyway/target/proxy.conf", JSON.stringify(target));
+      former = JSON.stringify({ username: user, password: "its password" });
+      const connection = await admin();
+      await connection.query(`CREATE USER ${user}@'%' IDENTIFIED BY 'its password'`);
+      await connection.query(
+        `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX ON *.* TO ${user}@'%'`,
+      );
+      await connection.end();
+    });
+    afterAll(() => proxy.close());
+
+    const bucket = async (name: string) => {
+      host.bucket(name, { flywayConf: "proxy.conf" });
+      host.secrets.set("limited", former);
+      await host.put(name, "V1__a.sql", table("A"));
+    };
+    /** Runs, and does something when the run says that it tries again. */
+    const runAnd = async (name: string, mend: () => unknown) => {
+      const run = host.start(name, { env: { RETRY_SECONDS: "120" } });
+      let mended: unknown;
+      (run.child.stderr as Readable).on("data", (text: string) => {
+        if (String(text).includes("the database is not ready")) mended ??= mend() ?? true;
+      });
+      const { code, stdout, stderr } = await run.finished;
+      await mended;
+      expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
+      expect(mended).toBeDefined();
+      expect((await host.records(name)).at(-1)?.attempts).toBeGreaterThan(1);
+      expect((await verdict(name, "V1__a.sql")).verdict).toBe("applied");
+    };
+
+    it("is down is tried until it is up", async () => {
+      await bucket("down");
+      proxy.mode = "refuse";
+      await runAnd("down", () => {
+        proxy.mode = "pass";
+      });
+    });
+
+    it("takes 40 s to resume from 0 ACU is waited for", async () => {
+      await bucket("resumes");
+      proxy.mode = "refuse";
+      setTimeout(() => {
+        proxy.mode = "pass";
+      }, 40_000);
+      await runAnd("resumes", () => true);
+    });
+
+    it("refuses a password that was just rotated is asked again with the new one", async () => {
+      await bucket("rotated");
+      host.secrets.set("limited", JSON.stringify({ username: user, password: "the former password" }));
+      await runAnd("rotated", () => host.secrets.set("limited", former));
+    });
+
+    it("fails over in the middle of a migration is given the rest", async () => {
+      await bucket("failover");
+      const gate = await host.gate("failover");
+      await host.put("failover", "V2__b.sql", `${gate.sql}\n${table("B")}`);
+      const run = host.start("failover", { env: { RETRY_SECONDS: "120" } });
+      await gate.reached();
+      proxy.cut();
+      await gate.open();
+      expect((await run.finished).code).toBe(0);
+      expect(await applied(host, "failover")).toEqual(["1", "2"]);
+      for (const key of ["V1__a.sql", "V2__b.sql"])
+        expect([key, (await verdict("failover", key)).verdict]).toEqual([
+          key,
+          expect.stringMatching(/^(already-)?applied$/),
+        ]);
+    });
+
+    it("is read-only, as a former writer is, is tried until it takes writes", async () => {
+      await bucket("readonly");
+      const connection = await admin();
+      await connection.query("SET GLOBAL read_only = 1");
+      await runAnd("readonly", () => connection.query("SET GLOBAL read_only = 0"));
+      await connection.end();
+    });
+
+    it("has no connection left is tried until it has", async () => {
+      await bucket("crowded");
+      const connection = await admin();
+      await connection.query(`ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 1`);
+      const { host: name, port } = host.database;
+      const other = await createConnection({ host: name, port, user, password: "its password" });
+      await runAnd("crowded", async () => {
+        await other.end();
+        await connection.query(`ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 0`);
+      });
+      await connection.end();
+    });
+
+    it("stays down is given up with Flyway's message, and had again by the next reconcile", async () => {
+      await bucket("gone");
+      proxy.mode = "refuse";
+      expect((await host.run("gone", { env: { RETRY_SECONDS: "1" } })).code).toBe(1);
+      expect(await verdict("gone", "V1__a.sql")).toMatchObject({
+        verdict: "failed",
+        message: expect.stringMatching(/Unable to obtain connection[\s\S]*\nTo do: nothing with the file/),
+      });
+      proxy.mode = "pass";
+      expect((await host.run("*")).code).toBe(0);
+      expect((await verdict("gone", "V1__a.sql")).verdict).toBe("applied");
+    });
+  });
+
+  describe("whose AWS", () => {
+    const fill = async (name: string) => {
+      host.bucket(name);
+      await host.put(name, "V1__a.sql", table("A"));
+      await host.put(name, "V2__b.sql", table("B"));
+    };
+
+    it("answers every third request with an error applies all", async () => {
+      await fill("flaky");
+      let requests = 0;
+      host.fault = () => (++requests % 3 === 0 ? 503 : undefined);
+      const { code, stderr } = await host.run("flaky");
+      expect({ code, stderr }).toMatchObject({ code: 0 });
+      expect(await applied(host, "flaky")).toEqual(["1", "2"]);
+    });
+
+    it("is slow applies all", async () => {
+      await fill("slow");
+      host.fault = async () => void (await sleep(1_000));
+      expect((await host.run("slow")).code).toBe(0);
+      expect(await applied(host, "slow")).toEqual(["1", "2"]);
+    });
+
+    it("gives only a part of the bucket migrates none of it", async () => {
+      await fill("part");
+      host.fault = ({ method, url }) =>
+        method === "GET" && url?.startsWith("/part/V1__a.sql") ? 500 : undefined;
+      expect((await host.run("part")).code).toBe(1);
+      for (const key of ["V1__a.sql", "V2__b.sql"]) {
+        expect(await verdict("part", key)).toMatchObject({
+          verdict: "failed",
+          message: expect.stringContaining("cannot copy the bucket; nothing was migrated"),
+        });
+      }
+      expect(await query(host, "SHOW DATABASES LIKE 'part'")).toEqual([]);
+      host.fault = () => undefined;
+      expect((await host.run("*")).code).toBe(0);
+      expect(await applied(host, "part")).toEqual(["1", "2"]);
+    });
+
+    it("gives no secret says so, and applies all once it does", async () => {
+      await fill("secretless");
+      host.fault = ({ headers }) =>
+        String(headers["x-amz-target"]).startsWith("secretsmanager.") ? 500 : undefined;
+      expect((await host.run("secretless")).code).toBe(1);
+      expect(await verdict("secretless", "V1__a.sql")).toMatchObject({
+        verdict: "failed",
+        message: expect.stringContaining("cannot read the database's secret"),
+      });
+      host.fault = () => undefined;
+      expect((await host.run("*")).code).toBe(0);
+      expect((await verdict("secretless", "V1__a.sql")).verdict).toBe("applied");
+    });
+
+    it("takes no record loses no result: it is in the log, and the next run uploads it", async () => {
+      await fill("recordless");
+      host.fault = ({ method, url }) => (method === "PUT" && url?.includes("/.flyway/") ? 503 : undefined);
+      const { code, stderr } = await host.run("recordless");
+      expect(code).toBe(0);
+      const printed = stderr.split("\n").find((line) => line.startsWith('{"recordVersion":1,')) as string;
+      expect(schemaErrors(JSON.parse(printed))).toEqual([]);
+      host.fault = () => undefined;
+      await host.put("recordless", "V3__c.sql", table("C"));
+      expect((await host.run("recordless")).code).toBe(0);
+      const judged = Object.values(await host.verdicts("recordless")).map(({ verdict }) => verdict);
+      expect(judged).toEqual(["applied", "applied", "applied"]);
+    });
+  });
+
+  describe("whose bucket has", () => {
+    const first = table("A");
+    type Expected = Readonly<Record<string, Verdict | readonly [Verdict, RegExp]>>;
+    interface Case {
+      readonly is: string;
+      readonly mapping?: { outOfOrder: boolean };
+      /** What a first run applies. */
+      readonly before?: Readonly<Record<string, string>>;
+      /** What is uploaded then; null deletes. */
+      readonly change: Readonly<Record<string, string | null>>;
+      readonly green: boolean;
+      readonly verdicts: Expected;
+      readonly history: readonly string[];
+    }
+    const large = `${table("A")}\n${`-- ${"x".repeat(997)}\n`.repeat(50_000)}${table("B")}`;
+    const cases: Case[] = [
+      {
+        is: "an applied file edited",
+        before: { "V1__a.sql": first },
+        change: { "V1__a.sql": `${first} -- edited` },
+        green: false,
+        verdicts: { "V1__a.sql": ["refused", /checksum mismatch[\s\S]*To do: upload its former content/] },
+        history: ["1"],
+      },
+      {
+        is: "an applied file replaced by one of the same size",
+        before: { "V1__a.sql": first },
+        change: { "V1__a.sql": table("Z") },
+        green: false,
+        verdicts: { "V1__a.sql": ["refused", /checksum mismatch[\s\S]*To do: upload its former content/] },
+        history: ["1"],
+      },
+      {
+        is: "an applied file deleted",
+        before: { "V1__a.sql": first, "V2__b.sql": table("B") },
+        change: { "V1__a.sql": null, "V3__c.sql": table("C") },
+        green: false,
+        verdicts: { "V3__c.sql": ["refused", /not resolved locally[\s\S]*To do: upload the file/] },
+        history: ["1", "2"],
+      },
+      {
+        is: "two files of one version",
+        change: { "V1__a.sql": first, "V1__b.sql": table("B"), "V2__c.sql": table("C") },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["refused", /more than one migration[\s\S]*To do: delete one of them/],
+          "V1__b.sql": ["refused", /more than one migration[\s\S]*To do: delete one of them/],
+          "V2__c.sql": "refused",
+        },
+        history: [],
+      },
+      {
+        is: "a version below the newest applied",
+        before: { "V2__b.sql": table("B") },
+        change: { "V1__a.sql": first },
+        green: false,
+        verdicts: { "V1__a.sql": ["refused", /To do: give it a version above .*out_of_order/] },
+        history: ["2"],
+      },
+      {
+        is: "a version below the newest applied, with out-of-order",
+        mapping: { outOfOrder: true },
+        before: { "V2__b.sql": table("B") },
+        change: { "V1__a.sql": first },
+        green: true,
+        verdicts: { "V1__a.sql": "applied" },
+        history: ["2", "1"],
+      },
+      {
+        is: "a V1_x.sql",
+        change: { "V1_x.sql": first, "V2__b.sql": table("B") },
+        green: false,
+        verdicts: {
+          "V1_x.sql": ["refused", /To do: upload it again as V<version>__/],
+          "V2__b.sql": "refused",
+        },
+        history: [],
+      },
+      ...["v1_x.sql", "V1__x.SQL"].map((key) => ({
+        is: `a ${key}`,
+        change: { [key]: table("X"), "V2__b.sql": table("B") },
+        green: false,
+        verdicts: { [key]: ["refused", /To do: upload it again/] as const, "V2__b.sql": "applied" as const },
+        history: ["2"],
+      })),
+      {
+        is: "an empty file",
+        change: { "V1__a.sql": first, "V2__empty.sql": "", "V3__c.sql": table("C") },
+        green: false,
+        verdicts: {
+          "V2__empty.sql": ["refused", /it is empty[\s\S]*To do: upload it again/],
+          "V3__c.sql": "refused",
+        },
+        history: [],
+      },
+      {
+        is: "a file of 50 MB",
+        change: { "V1__large.sql": large },
+        green: true,
+        verdicts: { "V1__large.sql": "applied" },
+        history: ["1"],
+      },
+      {
+        is: "a file with CRLF, and later the same with LF",
+        before: { "V1__a.sql": "CREATE TABLE A (\r\n  id int\r\n);\r\n" },
+        change: { "V1__a.sql": "CREATE TABLE A (\n  id int\n);\n" },
+        green: true,
+        verdicts: { "V1__a.sql": "already-applied" },
+        history: ["1"],
+      },
+      {
+        is: "a byte order mark",
+        change: { "V1__a.sql": `\uFEFF${first}` },
+        green: true,
+        verdicts: { "V1__a.sql": "applied" },
+        history: ["1"],
+      },
+      {
+        is: "a name beyond ASCII, in a folder",
+        change: { "größe/漢字 🚀/V1__Größe 漢字.sql": first },
+        green: true,
+        verdicts: { "größe/漢字 🚀/V1__Größe 漢字.sql": "applied" },
+        history: ["1"],
+      },
+      {
+        is: "a repeatable migration, and later another content of it",
+        before: { "V1__a.sql": first, "R__v.sql": "CREATE OR REPLACE VIEW V AS SELECT 1 AS x;" },
+        change: { "R__v.sql": "CREATE OR REPLACE VIEW V AS SELECT 2 AS y;" },
+        green: true,
+        verdicts: { "R__v.sql": "applied", "V1__a.sql": "applied" },
+        history: ["1"],
+      },
+    ];
+
+    it.each(cases.map((one, index) => ({ ...one, bucket: `content${index}` })))("$is", async (one) => {
+      host.bucket(one.bucket, one.mapping ?? {});
+      if (one.before) {
+        for (const [key, text] of Object.entries(one.before)) await host.put(one.bucket, key, text);
+        expect((await host.run(one.bucket)).code).toBe(0);
+      }
+      for (const [key, text] of Object.entries(one.change)) {
+        if (text === null) await host.remove(one.bucket, key);
+        else await host.put(one.bucket, key, text);
+      }
+      const { code, stderr } = await host.run(one.bucket);
+      const judged = await host.verdicts(one.bucket);
+      for (const [key, expected] of Object.entries(one.verdicts)) {
+        const [verdict, message] = typeof expected === "string" ? [expected, /./] : expected;
+        expect([key, judged[key]?.verdict, stderr]).toEqual([key, verdict, stderr]);
+        if (verdict === "refused") expect(judged[key]?.message).toMatch(message);
+      }
+      expect(code === 0).toBe(one.green);
+      const history = await columns(host, one.bucket, "flyway_schema_history");
+      expect(history.length > 0 ? await applied(host, one.bucket) : []).toEqual(one.history);
+      expect((await host.records(one.bucket)).flatMap(schemaErrors)).toEqual([]);
+    });
+  });
+});
+
+/** Stands before the database, so that a test decides what becomes of connections. */
+class Gateway {
+  /** What becomes of a new connection. */
+  mode: "pass" | "refuse" = "pass";
+  private readonly sockets = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    readonly port: number,
+  ) {}
+
+  static async before(database: { host: string; port: number }): Promise<Gateway> {
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      if (proxy.mode === "refuse") return void socket.resetAndDestroy();
+      const other = connect(database.port, database.host);
+      other.on("error", () => socket.destroy());
+      for (const one of [socket, other]) {
+        proxy.sockets.add(one);
+        one.on("close", () => proxy.sockets.delete(one));
+      }
+      socket.pipe(other).pipe(socket);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const proxy = new Gateway(server, (server.address() as { port: number }).port);
+    return proxy;
+  }
+
+  /** Cuts every connection, as a failover does. */
+  cut(): void {
+    for (const socket of this.sockets) socket.resetAndDestroy();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
