@@ -407,7 +407,7 @@ esac
     expect(await applied(host, "full")).toEqual(["1", "2"]);
   });
 
-  it("whose clock is off, before or after, orders its records and looks again all the same", async () => {
+  it("whose clock is off, before or after, orders its records, and the reconcile of a right one goes on", async () => {
     host.bucket("clock");
     for (const [index, skew] of ["-40days", "+40days"].entries()) {
       const bin = `${host.root}-clock${skew}`;
@@ -416,7 +416,7 @@ esac
       writeFileSync(join(bin, "date"), date, { mode: 0o755 });
       const PATH = `${bin}:${join(dirname(host.root), "bin")}:${process.env.PATH}`;
       await host.put("clock", `V${index + 1}__t.sql`, table(`T${index}`));
-      expect((await host.run("*", { env: { PATH } })).code).toBe(0);
+      expect((await host.run("clock", { env: { PATH } })).code).toBe(0);
     }
     await host.put("clock", "V3__t.sql", table("T3"));
     expect((await host.run("*")).code).toBe(0);

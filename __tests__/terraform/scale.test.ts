@@ -149,7 +149,14 @@ describe("a deployment in the longest stage, of databases with the longest names
     it("has no IAM policy that is longer than IAM takes", () => {
       const policies = plan.resource_changes.filter(({ address }) => address.startsWith("aws_iam_policy."));
       expect(policies.map(({ address }) => address).sort()).toEqual(
-        ["cloudwatch_access", "s3_access", "secret_access", "ssm_access"].map((n) => `aws_iam_policy.${n}`),
+        [
+          "cloudwatch_access",
+          "notification_access",
+          "reconcile_access",
+          "s3_access",
+          "secret_access",
+          "ssm_access",
+        ].map((n) => `aws_iam_policy.${n}`),
       );
       for (const { address, change } of policies) {
         expect(size(change.after?.policy), address).toBeLessThanOrEqual(IAM_POLICY);
