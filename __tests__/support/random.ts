@@ -139,6 +139,36 @@ export async function shrink<T>(
   return shortest;
 }
 
+/**
+ * Plays a seed's steps; where they fail, shrinks them and says so, with the seed.
+ *
+ * @param play gives the error, undefined where there is none
+ */
+export async function failureOf(
+  seed: number,
+  play: (steps: readonly Step[]) => Promise<Error | undefined>,
+  tries = 20,
+): Promise<Error | undefined> {
+  const steps = stepsOf(seed);
+  let error = await play(steps);
+  if (error === undefined) return;
+  const shortest = await shrink(
+    steps,
+    async (fewer) => {
+      const again = await play(fewer);
+      error = again ?? error;
+      return again !== undefined;
+    },
+    tries,
+  );
+  const lines = [
+    `Seed ${seed} fails (again: SEEDS=${seed}). Of its ${steps.length} steps, these ${shortest.length} do:`,
+    ...shortest.map((step) => `- ${inWords(step)}`),
+    error.message,
+  ];
+  return new Error(lines.join("\n"), { cause: error });
+}
+
 // ---- Files
 
 /** A migration, as whoever wrote it means it. */
@@ -413,7 +443,17 @@ export class World {
     if (step.after % 2 === 1) await this.kill(bucket, step.after % 100);
   }
 
-  async waitsAtLock(database: string): Promise<boolean> {
+  /** Leaves a migration under way, for as long as we live. */
+  async holdInside(): Promise<void> {
+    const [bucket] = this.map() as [Bucket];
+    const { host, port, user, password } = this.chain.database;
+    const connection = await createConnection({ host, port, user, password });
+    await connection.query("DO GET_LOCK(?, 0)", [`${bucket.database} 1`]);
+    await this.putContent(bucket, "V1__waits.sql", "DO GET_LOCK(CONCAT(DATABASE(), ' 1'), 600);", "once");
+    await until("the migration", () => this.waitsAtLock(bucket.database));
+  }
+
+  private async waitsAtLock(database: string): Promise<boolean> {
     const rows = await query(
       this.chain,
       `SELECT 1 FROM information_schema.PROCESSLIST WHERE DB = '${database}' AND INFO LIKE 'DO GET_LOCK%'`,
