@@ -33,7 +33,7 @@ export interface Step {
   readonly delivery: Delivery;
   /** Whether it waits until nothing runs any more. */
   readonly waits: boolean;
-  /** Which file, counted from the newest. */
+  /** Which file, counted from the newest; the new one is killed at its end for 0, else between its tables. */
   readonly file: number;
   /** Whether the second table of the migration is the former migration's, altered. */
   readonly alters: boolean;
@@ -102,7 +102,7 @@ export function inWords({ does, bucket, delivery, waits, file, alters, after }: 
     duplicate: [{ file, delivery }],
     replace: [{ file, delivery, after }],
     kill: [{ after }],
-    "kill inside": [{ delivery, alters, after }],
+    "kill inside": [{ delivery, alters, file, after }],
     reconcile: [],
   };
   const details = words[does].flatMap((each) => Object.entries(each as object)).map((pair) => pair.join(" "));
@@ -178,8 +178,8 @@ interface File {
   readonly number: number;
   /** The table that it gives a column, instead of a table U of its own. */
   readonly alters?: string;
-  /** Whether it waits between its statements while someone holds the lock of its name. */
-  readonly stops: boolean;
+  /** Where it waits while someone holds the lock of its name: between its tables, or after its last statement. */
+  readonly stops?: "between" | "at the end";
   /** Overwriting it makes the next. */
   revision: number;
   /** What a half-applied file was corrected to: it may find its tables there. */
@@ -190,16 +190,18 @@ function sqlOf({ number, alters, stops, revision, corrected }: File): string {
   const table = corrected ? "CREATE TABLE IF NOT EXISTS" : "CREATE TABLE";
   const row = corrected ? "REPLACE INTO" : "INSERT INTO";
   const lock = `CONCAT(DATABASE(), ' ${number}')`;
+  const stop = `DO GET_LOCK(${lock}, 600), RELEASE_LOCK(${lock});`;
   return [
     `${table} T${number} (id int PRIMARY KEY, note varchar(20), KEY notes (note));`,
     `${row} T${number} VALUES (1, 'revision ${revision}');`,
-    ...(stops ? [`DO GET_LOCK(${lock}, 600), RELEASE_LOCK(${lock});`] : []),
+    ...(stops === "between" ? [stop] : []),
     alters
       ? `ALTER TABLE ${alters} ADD c${number} int DEFAULT ${revision};`
       : `${table} U${number} (id int PRIMARY KEY, revision int);`,
     alters
       ? `${row} T${number} VALUES (2, 'second');`
       : `${row} U${number} VALUES (1, ${revision}), (2, ${number});`,
+    ...(stops === "at the end" ? [stop] : []),
     "",
   ].join("\n");
 }
@@ -355,14 +357,14 @@ export class World {
     }
   }
 
-  private nextFile(bucket: Bucket, { does, alters }: Step): File {
+  private nextFile(bucket: Bucket, { does, alters, file: which }: Step): File {
     const former = bucket.files.at(-1);
     const number = ++bucket.versions;
     const file: File = {
       key: `V${number}__file.sql`,
       number,
       alters: alters && former ? `T${former.number}` : undefined,
-      stops: does === "kill inside",
+      stops: does !== "kill inside" ? undefined : which === 0 ? "at the end" : "between",
       revision: 1,
       corrected: false,
     };
