@@ -453,6 +453,7 @@ note_what_landed() {
   [ -s "$work/failed.json" ] || return 0
   file=$(jq -r .file "$work/failed.json")
   line=$(jq -r '.line // 1000000' "$work/failed.json")
+  [ -z "$left" ] || line=1000000 # the run that was killed may have gone further
   [ -f "$file" ] || return 0
   look_at_schema "$work/after.look" || true
   head -n "$line" "$file" | head -c 1000000 | jq -Rsc '[ascii_downcase | scan("[^\\s`\"(),;.]+")] | unique' >"$work/words.json"
