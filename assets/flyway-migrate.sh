@@ -412,7 +412,7 @@ attempt() {
 # Migrates; a database that is resuming, failing over or rotating its password is given time, RETRY_SECONDS in all.
 migrate() {
   local code=0 deadline=$((SECONDS + ${RETRY_SECONDS:-180})) tried="" left=""
-  if ! jq -e . "$state.before" >/dev/null 2>&1; then rm -f "$state.before"; else left=1; fi
+  if [ -s "$state.before" ] && jq -c . "$state.before" >/dev/null 2>&1; then left=1; else rm -f "$state.before"; fi
   say "migrating schema $SCHEMA with Flyway $VERSION"
   while :; do
     code=0
