@@ -220,8 +220,10 @@ function failure(error: string, landed: HalfApplied): string {
     const added = new Set(
       changes.filter(({ kind, before }) => kind === "table" && before === null).map(({ name }) => name),
     );
+    // Where other files were applied, the table may be theirs, and only the column ours
     const telling = changes.filter(
-      ({ kind, name }) => kind === "table" || !added.has(name.slice(0, name.lastIndexOf("."))),
+      ({ kind, name }) =>
+        kind === "table" || applied.length > 0 || !added.has(name.slice(0, name.lastIndexOf("."))),
     );
     lines.push(`Of ${key}, this is in the schema already${others}:`);
     for (const { kind, name, before, after } of telling) {

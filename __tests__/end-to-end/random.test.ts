@@ -99,12 +99,15 @@ describe("a sequence that fails", () => {
     return async (list: readonly string[]) => needed.every((letter) => list.includes(letter));
   };
 
-  it.each([["a", "b"], ["c", "n"], ["p"], ["b", "h", "o"], letters])(
-    "shrinks to what it needs: %s …",
-    async (...needed) => {
-      expect(await shrink(letters, has(...needed), 1_000)).toEqual(needed);
-    },
-  );
+  it.each([
+    { needed: ["a", "b"] },
+    { needed: ["c", "n"] },
+    { needed: ["p"] },
+    { needed: ["b", "h", "o"] },
+    { needed: letters },
+  ])("shrinks to just what it needs: $needed", async ({ needed }) => {
+    expect(await shrink(letters, has(...needed), 1_000)).toEqual(needed);
+  });
 
   it("is tried no more often than told, and what is left fails still", async () => {
     let tries = 0;

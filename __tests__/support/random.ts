@@ -293,11 +293,11 @@ export class World {
   async play(steps: readonly Step[]): Promise<void> {
     const buckets = this.map();
     for (const step of steps) {
-      await this.deliverLate();
+      this.deliverLate();
       if (step.waits) await this.quiet();
       await this.take(step, buckets);
     }
-    await this.deliverLate(Number.POSITIVE_INFINITY);
+    this.deliverLate(Number.POSITIVE_INFINITY);
     await this.mend(buckets);
     for (const bucket of buckets) await this.check(bucket);
     this.unmap();
@@ -393,7 +393,7 @@ export class World {
     if (delivery === "twice") this.undertake(this.chain.invoke(structuredClone(event)));
   }
 
-  private async deliverLate(steps = 1): Promise<void> {
+  private deliverLate(steps = 1): void {
     for (const each of this.late) each.steps -= steps;
     for (const { event } of this.late.filter(({ steps }) => steps < 0)) {
       this.undertake(this.chain.invoke(event));
