@@ -90,7 +90,7 @@ describe("an event", () => {
 
   const deliver = (...events: S3Event[]) => Promise.all(events.map((event) => chain.invoke(event)));
   /** Until no command runs. */
-  const quiet = () => vi.waitFor(() => expect(chain.running).toEqual([]), { timeout: 60_000, interval: 50 });
+  const quiet = () => vi.waitFor(() => expect(chain.running).toEqual([]), { timeout: 240_000, interval: 50 });
   const verdictsOf = async (database: string) =>
     (await chain.verdicts.of(database)).map(({ key, verdict }) => [key, verdict]);
 
@@ -306,7 +306,7 @@ describe("a host", () => {
       (next.child.stdout as Readable).on("data", (text) => {
         said += text;
       });
-      await vi.waitFor(() => expect(said).toContain("waiting for the run before this one"), 30_000);
+      await vi.waitFor(() => expect(said).toContain("waiting for the run before this one"), 120_000);
       await sleep(2_000); // long enough for one that does not wait
       expect(flyways()).toEqual(working);
       await gate.open();
