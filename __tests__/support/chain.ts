@@ -10,7 +10,7 @@ import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type Mapping, mappingName } from "../../lambda/mapping";
 import { type Chain, type ChainOptions, startChain } from "../../local/chain";
 import type { UploadVerdict } from "../../local/verdicts";
-import type { RunRecord } from "../../records/record";
+import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 
 /** Starts a chain for tests: quiet, and with a short wait for the bucket to be still. */
 export async function startTestChain(options: Partial<ChainOptions> = {}): Promise<Chain> {
@@ -71,13 +71,14 @@ async function request(
 export async function records(chain: Chain, database: string): Promise<RunRecord[]> {
   const folder = mkdtempSync(join(tmpdir(), "records-"));
   try {
-    const source = `s3://${chain.buckets[database]}/.flyway/runs`;
+    const source = `s3://${chain.buckets[database]}`;
     await promisify(execFile)(chain.aws, ["s3", "sync", "--only-show-errors", source, folder], {
       env: chain.awsEnvironment,
     });
-    return readdirSync(folder)
+    const runs = join(folder, RECORD_PREFIX);
+    return readdirSync(runs)
       .sort()
-      .map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")) as RunRecord);
+      .map((name) => JSON.parse(readFileSync(join(runs, name), "utf8")) as RunRecord);
   } finally {
     rmSync(folder, { recursive: true });
   }
