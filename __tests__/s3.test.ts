@@ -39,7 +39,7 @@ describe("s3.tf", () => {
     const { at } = await synthesize();
     const records = { status: "Enabled", filter: [{ prefix: ".flyway/runs/" }] };
     expect(at("aws_s3_bucket_lifecycle_configuration.this")).toEqual({
-      for_each: "${{ for d, b in aws_s3_bucket.this : d => b if var.flyway_record_days > 0 }}",
+      for_each: "${var.flyway_record_days > 0 ? local.buckets : tomap({})}",
       bucket: "${each.value.id}",
       rule: [
         {

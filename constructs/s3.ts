@@ -91,10 +91,7 @@ export class S3 extends Construct {
       ],
       dependsOn: [versioning],
     });
-    expiry.addOverride(
-      "for_each",
-      "${{ for d, b in aws_s3_bucket.this : d => b if var.flyway_record_days > 0 }}",
-    );
+    expiry.addOverride("for_each", "${var.flyway_record_days > 0 ? local.buckets : tomap({})}");
     new S3BucketPublicAccessBlock(this, "aws_s3_bucket_public_access_block.this", {
       forEach: this.eachBucket,
       bucket,
