@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { S3Event } from "aws-lambda";
@@ -15,6 +13,7 @@ import { type Message, STATUS_CHANGE } from "../lambda/notification";
 import { Commands, type RunningCommand } from "./commands";
 import { type Database, startDatabase } from "./database";
 import type { Progress } from "./downloads";
+import { type Faults, serveAws } from "./endpoint";
 import { findFlyway } from "./flyway";
 import { LocalFunction } from "./function";
 import { leashed } from "./processes";
@@ -66,19 +65,9 @@ export interface ChainOptions {
    * @default each event once, at once
    */
   readonly deliver?: (event: S3Event, invoke: Chain["invoke"]) => void;
-  /**
-   * Decides the fate of each request to AWS: an answer is given at once, a promise makes AWS slow.
-   * @default undefined: each request is handled
-   */
-  readonly fault?: (request: IncomingMessage) => Fault | undefined | Promise<Fault | undefined>;
+  /** @default each request to AWS is handled */
+  readonly faults?: Faults;
   readonly progress: Progress;
-}
-
-/** AWS's answer to a request that is not to succeed. */
-export interface Fault {
-  readonly status: number;
-  /** The error of a service that speaks JSON: `ThrottlingException`. */
-  readonly type?: string;
 }
 
 /** A running chain: everything between an upload and the database, on this machine. */
@@ -154,14 +143,15 @@ async function start(
   // What stands in for AWS: one server for S3, Systems Manager, Secrets Manager and SNS.
   const accessKeyId = `LOCAL${randomBytes(8).toString("hex").toUpperCase()}`;
   const secretAccessKey = randomBytes(20).toString("hex");
-  const server = createServer(async (request, response) => {
-    const fault = await options.fault?.(request);
-    if (fault) return void response.writeHead(fault.status).end(JSON.stringify({ __type: fault.type }));
-    if (request.headers["x-amz-target"]) return commands.handle(request, response);
-    return topic.takes(request) ? topic.handle(request, response) : s3.handle(request, response);
-  });
-  const endpoint = await listen(server);
-  undo.push(() => close(server));
+  const aws = await serveAws(
+    (request, response) => {
+      if (request.headers["x-amz-target"]) return commands.handle(request, response);
+      return topic.takes(request) ? topic.handle(request, response) : s3.handle(request, response);
+    },
+    options.faults ?? (() => undefined),
+  );
+  undo.push(() => aws.close());
+  const endpoint = aws.url;
   const tools = installTools(folder("bin"), endpoint, { standIns: options.standIns });
   for (const line of tools.said) options.say(line);
   const awsEnvironment = {
@@ -294,22 +284,6 @@ function statusEvent(commandId: string, status: string): object {
     region: REGION,
     detail: { "command-id": commandId, "document-name": DOCUMENT, "instance-id": HOST_ID, status },
   };
-}
-
-function listen(server: Server): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-    });
-  });
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }
 
 /** An environment without anything that AWS's programs or Flyway would read. */

@@ -11,9 +11,11 @@ import type { S3Event } from "aws-lambda";
 import { createConnection } from "mysql2/promise";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { mappingName } from "../../lambda/mapping";
-import type { Chain, Fault } from "../../local/chain";
+import type { Chain } from "../../local/chain";
+import type { Fault } from "../../local/endpoint";
 import type { Judgement, Verdict } from "../../records/verdict";
 import { columns, processesNaming, put, query, records, remove, startTestChain } from "../support/chain";
+import { gate } from "../support/gate";
 import { type StartedRun, startTestHost, type TestHost } from "../support/host";
 import { skipLoudly } from "../support/moto";
 import { schemaErrors } from "../support/schema";
@@ -188,9 +190,9 @@ describe("Systems Manager", () => {
   let chain: Chain;
   let refusals: Fault[] = [];
   beforeAll(async () => {
-    const fault = ({ headers }: IncomingMessage) =>
+    const faults = ({ headers }: IncomingMessage) =>
       headers["x-amz-target"] === "AmazonSSM.SendCommand" ? refusals.shift() : undefined;
-    chain = await startTestChain({ databases: ["Throttled", "Unregistered", "Away"], fault });
+    chain = await startTestChain({ databases: ["Throttled", "Unregistered", "Away"], faults });
   });
   afterAll(() => chain.stop());
 
@@ -224,7 +226,7 @@ describe("a host", () => {
   });
   afterAll(() => host.stop());
   afterEach(() => {
-    host.fault = () => undefined;
+    host.faults = () => undefined;
   });
 
   const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
@@ -236,7 +238,7 @@ describe("a host", () => {
   /** Holds the first request that matches for ever; resolves when it has come. */
   const holding = (matches: (request: IncomingMessage) => boolean) =>
     new Promise<void>((resolve) => {
-      host.fault = (request) => {
+      host.faults = (request) => {
         if (!matches(request)) return undefined;
         resolve();
         return new Promise(() => {});
@@ -251,7 +253,7 @@ describe("a host", () => {
       const run = host.start("syncs");
       await reached;
       await kill(run);
-      host.fault = () => undefined;
+      host.faults = () => undefined;
       expect((await host.run("*")).code).toBe(0);
       expect(await applied(host, "syncs")).toEqual(["1"]);
       expect((await verdict("syncs", "V1__a.sql")).verdict).toBe("applied");
@@ -264,7 +266,7 @@ describe("a host", () => {
       const run = host.start("records");
       await reached;
       await kill(run);
-      host.fault = () => undefined;
+      host.faults = () => undefined;
       expect((await host.run("*")).code).toBe(0);
       expect((await verdict("records", "V1__a.sql")).verdict).toBe("applied");
       expect(await applied(host, "records")).toEqual(["1"]);
@@ -274,12 +276,12 @@ describe("a host", () => {
       host.bucket("killed");
       await host.put("killed", "V1__a.sql", table("A"));
       await host.run("killed");
-      const gate = await host.gate("killed");
-      await host.put("killed", "V2__k.sql", `${table("Landed")}\n${gate.sql}\n${table("C")}`);
+      const shut = await gate(host, "killed");
+      await host.put("killed", "V2__k.sql", `${table("Landed")}\n${shut.sql}\n${table("C")}`);
       const run = host.start("killed");
-      await gate.reached();
+      await shut.reached();
       await kill(run);
-      await gate.open();
+      await shut.open();
       expect((await host.run("*")).code).toBe(1);
       const failed = await verdict("killed", "V2__k.sql");
       expect(failed.verdict).toBe("failed");
@@ -293,12 +295,12 @@ describe("a host", () => {
 
     it("but for its Flyway starts no second one while that works, and no lock outlives it", async () => {
       host.bucket("orphan");
-      const gate = await host.gate("orphan");
-      await host.put("orphan", "V1__o.sql", `${table("O")}\n${gate.sql}\n${table("P")}`);
+      const shut = await gate(host, "orphan");
+      await host.put("orphan", "V1__o.sql", `${table("O")}\n${shut.sql}\n${table("P")}`);
       const run = host.start("orphan");
-      await gate.reached();
+      await shut.reached();
       process.kill(run.pid, "SIGKILL"); // the script alone
-      const flyways = () => processesNaming(`${host.root}/work/orphan/sql`);
+      const flyways = () => processesNaming(join(host.root, "work", "orphan", "sql"));
       const working = flyways();
       expect(working).not.toEqual([]);
       const next = host.start("orphan");
@@ -309,7 +311,7 @@ describe("a host", () => {
       await vi.waitFor(() => expect(said).toContain("waiting for the run before this one"), 120_000);
       await sleep(2_000); // long enough for one that does not wait
       expect(flyways()).toEqual(working);
-      await gate.open();
+      await shut.open();
       expect((await next.finished).code).toBe(0);
       expect(await applied(host, "orphan")).toEqual(["1"]);
       expect((await verdict("orphan", "V1__o.sql")).verdict).toBe("already-applied");
@@ -428,24 +430,19 @@ esac
   });
 
   describe("whose database", () => {
-    let proxy: Gateway;
+    let proxy: DatabaseProxy;
     let former: string;
     const user = "limited";
-    const admin = () => {
-      const { host: name, port, user, password } = host.database;
-      return createConnection({ host: name, port, user, password });
-    };
     beforeAll(async () => {
-      proxy = await Gateway.before(host.database);
+      proxy = await DatabaseProxy.before(host.database);
       const target = { url: `jdbc:mysql://127.0.0.1:${proxy.port}`, secret: "limited" };
       host.parameters.set("/flyway/target/proxy.conf", JSON.stringify(target));
       former = JSON.stringify({ username: user, password: "its password" });
-      const connection = await admin();
-      await connection.query(`CREATE USER ${user}@'%' IDENTIFIED BY 'its password'`);
-      await connection.query(
+      await query(host, `CREATE USER ${user}@'%' IDENTIFIED BY 'its password'`);
+      await query(
+        host,
         `GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX ON *.* TO ${user}@'%'`,
       );
-      await connection.end();
     });
     afterAll(() => proxy.close());
 
@@ -494,12 +491,12 @@ esac
 
     it("fails over in the middle of a migration is given the rest", async () => {
       await bucket("failover");
-      const gate = await host.gate("failover");
-      await host.put("failover", "V2__b.sql", `${gate.sql}\n${table("B")}`);
+      const shut = await gate(host, "failover");
+      await host.put("failover", "V2__b.sql", `${shut.sql}\n${table("B")}`);
       const run = host.start("failover", { env: { RETRY_SECONDS: "120" } });
-      await gate.reached();
+      await shut.reached();
       proxy.cut();
-      await gate.open();
+      await shut.open();
       expect((await run.finished).code).toBe(0);
       expect(await applied(host, "failover")).toEqual(["1", "2"]);
       for (const key of ["V1__a.sql", "V2__b.sql"])
@@ -511,23 +508,19 @@ esac
 
     it("is read-only, as a former writer is, is tried until it takes writes", async () => {
       await bucket("readonly");
-      const connection = await admin();
-      await connection.query("SET GLOBAL read_only = 1");
-      await runAnd("readonly", () => connection.query("SET GLOBAL read_only = 0"));
-      await connection.end();
+      await query(host, "SET GLOBAL read_only = 1");
+      await runAnd("readonly", () => query(host, "SET GLOBAL read_only = 0"));
     });
 
     it("has no connection left is tried until it has", async () => {
       await bucket("crowded");
-      const connection = await admin();
-      await connection.query(`ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 1`);
+      await query(host, `ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 1`);
       const { host: name, port } = host.database;
       const other = await createConnection({ host: name, port, user, password: "its password" });
       await runAnd("crowded", async () => {
         await other.end();
-        await connection.query(`ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 0`);
+        await query(host, `ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 0`);
       });
-      await connection.end();
     });
 
     it("stays down is given up with Flyway's message, and had again by the next reconcile", async () => {
@@ -554,7 +547,7 @@ esac
     it("answers every third request with an error applies all", async () => {
       await fill("flaky");
       let requests = 0;
-      host.fault = () => (++requests % 3 === 0 ? 503 : undefined);
+      host.faults = () => (++requests % 3 === 0 ? { status: 503 } : undefined);
       const { code, stderr } = await host.run("flaky");
       expect({ code, stderr }).toMatchObject({ code: 0 });
       expect(await applied(host, "flaky")).toEqual(["1", "2"]);
@@ -562,15 +555,15 @@ esac
 
     it("is slow applies all", async () => {
       await fill("slow");
-      host.fault = async () => void (await sleep(1_000));
+      host.faults = async () => void (await sleep(1_000));
       expect((await host.run("slow")).code).toBe(0);
       expect(await applied(host, "slow")).toEqual(["1", "2"]);
     });
 
     it("gives only a part of the bucket migrates none of it", async () => {
       await fill("part");
-      host.fault = ({ method, url }) =>
-        method === "GET" && url?.startsWith("/part/V1__a.sql") ? 500 : undefined;
+      host.faults = ({ method, url }) =>
+        method === "GET" && url?.startsWith("/part/V1__a.sql") ? { status: 500 } : undefined;
       expect((await host.run("part")).code).toBe(1);
       for (const key of ["V1__a.sql", "V2__b.sql"]) {
         expect(await verdict("part", key)).toMatchObject({
@@ -579,33 +572,34 @@ esac
         });
       }
       expect(await query(host, "SHOW DATABASES LIKE 'part'")).toEqual([]);
-      host.fault = () => undefined;
+      host.faults = () => undefined;
       expect((await host.run("*")).code).toBe(0);
       expect(await applied(host, "part")).toEqual(["1", "2"]);
     });
 
     it("gives no secret says so, and applies all once it does", async () => {
       await fill("secretless");
-      host.fault = ({ headers }) =>
-        String(headers["x-amz-target"]).startsWith("secretsmanager.") ? 500 : undefined;
+      host.faults = ({ headers }) =>
+        String(headers["x-amz-target"]).startsWith("secretsmanager.") ? { status: 500 } : undefined;
       expect((await host.run("secretless")).code).toBe(1);
       expect(await verdict("secretless", "V1__a.sql")).toMatchObject({
         verdict: "failed",
         message: expect.stringContaining("cannot read the database's secret"),
       });
-      host.fault = () => undefined;
+      host.faults = () => undefined;
       expect((await host.run("*")).code).toBe(0);
       expect((await verdict("secretless", "V1__a.sql")).verdict).toBe("applied");
     });
 
     it("takes no record loses no result: it is in the log, and the next run uploads it", async () => {
       await fill("recordless");
-      host.fault = ({ method, url }) => (method === "PUT" && url?.includes("/.flyway/") ? 503 : undefined);
+      host.faults = ({ method, url }) =>
+        method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined;
       const { code, stderr } = await host.run("recordless");
       expect(code).toBe(0);
       const printed = stderr.split("\n").find((line) => line.startsWith('{"recordVersion":1,')) as string;
       expect(schemaErrors(JSON.parse(printed))).toEqual([]);
-      host.fault = () => undefined;
+      host.faults = () => undefined;
       await host.put("recordless", "V3__c.sql", table("C"));
       expect((await host.run("recordless")).code).toBe(0);
       const judged = Object.values(await host.verdicts("recordless")).map(({ verdict }) => verdict);
@@ -777,7 +771,7 @@ ${megabyte.repeat(50)}`;
 });
 
 /** Stands before the database, so that a test decides what becomes of connections. */
-class Gateway {
+class DatabaseProxy {
   /** What becomes of a new connection. */
   mode: "pass" | "refuse" = "pass";
   private readonly sockets = new Set<Socket>();
@@ -787,7 +781,7 @@ class Gateway {
     readonly port: number,
   ) {}
 
-  static async before(database: { host: string; port: number }): Promise<Gateway> {
+  static async before(database: { host: string; port: number }): Promise<DatabaseProxy> {
     const server = createServer((socket) => {
       socket.on("error", () => {});
       if (proxy.mode === "refuse") return void socket.resetAndDestroy();
@@ -800,7 +794,7 @@ class Gateway {
       socket.pipe(other).pipe(socket);
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const proxy = new Gateway(server, (server.address() as { port: number }).port);
+    const proxy = new DatabaseProxy(server, (server.address() as { port: number }).port);
     return proxy;
   }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { mappingName } from "../../lambda/mapping";
 import { processesNaming, query } from "../support/chain";
+import { gate } from "../support/gate";
 import { type Finished, startTestHost, type TestHost } from "../support/host";
 import { schemaErrors } from "../support/schema";
 
@@ -13,7 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => host.stop());
 afterEach(() => {
-  host.fault = () => undefined;
+  host.faults = () => undefined;
 });
 
 /** The lines of a run's output that metric filters read. */
@@ -147,7 +148,7 @@ describe("a reconcile", () => {
   });
 
   it("leaves a bucket alone whose turn is taken, and only looks while another reconcile is under way", async () => {
-    const [two, three] = [await host.gate("two"), await host.gate("three")];
+    const [two, three] = [await gate(host, "two"), await gate(host, "three")];
     await host.put("two", "V5__waits.sql", two.sql);
     await host.put("three", "V1__a.sql", `${three.sql} CREATE TABLE A (id int);`);
     const run = host.start("two");
@@ -170,18 +171,18 @@ describe("a reconcile", () => {
 
   it("runs no more Flyway processes at once than the host has places", async () => {
     const names = ["place1", "place2", "place3"];
-    const gates = await Promise.all(names.map((name) => host.gate(name)));
+    const gates = await Promise.all(names.map((name) => gate(host, name)));
     for (const [index, name] of names.entries()) {
       host.bucket(name);
       await host.put(name, "V1__waits.sql", gates[index]?.sql as string);
     }
     const others = names.map((name) => host.start(name, { env: { MAX_RUNS: "1" } }));
     const run = host.start("*", { env: { MAX_RUNS: "1" } });
-    const first = await Promise.race(gates.map(async (gate, index) => gate.reached().then(() => index)));
-    expect(names.filter((name) => processesNaming(`${host.root}/work/${name}/sql`).length > 0)).toEqual([
+    const first = await Promise.race(gates.map((each, index) => each.reached().then(() => index)));
+    expect(names.filter((name) => processesNaming(join(host.root, "work", name, "sql")).length > 0)).toEqual([
       names[first],
     ]);
-    await Promise.all(gates.map((gate) => gate.open()));
+    await Promise.all(gates.map((each) => each.open()));
     const ended = await Promise.all([...others, run].map(({ finished }) => finished));
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
     for (const name of names) expect((await host.verdicts(name))["V1__waits.sql"]?.verdict).toBe("applied");
@@ -196,7 +197,8 @@ describe("a reconcile", () => {
 describe("a run record", () => {
   it("that cannot be uploaded is printed, and uploaded by the next reconcile without another run", async () => {
     await host.put("two", "V6__e.sql", "CREATE TABLE E (id int);");
-    host.fault = ({ method, url }) => (method === "PUT" && url?.includes("/.flyway/") ? 503 : undefined);
+    host.faults = ({ method, url }) =>
+      method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined;
     const { code, stderr } = await host.run("two");
     expect(code).toBe(0);
     const printed = stderr.split("\n").find((line) => line.startsWith('{"recordVersion":1,')) as string;
@@ -204,7 +206,7 @@ describe("a run record", () => {
     expect((await host.verdicts("two"))["V6__e.sql"]?.verdict).toBe("pending");
     expect(ranFor(await host.run("*"))).toEqual([]);
 
-    host.fault = () => undefined;
+    host.faults = () => undefined;
     expect(ranFor(await host.run("*"))).toEqual([]);
     expect((await host.verdicts("two"))["V6__e.sql"]?.verdict).toBe("applied");
     expect(readdirSync(join(host.root, "records", "two"))).toEqual([]);

@@ -13,6 +13,7 @@ import { findExecutable } from "../../local/processes";
 import { LocalS3 } from "../../local/s3/server";
 import { installTools, missingPrograms } from "../../local/tools";
 import { skipLoudly } from "../support/moto";
+import { objectPath, s3Request } from "../support/s3";
 
 const region = "eu-central-1";
 const script = readFileSync(join(__dirname, "../../assets/flyway-migrate.sh"), "utf8");
@@ -74,12 +75,8 @@ function pageOf(token: string | undefined): object {
   return { Parameters, ...(next < 4 ? { NextToken: String(next) } : {}) };
 }
 
-async function put(bucket: string, key: string, body: Buffer, method = "PUT"): Promise<void> {
-  const path = key.split("/").map(encodeURIComponent).join("/");
-  const headers = { authorization: "AWS4-HMAC-SHA256 Credential=local/" };
-  const put = method === "PUT" ? { body: new Uint8Array(body) } : {};
-  const { status } = await fetch(`${endpoint}/${bucket}/${path}`, { method, headers, ...put });
-  expect(status).toBeLessThan(300);
+async function put(bucket: string, key: string, body: Buffer): Promise<void> {
+  await s3Request({ endpoint, accessKeyId: "local" }, "PUT", objectPath(bucket, key), new Uint8Array(body));
 }
 
 beforeAll(async () => {
@@ -93,7 +90,7 @@ beforeAll(async () => {
   await put("full", ".flyway/runs/00000041-20250101T120000-b.json", Buffer.from("{}"));
   await put("full", "marker/", Buffer.alloc(0));
   await put("full", "deleted +.sql", Buffer.from("soon gone"));
-  await put("full", "deleted +.sql", Buffer.alloc(0), "DELETE");
+  await s3Request({ endpoint, accessKeyId: "local" }, "DELETE", objectPath("full", "deleted +.sql"));
   installTools(tools.standIn, endpoint, { standIns: true });
   if (hasReal) installTools(tools.real, endpoint);
 });

@@ -10,7 +10,8 @@ import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type Mapping, mappingName } from "../../lambda/mapping";
 import { type Chain, type ChainOptions, startChain } from "../../local/chain";
 import type { UploadVerdict } from "../../local/verdicts";
-import { RECORD_PREFIX, type RunRecord } from "../../records/record";
+import type { RunRecord } from "../../records/record";
+import { objectPath, recordsIn, s3Request } from "./s3";
 
 /** Starts a chain for tests: quiet, and with a short wait for the bucket to be still. */
 export async function startTestChain(options: Partial<ChainOptions> = {}): Promise<Chain> {
@@ -46,42 +47,17 @@ export async function migrate(
 
 /** Deletes a migration from its bucket; not with `aws`, whose stand-in deletes nothing. */
 export async function remove(chain: Chain, database: string, key: string): Promise<void> {
-  await request(chain, "DELETE", database, key);
+  await s3Request(chain, "DELETE", objectPath(chain.buckets[database] as string, key));
 }
 
-/** Uploads a migration without `aws`, which takes a third of a second to start: for many at once. */
+/** Uploads a migration without `aws`: for many at once. */
 export async function put(chain: Chain, database: string, key: string, sql: string): Promise<void> {
-  await request(chain, "PUT", database, key, sql);
-}
-
-async function request(
-  chain: Chain,
-  method: string,
-  database: string,
-  key: string,
-  body?: string,
-): Promise<void> {
-  const authorization = `AWS4-HMAC-SHA256 Credential=${chain.accessKeyId}/`;
-  const url = `${chain.endpoint}/${chain.buckets[database]}/${encodeURIComponent(key)}`;
-  const response = await fetch(url, { method, headers: { authorization }, body });
-  if (!response.ok) throw new Error(`${method} ${key}: ${response.status}`);
+  await s3Request(chain, "PUT", objectPath(chain.buckets[database] as string, key), sql);
 }
 
 /** The run records in a database's bucket, in the order of the runs. */
 export async function records(chain: Chain, database: string): Promise<RunRecord[]> {
-  const folder = mkdtempSync(join(tmpdir(), "records-"));
-  try {
-    const source = `s3://${chain.buckets[database]}`;
-    await promisify(execFile)(chain.aws, ["s3", "sync", "--only-show-errors", source, folder], {
-      env: chain.awsEnvironment,
-    });
-    const runs = join(folder, RECORD_PREFIX);
-    return readdirSync(runs)
-      .sort()
-      .map((name) => JSON.parse(readFileSync(join(runs, name), "utf8")) as RunRecord);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  return recordsIn(chain, chain.buckets[database] as string);
 }
 
 /** Uploads a migration with the AWS CLI. */

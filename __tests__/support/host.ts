@@ -1,25 +1,23 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { text } from "node:stream/consumers";
-import { createConnection, type RowDataPacket } from "mysql2/promise";
-import { expect, vi } from "vitest";
 import { officialArchives } from "../../constructs/archives";
 import { commandDocument } from "../../constructs/document";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type Mapping, mappingName } from "../../lambda/mapping";
 import { Commands } from "../../local/commands";
 import { type Database, startDatabase } from "../../local/database";
+import { type Faults, serveAws } from "../../local/endpoint";
 import { findFlyway } from "../../local/flyway";
 import { leashed } from "../../local/processes";
 import { LocalS3, type ObjectVersion } from "../../local/s3/server";
 import { installTools } from "../../local/tools";
 import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 import { type Judgement, verdicts } from "../../records/verdict";
+import { objectPath, s3Request } from "./s3";
 
 const REGION = "eu-central-1";
 const KEY = "local";
@@ -49,15 +47,6 @@ export interface StartedRun {
   readonly finished: Promise<Finished>;
 }
 
-/** Where a migration waits until a test lets it go on: by a lock of the database that the test holds. */
-export interface Gate {
-  /** The statement that waits. */
-  readonly sql: string;
-  /** Resolves once a migration waits at it. */
-  reached(): Promise<void>;
-  open(): Promise<void>;
-}
-
 /**
  * A host without function and events, so that a test alone decides when it runs: a real S3 API, Parameter Store and
  * secrets in memory, a real database, and the document's script with the real Flyway.
@@ -70,13 +59,11 @@ export interface TestHost {
   /** `HOST_ROOT`: another one is another host. */
   readonly root: string;
   readonly flywayVersion: string;
-  /** Decides the fate of each request to AWS: an HTTP status is answered at once; undefined lets it pass. */
-  fault: (request: IncomingMessage) => number | undefined | Promise<number | undefined>;
+  faults: Faults;
   /** Makes a bucket with a mapping to a schema of its name, unless told otherwise. */
   bucket(name: string, mapping?: Partial<Mapping>): void;
-  put(bucket: string, key: string, body: string | Uint8Array): Promise<void>;
+  put(bucket: string, key: string, body: string): Promise<void>;
   remove(bucket: string, key: string): Promise<void>;
-  gate(name: string): Promise<Gate>;
   start(bucket: string, options?: RunOptions): StartedRun;
   run(bucket: string, options?: RunOptions): Promise<Finished>;
   /** The bucket's records, in the order of their names. */
@@ -121,28 +108,18 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     hostEnvironment: {},
     onFinished: () => {},
   });
-  const server = createServer(async (request, response) => {
-    const status = await host.fault(request);
-    if (status !== undefined) return void response.writeHead(status).end();
-    if (request.headers["x-amz-target"]) return commands.handle(request, response);
-    return s3.handle(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const aws = await serveAws(
+    (request, response) =>
+      request.headers["x-amz-target"] ? commands.handle(request, response) : s3.handle(request, response),
+    (request) => host.faults(request),
+  );
+  const access = { endpoint: aws.url, accessKeyId: KEY };
   const bin = join(directory, "bin");
-  installTools(bin, endpoint, { standIns: true }); // they start in a tenth of the AWS CLI's time
+  installTools(bin, aws.url, { standIns: true }); // they start in a tenth of the AWS CLI's time
   const root = join(directory, "host");
   const scripts = folder("scripts");
   const runs = new Set<StartedRun>();
   let number = 0;
-
-  const request = async (method: string, bucket: string, key: string, body?: string | Uint8Array) => {
-    const path = key.split("/").map(encodeURIComponent).join("/");
-    const headers = { authorization: `AWS4-HMAC-SHA256 Credential=${KEY}/` };
-    const sent = body === undefined ? {} : { body: typeof body === "string" ? body : new Uint8Array(body) };
-    const answer = await fetch(`${endpoint}/${bucket}/${path}`, { method, headers, ...sent });
-    if (!answer.ok) throw new Error(`${method} ${key}: ${answer.status} ${await answer.text()}`);
-  };
 
   const host: TestHost = {
     s3,
@@ -151,32 +128,17 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     secrets,
     root,
     flywayVersion,
-    fault: () => undefined,
+    faults: () => undefined,
     bucket(name, mapping = {}) {
       s3.createBucket(name);
       const whole: Mapping = { schema: name, flywayVersion, flywayConf: "local.conf", ...mapping };
       parameters.set(mappingName("/flyway", name), JSON.stringify(whole));
     },
-    put: (bucket, key, body) => request("PUT", bucket, key, body),
-    remove: (bucket, key) => request("DELETE", bucket, key),
-    async gate(name) {
-      const { host, port, user, password } = database;
-      const connection = await createConnection({ host, port, user, password });
-      await connection.query("DO GET_LOCK(?, 0)", [name]);
-      const sql = `DO GET_LOCK('${name}', 600), RELEASE_LOCK('${name}')`;
-      const running = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO = ?";
-      return {
-        sql: `${sql};`,
-        reached: () =>
-          vi.waitFor(
-            async () => {
-              const [rows] = await connection.query<RowDataPacket[]>(running, [sql]);
-              expect(rows).not.toEqual([]);
-            },
-            { timeout: 240_000, interval: 50 },
-          ),
-        open: () => connection.end(),
-      };
+    async put(bucket, key, body) {
+      await s3Request(access, "PUT", objectPath(bucket, key), body);
+    },
+    async remove(bucket, key) {
+      await s3Request(access, "DELETE", objectPath(bucket, key));
     },
     start(bucket, { operation = "migrate", settleSeconds = "0", env = {}, under = [] } = {}) {
       const commandId = `command-${++number}`;
@@ -190,7 +152,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
       const filled = lines.join("\n").replace(/\{\{ (\w+) \}\}/g, (_, name) => values[name] as string);
       writeFileSync(script, filled, { mode: 0o700 });
       const [program = script, ...args] = [...under, script];
-      const child = spawn(program, program === script ? [] : args, {
+      const child = spawn(program, args, {
         cwd: directory,
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],
@@ -244,8 +206,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
         }
       }
       await database.stop();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await aws.close();
       await keeper.stop();
     },
   };

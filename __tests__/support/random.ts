@@ -5,14 +5,15 @@ import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { S3Event } from "aws-lambda";
-import { createConnection, type RowDataPacket } from "mysql2/promise";
+import type { RowDataPacket } from "mysql2/promise";
 import { mappingName } from "../../lambda/mapping";
 import type { Chain, ChainOptions } from "../../local/chain";
 import { cacheFolder } from "../../local/downloads";
 import { findExecutable, type LeashedProcess, leashed } from "../../local/processes";
 import type { UploadVerdict } from "../../local/verdicts";
-import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 import { query, remove, startTestChain } from "./chain";
+import { gate, until, waitAt } from "./gate";
+import { objectPath, recordsIn, s3Request } from "./s3";
 
 // ---- Steps: what a seed stands for
 
@@ -186,11 +187,16 @@ interface File {
   corrected: boolean;
 }
 
-function sqlOf({ number, alters, stops, revision, corrected }: File): string {
+/** An SQL expression: the name of the lock that a file waits for. */
+function lockOf({ number }: File): string {
+  return `CONCAT(DATABASE(), ' ${number}')`;
+}
+
+function sqlOf(file: File): string {
+  const { number, alters, stops, revision, corrected } = file;
   const table = corrected ? "CREATE TABLE IF NOT EXISTS" : "CREATE TABLE";
   const row = corrected ? "REPLACE INTO" : "INSERT INTO";
-  const lock = `CONCAT(DATABASE(), ' ${number}')`;
-  const stop = `DO GET_LOCK(${lock}, 600), RELEASE_LOCK(${lock});`;
+  const stop = `${waitAt(lockOf(file))};`;
   return [
     `${table} T${number} (id int PRIMARY KEY, note varchar(20), KEY notes (note));`,
     `${row} T${number} VALUES (1, 'revision ${revision}');`,
@@ -385,7 +391,7 @@ export class World {
   ): Promise<void> {
     const place = `${name}/${key}`;
     const arrived = new Promise<S3Event>((resolve) => this.arrivals.set(place, resolve));
-    const response = await this.s3(place, { method: "PUT", body: content });
+    const response = await s3Request(this.chain, "PUT", objectPath(name, key), content);
     uploads.push({ key, versionId: String(response.headers.get("x-amz-version-id")), content });
     const event = await arrived;
     if (delivery === "late") this.late.push({ event, steps: 2 });
@@ -430,17 +436,14 @@ export class World {
   /** Kills a run while its migration waits between two statements, or a moment after it has gone on. */
   private async killInside(bucket: Bucket, step: Step): Promise<void> {
     const file = this.nextFile(bucket, step);
-    const { host, port, user, password } = this.chain.database;
-    const connection = await createConnection({ host, port, user, password });
+    const shut = await gate(this.chain, `${bucket.database} ${file.number}`, lockOf(file));
     try {
-      await connection.query("DO GET_LOCK(?, 0)", [`${bucket.database} ${file.number}`]);
       await this.put(bucket, file, step.delivery);
-      const reached = () => this.waitsAtLock(bucket.database);
       const isQuiet = () => this.undertaken.size === 0 && this.chain.running.length === 0;
-      await until("a migration to kill, or none", async () => (await reached()) || isQuiet());
+      await until("a migration to kill, or none", async () => (await shut.isReached()) || isQuiet());
       if (step.after % 2 === 0) await this.kill(bucket, 0);
     } finally {
-      await connection.end();
+      await shut.open();
     }
     if (step.after % 2 === 1) await this.kill(bucket, step.after % 100);
   }
@@ -448,19 +451,9 @@ export class World {
   /** Leaves a migration under way, for as long as we live. */
   async holdInside(): Promise<void> {
     const [bucket] = this.map() as [Bucket];
-    const { host, port, user, password } = this.chain.database;
-    const connection = await createConnection({ host, port, user, password });
-    await connection.query("DO GET_LOCK(?, 0)", [`${bucket.database} 1`]);
-    await this.putContent(bucket, "V1__waits.sql", "DO GET_LOCK(CONCAT(DATABASE(), ' 1'), 600);", "once");
-    await until("the migration", () => this.waitsAtLock(bucket.database));
-  }
-
-  private async waitsAtLock(database: string): Promise<boolean> {
-    const rows = await query(
-      this.chain,
-      `SELECT 1 FROM information_schema.PROCESSLIST WHERE DB = '${database}' AND INFO LIKE 'DO GET_LOCK%'`,
-    );
-    return rows.length > 0;
+    const shut = await gate(this.chain, bucket.database);
+    await this.putContent(bucket, "V1__waits.sql", shut.sql, "once");
+    await shut.reached();
   }
 
   // ---- The documented way out
@@ -597,7 +590,10 @@ export class World {
   private async repair({ name }: Bucket): Promise<void> {
     const response = await fetch(this.chain.endpoint, {
       method: "POST",
-      headers: { authorization: this.authorization, "x-amz-target": "AmazonSSM.SendCommand" },
+      headers: {
+        authorization: `AWS4-HMAC-SHA256 Credential=${this.chain.accessKeyId}/`,
+        "x-amz-target": "AmazonSSM.SendCommand",
+      },
       body: JSON.stringify({
         DocumentName: "flyway-migrate",
         InstanceIds: [INSTANCE],
@@ -628,7 +624,7 @@ export class World {
       assert.match(verdict, /^(applied|already-applied|refused|failed|superseded)$/);
     }
 
-    const records = await this.records(bucket, versions);
+    const records = await recordsIn(this.chain, bucket.name);
     assert.equal(records.at(-1)?.exitCode, 0, "the last run ended badly");
     const keys = new Set(uploads.map(({ key }) => key));
     for (const key of keys) {
@@ -648,18 +644,12 @@ export class World {
 
   /** The object versions that the bucket has, by the S3 API. */
   private async listing({ name }: Bucket): Promise<{ key: string; versionId: string }[]> {
-    const xml = await (await this.s3(`${name}?versions`)).text();
+    const xml = await (await s3Request(this.chain, "GET", `${name}?versions`)).text();
     assert(!xml.includes("<IsTruncated>true"));
     return [...xml.matchAll(/<Version>.*?<\/Version>/gs)].map(([version]) => ({
       key: /<Key>(.*?)<\/Key>/.exec(version)?.[1] as string,
       versionId: /<VersionId>(.*?)<\/VersionId>/.exec(version)?.[1] as string,
     }));
-  }
-
-  private async records({ name }: Bucket, versions: readonly { key: string }[]): Promise<RunRecord[]> {
-    const keys = new Set(versions.map(({ key }) => key).filter((key) => key.startsWith(RECORD_PREFIX)));
-    const read = async (key: string) => (await (await this.s3(`${name}/${key}`)).json()) as RunRecord;
-    return Promise.all([...keys].sort().map(read));
   }
 
   /** Runs Flyway itself on a schema of its own. */
@@ -726,17 +716,6 @@ export class World {
     );
     return { columns, indexes, rows, history };
   }
-
-  private get authorization(): string {
-    return `AWS4-HMAC-SHA256 Credential=${this.chain.accessKeyId}/`;
-  }
-
-  private async s3(path: string, request: RequestInit = {}): Promise<Response> {
-    const headers = { authorization: this.authorization };
-    const response = await fetch(`${this.chain.endpoint}/${path}`, { ...request, headers });
-    assert(response.ok, `${path}: ${response.status}`);
-    return response;
-  }
 }
 
 interface Scratch {
@@ -767,12 +746,4 @@ function lastLine({ message }: UploadVerdict): string {
 
 function verdictInWords({ key, versionId, verdict, message }: UploadVerdict): string {
   return `${key} ${versionId} ${verdict}: ${message}`;
-}
-
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 240_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
-    await sleep(30);
-  }
 }
