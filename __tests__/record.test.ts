@@ -49,6 +49,7 @@ function shapeOfType(type: ts.Type, checker: ts.TypeChecker): Shape {
     else if (part.isStringLiteral() || part.isNumberLiteral()) types.add(JSON.stringify(part.value));
     else if (part.flags & ts.TypeFlags.String) types.add("string");
     else if (part.flags & ts.TypeFlags.Number) types.add("number");
+    else if (part.flags & ts.TypeFlags.BooleanLike) types.add("boolean");
     else if (checker.isArrayType(part)) {
       types.add("array");
       items = shapeOfType(checker.getTypeArguments(part as ts.TypeReference)[0] as ts.Type, checker);

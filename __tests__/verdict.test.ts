@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { FlywayInfo, FlywayMigrate, FlywayValidate, HalfApplied, RunRecord } from "../records/record";
+import type {
+  FlywayInfo,
+  FlywayMigrate,
+  FlywayValidate,
+  HalfApplied,
+  RunRecord,
+  SchemaChange,
+} from "../records/record";
 import { type Judgement, type UploadedVersion, verdicts } from "../records/verdict";
 
 const LOCATION = "/opt/flyway/work/users1/sql";
@@ -658,11 +665,11 @@ describe("failed", () => {
     statement: "CREATE TABLE bad bad",
     applied: [],
     changes: [
-      { kind: "column", name: "Half.id", before: null, after: "int(11)" },
-      { kind: "column", name: "Persons.email", before: null, after: "varchar(255)" },
-      { kind: "column", name: "Persons.name", before: "varchar(10)", after: "varchar(20)" },
-      { kind: "index", name: "Persons.old", before: "(name)", after: null },
-      { kind: "table", name: "Half", before: null, after: "InnoDB" },
+      { kind: "column", name: "Half.id", before: null, after: "int(11)", shared: false },
+      { kind: "column", name: "Persons.email", before: null, after: "varchar(255)", shared: false },
+      { kind: "column", name: "Persons.name", before: "varchar(10)", after: "varchar(20)", shared: false },
+      { kind: "index", name: "Persons.old", before: "(name)", after: null, shared: false },
+      { kind: "table", name: "Half", before: null, after: "InnoDB", shared: false },
     ],
     moreChanges: 0,
   };
@@ -708,6 +715,15 @@ To do: correct it, so that it does not repeat what is there, upload it, and have
     const message = messageOf(half({ ...landed, applied: ["V1__a.sql", "V2__b.sql"], moreChanges: 7 }));
     expect(message).toContain("in the schema already (V1__a.sql, V2__b.sql went well before it):");
     expect(message).toContain("\n- and 7 changes more\n");
+  });
+
+  it("warns of what one of those may have made", () => {
+    const [, ...changes] = landed.changes as SchemaChange[];
+    const table = { kind: "table", name: "A", before: null, after: "InnoDB", shared: true } as const;
+    const message = messageOf(half({ ...landed, applied: ["V1__a.sql"], changes: [table, ...changes] }));
+    expect(message).toContain(
+      "\n- table A added, by this file or one that went well\n- column Persons.email added\n",
+    );
   });
 
   it("is a migration that failed in a run that was killed before it could say so", () => {

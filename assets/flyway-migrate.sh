@@ -41,6 +41,8 @@ repair_refused=""            # why a repair that was asked for was not done
 listed=""                    # 1 once the bucket's listing is there
 judged=""                    # 1 once Flyway, or a rule of this host, has judged the bucket's content
 uploaded=""                  # 1 once all run records are in the bucket
+left=""                      # 1 if a run was killed before this one, and what it saw of the schema is still there
+told=""                      # 1 once what it left in the schema is told, or done
 attempts=0                   # how often Flyway was started to migrate
 SCHEMA="" VERSION="" CONF="" # from the bucket's mapping
 mapping="" target=""
@@ -210,7 +212,10 @@ is_judged() {
 remember() {
   [ -n "$listed" ] || return 0
   [ -z "$uploaded" ] || jq -c .objects "$work/listing.json" >"$state.seen"
-  [ -z "$judged" ] || { fingerprint "$work/listing.json" >"$state.judged" && rm -f "$state.before"; }
+  [ -n "$judged" ] || return 0
+  fingerprint "$work/listing.json" >"$state.judged"
+  # A refusal may stand between a run that was killed and the one that can tell what it left
+  [ -n "$left" ] && [ -z "$told" ] || rm -f "$state.before"
 }
 
 # As a filter of jq's: the objects of $listing[0] that $seen[0] has not.
@@ -411,8 +416,7 @@ attempt() {
 
 # Migrates; a database that is resuming, failing over or rotating its password is given time, RETRY_SECONDS in all.
 migrate() {
-  local code=0 deadline=$((SECONDS + ${RETRY_SECONDS:-180})) tried="" left=""
-  if [ -s "$state.before" ] && jq -c . "$state.before" >/dev/null 2>&1; then left=1; else rm -f "$state.before"; fi
+  local code=0 deadline=$((SECONDS + ${RETRY_SECONDS:-180})) tried=""
   say "migrating schema $SCHEMA with Flyway $VERSION"
   while :; do
     code=0
@@ -425,7 +429,7 @@ migrate() {
   done
   if [ "$code" -eq 0 ]; then
     [ "$(jq -r 'type' "$result" 2>/dev/null)" = object ] || die "Flyway's result cannot be read"
-    judged=1
+    judged=1 told=1
   elif is_passing; then
     say "gave up after $attempts attempts" >&2
   else
@@ -436,6 +440,7 @@ migrate() {
     flyway info || true # what stands where, for the record
     flyway validate || true
     note_what_landed
+    [ ! -s "$work/landed.json" ] || told=1
   fi
   refuse_ignored_files
   [ "$code" -ne 0 ] || hear_of_ignored_files
@@ -456,28 +461,34 @@ note_what_landed() {
   [ -z "$left" ] || line=1000000 # the run that was killed may have gone further
   [ -f "$file" ] || return 0
   look_at_schema "$work/after.look" || true
-  head -n "$line" "$file" | head -c 1000000 | jq -Rsc '[ascii_downcase | scan("[^\\s`\"(),;.]+")] | unique' >"$work/words.json"
   : >>"$work/before.look"
   : >>"$work/after.look"
-  jq -cn --arg location "$work/sql/" --slurpfile failed "$work/failed.json" --slurpfile before "$work/before.look" \
-    --slurpfile after "$work/after.look" --slurpfile words "$work/words.json" --slurpfile info "$work/info.json" '
-    def index: map({key: "\(.look) \(.name)", value: .}) | from_entries;
+  jq -r '.name | ascii_downcase | split(".")[]' "$work/before.look" "$work/after.look" | sort -u >"$work/names.txt"
+  head -n "$line" "$file" | names_in >"$work/own.names"
+  jq -cn --arg location "$work/sql/" --arg file "$file" --slurpfile before "$work/before.look" --slurpfile info "$work/info.json" '
     ($before | map(select(.look == "time")) | .[0].name) as $since
-    | $failed[0].file as $file
-    | ([$info[0].migrations // [] | .[] | select($since != null)
+    | [$info[0].migrations // [] | .[] | select($since != null)
         | select(.state == "Success" and .filepath != "" and .filepath != $file and .installedOnUTC >= $since)
-        | .filepath[($location | length):]]) as $others
-    # A name stands in the file if each part of it does
-    | ($words[0] | map({key: ., value: true}) | from_entries) as $said
-    | ($before | map(select(.look != "time")) | index) as $was
-    | ($after | map(select(.look != "time")) | index) as $is
+        | .filepath[($location | length):]]' >"$work/others.json" || echo '[]' >"$work/others.json"
+  jq -r '.[]' "$work/others.json" | while IFS= read -r other; do cat "$work/sql/$other"; echo; done | names_in >"$work/others.names"
+  jq -cn --arg location "$work/sql/" --slurpfile failed "$work/failed.json" --slurpfile before "$work/before.look" \
+    --slurpfile after "$work/after.look" --slurpfile own "$work/own.names" \
+    --slurpfile others "$work/others.json" --slurpfile theirs "$work/others.names" '
+    def looks: map(select(.look != "time") | {key: "\(.look) \(.name)", value: .}) | from_entries;
+    def names: .[0] | map({key: ., value: true}) | from_entries;
+    def is_in($names): .name | ascii_downcase | split(".") | all(. == "primary" or $names[.]);
+    ($before | looks) as $was | ($after | looks) as $is | ($own | names) as $own | ($theirs | names) as $theirs
     | [($was + $is) | keys[] | select($was[.].is != $is[.].is) | . as $id
         | {kind: ($is[$id] // $was[$id]).look, name: ($is[$id] // $was[$id]).name, before: $was[$id].is, after: $is[$id].is}
-        | select($others == [] or (.name | ascii_downcase | split(".") | all(. == "primary" or $said[.])))] as $changes
-    | {key: $file[($location | length):], line: $failed[0].line, statement: ($failed[0].statement // null | if . then .[0:2000] else . end),
-       applied: $others, changes: (if $before == [] or $after == [] then null else $changes[0:200] end),
+        | select($others[0] == [] or is_in($own)) | .shared = is_in($theirs)] as $changes
+    | {key: $failed[0].file[($location | length):], line: $failed[0].line,
+       statement: ($failed[0].statement // null | if . then .[0:2000] else . end), applied: $others[0],
+       changes: (if $before == [] or $after == [] then null else $changes[0:200] end),
        moreChanges: ([($changes | length) - 200, 0] | max)}' >"$work/landed.json" || rm -f "$work/landed.json"
 }
+
+# Those names of the schema, in small letters, that SQL has in it. By words, for jq takes minutes for those of a megabyte.
+names_in() { tr 'A-Z \t\r\f\v`"(),;.' 'a-z\n' | sort -u | comm -12 "$work/names.txt" - | jq -Rnc '[inputs]'; }
 
 # The .sql files that Flyway passes over without a word.
 refuse_ignored_files() {
@@ -624,6 +635,7 @@ run() {
   trap finish EXIT
   trap 'reason="the run was cancelled"; exit 143' TERM INT
   need_programs
+  if [ -s "$state.before" ] && jq -c . "$state.before" >/dev/null 2>&1; then left=1; else rm -f "$state.before"; fi
   take_objects
   read_mapping
   read_target
@@ -709,12 +721,14 @@ list_mappings() {
   aws ssm get-parameters-by-path --path "$PARAMETERS/s3-mapping" --output json >"$LOOK/mappings"
 }
 
+if [ "${1:-}" = look ]; then
+  look
+  exit
+fi
 mkdir -p "$root/locks" "$root/state" "$root/work"
 keep_room
 need flock util-linux
-if [ "${1:-}" = look ]; then
-  look
-elif [ "$BUCKET" = '*' ]; then
+if [ "$BUCKET" = '*' ]; then
   reconcile
 else
   take_turn

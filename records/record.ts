@@ -95,6 +95,8 @@ export interface SchemaChange {
   readonly before: string | null;
   /** As `before`; null: it is gone. */
   readonly after: string | null;
+  /** Whether a file of `applied` names it too, so that the change may be that file's. */
+  readonly shared: boolean;
 }
 
 /** What `flyway migrate` says, as far as it is read here. A run that fails may have nothing but `error`. */

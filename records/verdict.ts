@@ -226,10 +226,10 @@ function failure(error: string, landed: HalfApplied): string {
         kind === "table" || applied.length > 0 || !added.has(name.slice(0, name.lastIndexOf("."))),
     );
     lines.push(`Of ${key}, this is in the schema already${others}:`);
-    for (const { kind, name, before, after } of telling) {
+    for (const { kind, name, before, after, shared } of telling) {
       const what =
         before === null ? "added" : after === null ? "removed" : `changed from ${before} to ${after}`;
-      lines.push(`- ${kind} ${name} ${what}`);
+      lines.push(`- ${kind} ${name} ${what}${shared ? ", by this file or one that went well" : ""}`);
     }
     if (moreChanges > 0) lines.push(`- and ${moreChanges} changes more`);
   } else if (isThere) {

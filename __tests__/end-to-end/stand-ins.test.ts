@@ -19,7 +19,7 @@ const region = "eu-central-1";
 const script = readFileSync(join(__dirname, "../../assets/flyway-migrate.sh"), "utf8");
 
 /** The host script's settings and functions, without what runs them: its calls are tested as they stand there. */
-const functions = script.slice(0, script.indexOf('\nmkdir -p "$root/locks" "$root/state"'));
+const functions = script.slice(0, script.indexOf('\nif [ "${1:-}" = look ]'));
 
 const files: Record<string, Buffer> = {
   "V1__a b.sql": Buffer.from("a space"),
@@ -511,6 +511,7 @@ Line       : 3\nStatement  : CREATE TABLE "x"\n  bad\n`;
       installedOnUTC: "2026-01-01T12:00:01Z",
     });
     const files = {
+      "sql/V1__a.sql": "CREATE TABLE A (id int); INSERT INTO T(X) VALUES (1);",
       "sql/V2__b.sql": "CREATE TABLE `B` (id int);\nALTER TABLE t MODIFY x int;\nCREATE TABLE later",
       "migrate.json": { error: { errorCode: "FAILED_VERSIONED_MIGRATION", message } },
       "info.json": { migrations: [row("V1__a.sql", "Success"), row("V2__b.sql", "Failed")] },
@@ -528,8 +529,8 @@ Line       : 3\nStatement  : CREATE TABLE "x"\n  bad\n`;
         statement: 'CREATE TABLE "x"\n  bad',
         applied: ["V1__a.sql"],
         changes: [
-          { kind: "column", name: "t.x", before: "char(1)", after: "int" },
-          { kind: "table", name: "B", before: null, after: "InnoDB" },
+          { kind: "column", name: "t.x", before: "char(1)", after: "int", shared: true },
+          { kind: "table", name: "B", before: null, after: "InnoDB", shared: false },
         ],
         moreChanges: 0,
       },

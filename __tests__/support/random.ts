@@ -550,7 +550,7 @@ export class World {
     } else {
       const messages = verdicts.filter(({ key, verdict }) => key === file.key && verdict === "failed");
       const listed = messages.flatMap(({ message }) =>
-        [...message.matchAll(/^- (?:table|column) (\S+) added$/gm)].map((match) => match[1] as string),
+        [...message.matchAll(/^- (?:table|column) (\S+) added\b/gm)].map((match) => match[1] as string),
       );
       const landed = await this.landed(database, file);
       if (listed.length > 0) {
