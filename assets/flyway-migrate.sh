@@ -173,6 +173,8 @@ take_objects() {
   retry list_bucket "$work/listing.json" || die "cannot list the bucket"
   listed=1
   for ((round = 1; round <= 100; round++)); do
+    refuse_odd_keys
+    [ ! -s "$work/refused.json" ] || return 0 # nothing will be migrated
     sleep "$SETTLE_SECONDS"
     rm -rf "$work/sql"
     mkdir "$work/sql"
@@ -180,9 +182,7 @@ take_objects() {
       die "cannot copy the bucket; nothing was migrated"
     retry list_bucket "$work/after.json" || die "cannot list the bucket"
     if cmp -s "$work/listing.json" "$work/after.json"; then
-      refuse_odd_keys
-      [ -s "$work/refused.json" ] ||
-        [ "$(find "$work/sql" -type f -print0 | tr -dc '\0' | wc -c)" -eq "$(jq '.objects | length' "$work/listing.json")" ] ||
+      [ "$(find "$work/sql" -type f -print0 | tr -dc '\0' | wc -c)" -eq "$(jq '.objects | length' "$work/listing.json")" ] ||
         die "not every object could be copied; nothing was migrated"
       # Flyway would run .sh, .py and other scripts as migrations and callbacks, on this host and as this user
       find "$work/sql" -type f ! -name '*.sql' -delete

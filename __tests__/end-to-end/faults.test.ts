@@ -293,6 +293,39 @@ describe("a host", () => {
       expect(await applied(host, "killed")).toEqual(["1", "2"]);
     });
 
+    it("between two statements is told of after a refusal too, and what an earlier file made is marked", async () => {
+      host.bucket("interrupted");
+      const shut = await gate(host, "interrupted");
+      await host.put("interrupted", "V1__e.sql", table("Earlier"));
+      await host.put(
+        "interrupted",
+        "V2__k.sql",
+        `${table("Landed")} ALTER TABLE Earlier ADD c int;\n${shut.sql}`,
+      );
+      const run = host.start("interrupted");
+      await shut.reached();
+      await kill(run);
+      await shut.open();
+      for (const [key, reason] of [
+        ["a//b.sql", /its key is no file name/], // the host refuses it
+        ["V3_x.sql", /Invalid SQL filenames/], // Flyway does
+      ] as const) {
+        await host.put("interrupted", key, table("X"));
+        expect((await host.run("*")).code).toBe(1);
+        expect(await verdict("interrupted", "V2__k.sql")).toMatchObject({
+          verdict: "refused",
+          message: expect.stringMatching(reason),
+        });
+        await host.remove("interrupted", key);
+      }
+      expect((await host.run("*")).code).toBe(1);
+      const failed = await verdict("interrupted", "V2__k.sql");
+      expect(failed.verdict).toBe("failed");
+      expect(failed.message).toMatch(
+        /\(V1__e\.sql went well before it\):\n- column Earlier\.c added\n(.*\n)*- table Earlier added, by this file or one that went well\n- table Landed added\n/,
+      );
+    });
+
     it("but for its Flyway starts no second one while that works, and no lock outlives it", async () => {
       host.bucket("orphan");
       const shut = await gate(host, "orphan");
