@@ -1,4 +1,5 @@
-import { parseRecord, RECORD_PREFIX } from "../records/record";
+import { parseRecord } from "../records/parse";
+import { RECORD_PREFIX } from "../records/record";
 import { type Judgement, verdicts } from "../records/verdict";
 import type { LocalS3 } from "./s3/server";
 

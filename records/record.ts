@@ -130,19 +130,3 @@ export interface FlywayRepair {
 
 /** Where the run records of a bucket are. Records end in `.json`, so that no notification matches. */
 export const RECORD_PREFIX = ".flyway/runs/";
-
-/** Reads a record; undefined for what is none, since whoever may upload may also write below the prefix. */
-export function parseRecord(text: string): RunRecord | undefined {
-  try {
-    const record = JSON.parse(text) as Partial<RunRecord> | null;
-    const whole =
-      record?.recordVersion === 1 &&
-      typeof record.number === "number" &&
-      Array.isArray(record.objects) &&
-      Array.isArray(record.refused) &&
-      record.flyway !== undefined;
-    return whole ? (record as RunRecord) : undefined;
-  } catch {
-    return undefined;
-  }
-}

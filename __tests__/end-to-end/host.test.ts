@@ -138,7 +138,8 @@ describe("the host", () => {
     expect(await migrate(chain, "Users", "V52__new\nline.sql", "SELECT 1;")).toMatchObject({
       verdict: "applied",
     });
-    await upload(chain, "Users", ".flyway/runs/zz.json", "{}");
+    const damaged = { recordVersion: 1, number: 1, objects: [null], refused: [], flyway: {} };
+    await upload(chain, "Users", ".flyway/runs/zz.json", JSON.stringify(damaged));
     expect(await migrate(chain, "Users", ".flyway/runs/V53__x.sql", "SELECT 1;")).toMatchObject({
       verdict: "refused",
     });
