@@ -326,6 +326,27 @@ describe("a host", () => {
       );
     });
 
+    it("after its repair, in the corrected file, is told of by the next run; another repair brings the bucket on", async () => {
+      host.bucket("repairs");
+      await host.put("repairs", "V1__r.sql", `${table("A")} bad;`);
+      expect((await host.run("repairs")).code).toBe(1);
+      const shut = await gate(host, "repairs");
+      await host.put("repairs", "V1__r.sql", `${table("B")} ${shut.sql}`);
+      const run = host.start("repairs", { operation: "repair" });
+      await shut.reached();
+      await kill(run);
+      await shut.open();
+      expect((await host.run("*")).code).toBe(1);
+      expect(await verdict("repairs", "V1__r.sql")).toMatchObject({
+        verdict: "failed",
+        message: expect.stringMatching(/already exists[\s\S]*\n- table B added\nTo do: /),
+      });
+      await host.put("repairs", "V1__r.sql", table("C"));
+      expect((await host.run("repairs", { operation: "repair" })).code).toBe(0);
+      expect((await verdict("repairs", "V1__r.sql")).verdict).toBe("applied");
+      expect(await applied(host, "repairs")).toEqual(["1"]);
+    });
+
     it("but for its Flyway starts no second one while that works, and no lock outlives it", async () => {
       host.bucket("orphan");
       const shut = await gate(host, "orphan");
