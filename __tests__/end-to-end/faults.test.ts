@@ -300,7 +300,7 @@ describe("a host", () => {
       await host.put(
         "interrupted",
         "V2__k.sql",
-        `${table("Landed")} ALTER TABLE Earlier ADD c int;\n${shut.sql}`,
+        `${table("Landed")}\nALTER TABLE Earlier ADD c int;\n${shut.sql}`,
       );
       const run = host.start("interrupted");
       await shut.reached();
