@@ -324,6 +324,8 @@ describe("a host", () => {
       expect(failed.message).toMatch(
         /\(V1__e\.sql went well before it\):\n- column Earlier\.c added\n(.*\n)*- table Earlier added, by this file or one that went well\n- table Landed added\n/,
       );
+      await host.put("interrupted", "V2__k.sql", table("Other"));
+      expect((await host.run("interrupted", { operation: "repair" })).code).toBe(0);
     });
 
     it("after its repair, in the corrected file, is told of by the next run; another repair brings the bucket on", async () => {
