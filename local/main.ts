@@ -180,8 +180,8 @@ function printMessage({ subject, text }: Message): void {
   say(`Message: ${subject}\n${text.replaceAll(/^/gm, "    ")}`);
 }
 
-function howTo({ endpoint, region, accessKeyId, secretAccessKey, buckets, database }: Chain): string {
-  const client = database.product.startsWith("MariaDB") ? "mariadb --skip-ssl" : "mysql";
+function howTo({ endpoint, region, accessKeyId, secretAccessKey, buckets, database, caFile }: Chain): string {
+  const client = database.product.startsWith("MariaDB") ? "mariadb" : "mysql";
   return `
 Upload a migration:
   export AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} AWS_DEFAULT_REGION=${region}
@@ -189,7 +189,7 @@ ${Object.values(buckets)
   .map((bucket) => `  aws --endpoint-url ${endpoint} s3 cp V3__….sql s3://${bucket}/`)
   .join("\n")}
 Look into the database:
-  MYSQL_PWD=${database.password} ${client} --host=${database.host} --port=${database.port} --user=${database.user}
+  MYSQL_PWD=${database.password} ${client} --host=${database.host} --port=${database.port} --user=${database.user} --ssl-ca='${caFile}'
 Ctrl-C ends it and leaves nothing behind.
 `;
 }
@@ -197,14 +197,14 @@ Ctrl-C ends it and leaves nothing behind.
 /** Whole or not at all, and for this user's eyes only. */
 function writeReadyFile(file: string, chain: Chain): void {
   const { endpoint, region, accessKeyId, secretAccessKey, buckets } = chain;
-  const { host, port, user, password } = chain.database;
+  const { host, port, ca, user, password } = chain.database;
   const ready = {
     endpoint,
     region,
     accessKeyId,
     secretAccessKey,
     buckets,
-    database: { host, port, user, password },
+    database: { host, port, ca, user, password },
   };
   writeFileSync(`${file}.partial`, `${JSON.stringify(ready, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${file}.partial`, file);

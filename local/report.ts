@@ -1,10 +1,10 @@
-import { createConnection, type RowDataPacket } from "mysql2/promise";
+import type { RowDataPacket } from "mysql2/promise";
 import type { Chain } from "./chain";
+import { connectTo } from "./database";
 
 /** Prints each database's tables with their columns, and Flyway's history. */
 export async function report(chain: Chain, say: (line: string) => void): Promise<void> {
-  const { host, port, user, password } = chain.database;
-  const connection = await createConnection({ host, port, user, password });
+  const connection = await connectTo(chain.database, chain.database.observer);
   try {
     for (const schema of Object.keys(chain.buckets)) {
       say(`\nDatabase ${schema}`);

@@ -8,10 +8,10 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { S3Event } from "aws-lambda";
-import { createConnection } from "mysql2/promise";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { mappingName } from "../../lambda/mapping";
 import type { Chain } from "../../local/chain";
+import { connectTo } from "../../local/database";
 import type { Fault } from "../../local/endpoint";
 import type { Judgement, Verdict } from "../../records/verdict";
 import { columns, processesNaming, put, query, records, remove, startTestChain } from "../support/chain";
@@ -491,7 +491,7 @@ esac
     const user = "limited";
     beforeAll(async () => {
       proxy = await DatabaseProxy.before(host.database);
-      const target = { url: `jdbc:mysql://127.0.0.1:${proxy.port}`, secret: "limited" };
+      const target = { ...host.target, url: `jdbc:mysql://127.0.0.1:${proxy.port}`, secret: "limited" };
       host.parameters.set("/flyway/target/proxy.conf", JSON.stringify(target));
       former = JSON.stringify({ username: user, password: "its password" });
       await query(host, `CREATE USER ${user}@'%' IDENTIFIED BY 'its password'`);
@@ -571,8 +571,7 @@ esac
     it("has no connection left is tried until it has", async () => {
       await bucket("crowded");
       await query(host, `ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 1`);
-      const { host: name, port } = host.database;
-      const other = await createConnection({ host: name, port, user, password: "its password" });
+      const other = await connectTo(host.database, { user, password: "its password" });
       await runAnd("crowded", async () => {
         await other.end();
         await query(host, `ALTER USER ${user}@'%' WITH MAX_USER_CONNECTIONS 0`);

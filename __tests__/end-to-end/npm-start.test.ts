@@ -153,7 +153,8 @@ describe("npm start -- --serve", () => {
     };
     await upload("V3__add_phone.sql", "ALTER TABLE Persons ADD Phone varchar(32);");
     await until("the verdict", () => /Users\/V3__add_phone\.sql +applied/.test(run.output));
-    expect(await columns(ready, "Users", "Persons")).toContain("Phone varchar");
+    const database = { ...ready.database, observer: ready.database };
+    expect(await columns({ database }, "Users", "Persons")).toContain("Phone varchar");
     expect(run.output).not.toContain("Message:");
     await upload("V4__bad.sql", "ALTER TABEL Persons ADD Fax varchar(32);");
     await until("the message", () => run.output.includes("Message: Flyway: Users: Failed"));

@@ -1,13 +1,15 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { officialArchives } from "../../constructs/archives";
-import { mappingName } from "../../lambda/mapping";
+import { mappingName, type Target } from "../../lambda/mapping";
 import type { Chain } from "../../local/chain";
-import { type Database, startDatabase } from "../../local/database";
+import { startDatabase } from "../../local/database";
 import { findFlyway } from "../../local/flyway";
 import { columns, configure, migrate, query, startTestChain, upload } from "../support/chain";
+import { mysqld } from "../support/mysql";
 
 const CREATE = "CREATE TABLE t (a VARCHAR(99));";
 
@@ -81,12 +83,16 @@ describe("flyway_database_settings", () => {
   });
 
   it("lead to another server, of flyway_targets, with its own secret", async () => {
-    const server: Database = await startDatabase(folder, { say: () => {}, progress: () => {} });
+    const server = await startDatabase(folder, { say: () => {}, progress: () => {}, program: mysqld() });
     try {
       const secret = "arn:aws:secretsmanager:eu-central-1:000000000000:secret:far";
       const url = `jdbc:mysql://${server.host}:${server.port}`;
       chain.secrets.set(secret, JSON.stringify({ username: server.user, password: server.password }));
-      chain.parameters.set("/flyway/target/far.conf", JSON.stringify({ url, secret }));
+      const caFile = join(folder, "ca.pem");
+      writeFileSync(caFile, server.ca);
+      const ca = { url: `file://${caFile}`, sha256: createHash("sha256").update(server.ca).digest("hex") };
+      const target: Target = { url, secret, ca };
+      chain.parameters.set("/flyway/target/far.conf", JSON.stringify(target));
       configure(chain, "Far", { flywayConf: "far.conf" });
       expect(await migrate(chain, "Far", "V1__a.sql", CREATE)).toMatchObject({ verdict: "applied" });
       expect(await columns({ database: server }, "Far", "t")).toEqual(["a varchar"]);

@@ -36,7 +36,10 @@ const files: Record<string, Buffer> = {
 
 const secret = JSON.stringify({ username: "root", password: ` ü"'\\$x\t ` });
 const parameters: Record<string, string> = {
-  "/flyway/target/default": JSON.stringify({ url: "jdbc:mysql://[::1]:3306/?a=b&c", secret: "the secret" }),
+  "/flyway/target/default": JSON.stringify({
+    url: "jdbc:mysql://[::1]:3306/?useSsl=true&c",
+    secret: "the secret",
+  }),
 };
 
 const hasReal = findExecutable(["aws"], []) !== undefined && findExecutable(["jq"], []) !== undefined;
@@ -324,7 +327,7 @@ describe("parameters and secrets", () => {
     const { code, stdout } = await compare("full", body, printed);
     expect({ code, stdout }).toEqual({
       code: 0,
-      stdout: `jdbc:mysql://[::1]:3306/?a=b&c&allowLocalInfile=false|root| ü"'\\$x\t |`,
+      stdout: `jdbc:mysql://[::1]:3306/?useSsl=true&c&allowLocalInfile=false|root| ü"'\\$x\t |`,
     });
   });
 

@@ -4,13 +4,15 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { createConnection, type RowDataPacket } from "mysql2/promise";
+import type { RowDataPacket } from "mysql2/promise";
 import { officialArchives } from "../../constructs/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type Mapping, mappingName } from "../../lambda/mapping";
 import { type Chain, type ChainOptions, startChain } from "../../local/chain";
+import { connectTo } from "../../local/database";
 import type { UploadVerdict } from "../../local/verdicts";
 import type { RunRecord } from "../../records/record";
+import { mysqld } from "./mysql";
 import { objectPath, recordsIn, s3Request } from "./s3";
 
 /** Starts a chain for tests: quiet, and with a short wait for the bucket to be still. */
@@ -23,6 +25,7 @@ export async function startTestChain(options: Partial<ChainOptions> = {}): Promi
     say: () => {},
     complain: () => {},
     progress: () => {},
+    program: mysqld(),
     ...options,
   });
 }
@@ -74,10 +77,9 @@ export async function upload(chain: Chain, database: string, key: string, sql: s
   }
 }
 
-/** The rows of a query, as the chain's admin. */
+/** The rows of a query, as the database's observer. */
 export async function query(chain: Pick<Chain, "database">, sql: string): Promise<RowDataPacket[]> {
-  const { host, port, user, password } = chain.database;
-  const connection = await createConnection({ host, port, user, password });
+  const connection = await connectTo(chain.database, chain.database.observer);
   try {
     return (await connection.query<RowDataPacket[]>(sql))[0];
   } finally {

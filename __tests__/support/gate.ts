@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createConnection } from "mysql2/promise";
 import type { Chain } from "../../local/chain";
+import { connectTo } from "../../local/database";
 import { query } from "./chain";
 
 /** Where a migration waits until a test lets it go on: by a lock of the database that the test holds. */
@@ -26,8 +26,7 @@ export function waitAt(named: string): string {
  * @param named how the statement names it, if not as it is
  */
 export async function gate(where: Pick<Chain, "database">, lock: string, named = `'${lock}'`): Promise<Gate> {
-  const { host, port, user, password } = where.database;
-  const connection = await createConnection({ host, port, user, password });
+  const connection = await connectTo(where.database, where.database.observer);
   await connection.query("DO GET_LOCK(?, 0)", [lock]);
   const sql = waitAt(named);
   const waiting = `SELECT 1 FROM information_schema.PROCESSLIST

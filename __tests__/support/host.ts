@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +8,7 @@ import { text } from "node:stream/consumers";
 import { officialArchives } from "../../constructs/archives";
 import { commandDocument } from "../../constructs/document";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
-import { type Mapping, mappingName } from "../../lambda/mapping";
+import { type Mapping, mappingName, type Target } from "../../lambda/mapping";
 import { Commands } from "../../local/commands";
 import { type Database, startDatabase } from "../../local/database";
 import { type Faults, serveAws } from "../../local/endpoint";
@@ -17,6 +18,7 @@ import { LocalS3, type ObjectVersion } from "../../local/s3/server";
 import { installTools } from "../../local/tools";
 import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 import { type Judgement, verdicts } from "../../records/verdict";
+import { mysqld } from "./mysql";
 import { objectPath, s3Request } from "./s3";
 
 const REGION = "eu-central-1";
@@ -54,6 +56,8 @@ export interface StartedRun {
 export interface TestHost {
   readonly s3: LocalS3;
   readonly database: Database;
+  /** Where that is; the parameter's content. */
+  readonly target: Target;
   readonly parameters: Map<string, string>;
   readonly secrets: Map<string, string>;
   /** `HOST_ROOT`: another one is another host. */
@@ -87,9 +91,15 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     directory,
     progress,
   );
-  const database = await startDatabase(folder("database"), { say: () => {}, progress });
+  const database = await startDatabase(folder("database"), { say: () => {}, progress, program: mysqld() });
   const s3 = new LocalS3({ directory: folder("s3"), region: REGION, accessKeyId: KEY });
-  const target = { url: `jdbc:mysql://${database.host}:${database.port}`, secret: SECRET };
+  const caFile = join(directory, "ca.pem");
+  writeFileSync(caFile, database.ca);
+  const target: Target = {
+    url: `jdbc:mysql://${database.host}:${database.port}`,
+    secret: SECRET,
+    ca: { url: `file://${caFile}`, sha256: createHash("sha256").update(database.ca).digest("hex") },
+  };
   const parameters = new Map([
     ["/flyway/target/local.conf", JSON.stringify(target)],
     [`/flyway/archive/${flyway.version}`, JSON.stringify(flyway.archive)],
@@ -124,6 +134,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
   const host: TestHost = {
     s3,
     database,
+    target,
     parameters,
     secrets,
     root,

@@ -668,7 +668,7 @@ export class World {
         env: {
           ...process.env,
           JAVA_ARGS: javaArgs || this.own.javaArgs,
-          FLYWAY_URL: `jdbc:mysql://${host}:${port}`,
+          FLYWAY_URL: `jdbc:mysql://${host}:${port}?useSsl=true&trustServerCertificate=true`,
           FLYWAY_USER: user,
           FLYWAY_PASSWORD: password,
         },

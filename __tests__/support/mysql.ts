@@ -1,0 +1,123 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { inject } from "vitest";
+import type { TestProject } from "vitest/node";
+import { cacheFolder } from "../../local/downloads";
+import { findExecutable } from "../../local/processes";
+import { skipLoudly } from "./moto";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** Path of MySQL's server, in the project `mysql` where there is one. */
+    mysqld: string | undefined;
+  }
+}
+
+const run = promisify(execFile);
+
+/** Debian's, which serves no other release of MySQL than the newest. */
+const SUITE = "unstable";
+const PACKAGE = "mysql-server-core";
+
+/** Which dependencies a package cannot do without. */
+const REQUIRED = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"].map(
+  (kind) => `--no-${kind}`,
+);
+
+/** The server that the tests of this project run on; undefined where that is the local chain's own choice. */
+export function mysqld(): string | undefined {
+  return inject("mysqld");
+}
+
+/** Before the first test of the project `mysql`: finds MySQL, which the tests skip without. */
+export default async function setup(project: TestProject): Promise<void> {
+  project.provide("mysqld", await findMysql());
+}
+
+/** Brings Debian's where there is apt and a source of Debian's; else one on PATH. */
+async function findMysql(): Promise<string | undefined> {
+  const link = join(cacheFolder(), PACKAGE);
+  const program = join(link, "mysqld");
+  if (existsSync(program)) return program;
+  const site = await debianSite();
+  if (site === undefined) return mysqlOnPath();
+
+  // As with moto: a folder of its own, linked to once it is whole, so that several at once do no harm.
+  const folder = join(cacheFolder(), `${PACKAGE}-${randomUUID()}`);
+  process.stderr.write("Getting Debian's MySQL for the tests, once: 60 MB.\n");
+  try {
+    await unpackPackages(site, folder);
+    if (!existsSync(program)) rmSync(link, { recursive: true, force: true });
+    symlinkSync(folder, link);
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    if (!existsSync(program)) return mysqlOnPath(`Debian's ${PACKAGE} could not be had: ${error}`);
+  }
+  return program;
+}
+
+/** The address that this machine's own apt has Debian from; undefined where it has none. */
+async function debianSite(): Promise<string | undefined> {
+  if (!findExecutable(["apt-get"], []) || process.arch !== "x64") return undefined;
+  const { stdout } = await run("apt-get", [
+    "indextargets",
+    "--format",
+    "$(REPO_URI)",
+    "Created-By: Packages",
+  ]);
+  return stdout.split("\n").find((uri) => /\/debian\/?$/.test(uri));
+}
+
+async function mysqlOnPath(why = "apt has no source of Debian's"): Promise<string | undefined> {
+  const program = findExecutable(["mysqld"], []);
+  if (program && !/mariadb/i.test((await run(program, ["--version"])).stdout)) return program;
+  return void skipLoudly("tests on MySQL", `${why}, and there is no MySQL's mysqld on PATH`);
+}
+
+/**
+ * Unpacks the server and all that it needs, the C library among it, without installing anything: apt works with lists, a
+ * cache and a source of its own, and the server is started by its own loader.
+ */
+async function unpackPackages(site: string, folder: string): Promise<void> {
+  const own = (name: string) => join(folder, "apt", name);
+  for (const name of ["lists/partial", "cache/archives/partial", "sources", "packages"]) {
+    mkdirSync(own(name), { recursive: true });
+  }
+  writeFileSync(own("status"), "");
+  const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+  writeFileSync(own("sources.list"), `deb [signed-by=${keyring}] ${site} ${SUITE} main\n`);
+  writeFileSync(
+    own("apt.conf"),
+    `Dir::State::lists "${own("lists")}";
+Dir::State::status "${own("status")}";
+Dir::Cache "${own("cache")}";
+Dir::Etc::sourcelist "${own("sources.list")}";
+Dir::Etc::sourceparts "${own("sources")}";
+Dir::Etc::preferencesparts "${own("sources")}";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+`,
+  );
+  const options = { cwd: own("packages"), env: { ...process.env, APT_CONFIG: own("apt.conf") } };
+  await run("apt-get", ["update", "-q"], options);
+  const { stdout } = await run("apt-cache", ["depends", "--recurse", ...REQUIRED, PACKAGE], options);
+  const packages = new Set(stdout.match(/^[a-z0-9][^\s:]*$/gm));
+  await run("apt-get", ["download", "-q", ...packages], options);
+  for (const file of readdirSync(own("packages"))) {
+    await run("dpkg", ["-x", join(own("packages"), file), folder]);
+  }
+  const libraries = ["lib/x86_64-linux-gnu", "lib/mysql/private"].map((name) => `"$here/usr/${name}"`);
+  writeFileSync(
+    join(folder, "mysqld"),
+    `#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+exec "$here/usr/lib64/ld-linux-x86-64.so.2" --library-path ${libraries.join(":")} "$here/usr/sbin/mysqld" "$@" \\
+  --lc-messages-dir="$here/usr/share/mysql" --plugin-dir="$here/usr/lib/mysql/plugin"
+`,
+    { mode: 0o755 },
+  );
+  rmSync(join(folder, "apt"), { recursive: true });
+}
