@@ -159,9 +159,10 @@ describe("ec2.tf: what the host may do", () => {
     expect(at("data.aws_iam_policy_document.s3_access").depends_on).toEqual(["aws_s3_bucket_policy.this"]);
   });
 
-  it("writes run records into the account's buckets, and no migration", async () => {
+  it("reads the artifacts, writes run records into the account's buckets, and no migration", async () => {
     const { at } = await synthesize();
     expect(at("data.aws_iam_policy_document.s3_access").statement).toEqual([
+      { actions: ["s3:GetObject"], resources: ["${aws_s3_bucket.artifacts.arn}/*"] },
       {
         actions: ["s3:PutObject"],
         resources: [`arn:aws:s3:::*/${RECORD_PREFIX}*.json`],

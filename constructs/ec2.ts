@@ -11,6 +11,7 @@ import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { Fn, TerraformLocal, TerraformOutput } from "cdktf";
 import { Construct } from "constructs";
 import type { FlywayArchives } from "./archives";
+import type { Artifacts } from "./artifacts";
 import { fileAsset } from "./bundle";
 import type { Data } from "./data";
 import { commandDocument } from "./document";
@@ -27,6 +28,7 @@ export interface Ec2Props {
   readonly names: Names;
   readonly variables: Variables;
   readonly data: Data;
+  readonly artifacts: Artifacts;
   readonly rds: Rds;
   readonly s3: S3;
   /** The Flyway releases whose URL and checksum are known; the variable flyway_archives adds to them. */
@@ -41,7 +43,7 @@ export class Ec2 extends Construct {
   readonly logGroup: CloudwatchLogGroup;
   readonly document: SsmDocument;
 
-  constructor(scope: Construct, id: string, { names, data, rds, archives }: Ec2Props) {
+  constructor(scope: Construct, id: string, { names, data, artifacts, rds, archives }: Ec2Props) {
     super(scope, id);
     this.logGroup = new CloudwatchLogGroup(this, "aws_cloudwatch_log_group.flyway_host", {
       name: names.of("/ssm/runcommand/flyway-host"),
@@ -62,6 +64,7 @@ export class Ec2 extends Construct {
       },
     ]);
     const s3Access = grant(this, names, role, "s3_access", [
+      { actions: ["s3:GetObject"], resources: [`${artifacts.bucket.arn}/*`] },
       {
         actions: ["s3:PutObject"], // run records, and nothing that could be taken for a migration
         resources: ["arn:aws:s3:::*/.flyway/runs/*.json"],

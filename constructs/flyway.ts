@@ -1,5 +1,6 @@
 import { Construct } from "constructs";
 import type { FlywayArchives } from "./archives";
+import { Artifacts } from "./artifacts";
 import { Data } from "./data";
 import { Ec2 } from "./ec2";
 import { Lambda } from "./lambda";
@@ -30,6 +31,7 @@ export interface FlywayProps {
 export class Flyway extends Construct {
   readonly variables: Variables;
   readonly data: Data;
+  readonly artifacts: Artifacts;
   readonly rds: Rds;
   readonly s3: S3;
   readonly ec2: Ec2;
@@ -50,10 +52,12 @@ export class Flyway extends Construct {
     this.variables = new Variables(this, "variables.tf", { names, defaults });
     const { variables } = this;
     this.data = new Data(this, "data.tf", { variables });
-    this.rds = new Rds(this, "rds.tf", { names, variables, data: this.data });
+    this.artifacts = new Artifacts(this, "artifacts.tf", { names, variables });
+    const { artifacts } = this;
+    this.rds = new Rds(this, "rds.tf", { names, variables, data: this.data, artifacts });
     this.s3 = new S3(this, "s3.tf", { names, variables });
     const { data, rds, s3 } = this;
-    this.ec2 = new Ec2(this, "ec2.tf", { names, variables, data, rds, s3, archives });
+    this.ec2 = new Ec2(this, "ec2.tf", { names, variables, data, artifacts, rds, s3, archives });
     this.notifications = new Notifications(this, "notifications.tf", { names, data });
     const { ec2, notifications } = this;
     this.lambda = new Lambda(this, "lambda.tf", { names, variables, data, ec2, s3, notifications });

@@ -9,6 +9,7 @@ import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
+import type { Artifacts } from "./artifacts";
 import type { Data } from "./data";
 import type { Names } from "./names";
 import type { Variables } from "./variables";
@@ -30,6 +31,7 @@ export interface RdsProps {
   readonly names: Names;
   readonly variables: Variables;
   readonly data: Data;
+  readonly artifacts: Artifacts;
 }
 
 /** rds.tf: the Aurora MySQL cluster, and what the host needs to reach it and the other targets. */
@@ -42,7 +44,7 @@ export class Rds extends Construct {
    */
   readonly secretArns: string[];
 
-  constructor(scope: Construct, id: string, { names, variables, data }: RdsProps) {
+  constructor(scope: Construct, id: string, { names, variables, data, artifacts }: RdsProps) {
     super(scope, id);
     this.securityGroup = new SecurityGroup(this, "aws_security_group.aurora_mysql", {
       name: names.of("aurora-mysql"),
@@ -166,6 +168,7 @@ export class Rds extends Construct {
       value: `\${jsonencode({
         url = format("jdbc:mysql://%s:%d", aws_rds_cluster.aurora_mysql.endpoint, aws_rds_cluster.aurora_mysql.port)
         secret = ${SECRET_ARN}
+        ca = ${artifacts.rdsCa}
       })}`,
       lifecycle: {
         precondition: [
@@ -183,7 +186,14 @@ export class Rds extends Construct {
       forEach: eachTarget,
       name: `${path}/${eachTarget.key}`,
       type: "String",
-      value: "${jsonencode({ url = each.value.url, secret = each.value.secret_arn })}",
+      value: `\${jsonencode({ for name, value in {
+        url = each.value.url
+        secret = each.value.secret_arn
+        tls = each.value.tls
+        ca = coalesce(each.value.tls, "verified") != "verified" ? null : (
+          each.value.ca_certificate == null ? ${artifacts.rdsCa} : ${artifacts.targetCa}
+        )
+      } : name => value if value != null })}`,
     });
     // Into another server's group the host is let in by a rule; two targets of one server share it.
     const target = new SecurityGroupRule(this, "aws_security_group_rule.targets", {

@@ -1,6 +1,6 @@
 import { TerraformVariable, type TerraformVariableValidationConfig } from "cdktf";
 import { Construct } from "constructs";
-import { PATTERNS } from "../lambda/mapping";
+import { PATTERNS, TLS, type Tls } from "../lambda/mapping";
 import type { Names } from "./names";
 
 /** The Flyway release of a new deployment: the newest whose official bundle could be checked, see archives.ts. */
@@ -57,6 +57,18 @@ export interface FlywayTarget {
    * @default none: the host is let in by other means
    */
   readonly securityGroupId?: string;
+  /**
+   * How the connection is encrypted: `verified`, `unverified` (whoever answers in the server's place is given the
+   * password) or `cleartext` (whoever is on the way reads the password and all data). Not for a URL that sets its own
+   * options of TLS.
+   * @default "verified"
+   */
+  readonly tls?: Tls;
+  /**
+   * The authorities that a verified connection trusts, PEM.
+   * @default Amazon's, for RDS and RDS Proxy
+   */
+  readonly caCertificate?: string;
 }
 
 /** Other defaults for the variables of the same name. A tfvars file still overrides them. */
@@ -101,6 +113,15 @@ const JDBC_URL = "^jdbc:mysql://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?([?][A-Za-z0-9._=&
 /** In a URL they would be in the state, in Parameter Store and in logs. */
 const CREDENTIALS = "(?i)[?&][^=&]*(user|password)[^=&]*=";
 
+/** A URL that sets its own options of TLS. assets/flyway-migrate.sh looks for them too. */
+const TLS_OPTION = "(?i)[?&][^=&]*(ssl|tls|trust|keystore)[^=&]*=";
+
+/** MariaDB's driver 2.7, which Flyway brings, passes over sslMode without a word, and connects in clear. */
+const SSL_MODE = "(?i)[?&]sslmode=";
+const USE_SSL = "(?i)[?&]usessl=";
+
+const CERTIFICATES = "^(\\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----END CERTIFICATE-----\\s*)+$";
+
 const SECRET_ARN = "^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+$";
 
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
@@ -131,6 +152,7 @@ export class Variables extends Construct {
   readonly flywayConf: TerraformVariable;
   readonly flywayDatabaseSettings: TerraformVariable;
   readonly flywayTargets: TerraformVariable;
+  readonly rdsCaCertificates: TerraformVariable;
   readonly flywayArchives: TerraformVariable;
   readonly flywaySettleSeconds: TerraformVariable;
   readonly flywayRecordDays: TerraformVariable;
@@ -163,11 +185,21 @@ export class Variables extends Construct {
       refuse(Object.values(placeholders ?? {}), PATTERNS.placeholderValue, NO_PLACEHOLDER_VALUE);
     }
     refuse(Object.keys(targets), PATTERNS.flywayConf, NO_CONF);
-    for (const { url, secretArn, securityGroupId } of Object.values(targets)) {
+    for (const { url, secretArn, securityGroupId, tls, caCertificate } of Object.values(targets)) {
       refuse([url], JDBC_URL, NO_URL);
-      if (/[?&][^=&]*(user|password)[^=&]*=/i.test(url)) throw new Error(JSON.stringify(url) + NO_URL);
+      if (hasOption(url, CREDENTIALS)) throw new Error(JSON.stringify(url) + NO_URL);
+      if (hasOption(url, SSL_MODE) && !hasOption(url, USE_SSL))
+        throw new Error(JSON.stringify(url) + IN_CLEAR);
       refuse([secretArn], SECRET_ARN, NO_SECRET);
       refuse([securityGroupId], SECURITY_GROUP, NO_GROUP);
+      refuse([tls], TLS_PATTERN, NO_TLS);
+      refuse([caCertificate], CERTIFICATES, NO_CERTIFICATE);
+      if (caCertificate !== undefined && (tls ?? "verified") !== "verified") {
+        throw new Error(JSON.stringify(tls) + UNUSED_CERTIFICATE);
+      }
+      if ((tls !== undefined || caCertificate !== undefined) && hasOption(url, TLS_OPTION)) {
+        throw new Error(JSON.stringify(url) + TWICE);
+      }
     }
     const secrets = Object.values(targets).reduce((sum, { secretArn }) => sum + secretArn.length + 3, 0);
     if (secrets > SECRETS_LENGTH) throw new Error(MANY_SECRETS);
@@ -285,11 +317,15 @@ export class Variables extends Construct {
         message,
       );
     this.flywayTargets = new TerraformVariable(this, "var.flyway_targets", {
-      type: "map(object({ url = string, secret_arn = string, security_group_id = optional(string) }))",
+      type:
+        "map(object({ url = string, secret_arn = string, security_group_id = optional(string), " +
+        "tls = optional(string), ca_certificate = optional(string) }))",
       nullable: false,
       description:
         "Further database servers, by the flyway_conf that names them: url (jdbc:mysql://host:port), secret_arn (a " +
-        "secret with username and password), security_group_id (the server's; the host is let in).",
+        "secret with username and password), security_group_id (the server's; the host is let in), tls (verified, the " +
+        "default; unverified: whoever answers in the server's place is given the password; cleartext: whoever is on the " +
+        "way reads the password and all data), ca_certificate (PEM; the default is Amazon's).",
       validation: [
         each(
           "c in keys(var.flyway_targets)",
@@ -304,6 +340,24 @@ export class Variables extends Construct {
           `t.security_group_id == null || ${matches(SECURITY_GROUP, "t.security_group_id")}`,
           NO_GROUP,
         ),
+        eachTarget("url", `!${matches(SSL_MODE, "t.url")} || ${matches(USE_SSL, "t.url")}`, IN_CLEAR),
+        eachTarget("tls", `t.tls == null || ${matches(TLS_PATTERN, "t.tls")}`, NO_TLS),
+        each(
+          "c, t in var.flyway_targets",
+          `format("ca_certificate of flyway_targets %q", c)`,
+          `t.ca_certificate == null || ${matches(CERTIFICATES, "t.ca_certificate")}`,
+          NO_CERTIFICATE,
+        ),
+        eachTarget(
+          "tls",
+          't.ca_certificate == null || coalesce(t.tls, "verified") == "verified"',
+          UNUSED_CERTIFICATE,
+        ),
+        eachTarget(
+          "url",
+          `(t.tls == null && t.ca_certificate == null) || !${matches(TLS_OPTION, "t.url")}`,
+          TWICE,
+        ),
         {
           condition: `\${sum(concat([0], [for t in values(var.flyway_targets) : length(t.secret_arn) + 3])) <= ${SECRETS_LENGTH}}`,
           errorMessage: MANY_SECRETS,
@@ -314,9 +368,28 @@ export class Variables extends Construct {
       this.flywayTargets,
       Object.entries(targets).map(([name, t]) => [
         name,
-        { url: t.url, secret_arn: t.secretArn, security_group_id: t.securityGroupId },
+        {
+          url: t.url,
+          secret_arn: t.secretArn,
+          security_group_id: t.securityGroupId,
+          tls: t.tls,
+          ca_certificate: t.caCertificate,
+        },
       ]),
     );
+    this.rdsCaCertificates = new TerraformVariable(this, "var.rds_ca_certificates", {
+      type: "string",
+      description:
+        "The authorities that the cluster and all targets without a ca_certificate are verified with, PEM. Unset, " +
+        "Amazon's for RDS and RDS Proxy in the partition aws. For another partition, or a newer bundle of Amazon's.",
+      validation: [
+        {
+          condition: `\${var.rds_ca_certificates == null || ${matches(CERTIFICATES, "var.rds_ca_certificates")}}`,
+          errorMessage: `rds_ca_certificates${NO_CERTIFICATE}`,
+        },
+      ],
+    });
+    this.rdsCaCertificates.addOverride("default", null);
     this.flywayArchives = new TerraformVariable(this, "var.flyway_archives", {
       type: "map(object({ url = string, sha256 = string }))",
       default: {},
@@ -464,6 +537,15 @@ const NO_SECRET =
   " is no secret's ARN: use one such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:name.";
 const MANY_SECRETS = `flyway_targets: the secrets' ARNs are longer than ${SECRETS_LENGTH} characters together, and would not fit into the host's policy. Use fewer targets, or shorter names for the secrets.`;
 const NO_GROUP = " is no security group's id: use one such as sg-0123456789abcdef0.";
+const IN_CLEAR =
+  " has sslMode, which Flyway's driver does not know: it would connect in clear. Leave it out, and set tls where the connection is not to be verified.";
+const TLS_PATTERN = `^(${TLS.join("|")})$`;
+const NO_TLS =
+  " is no way to connect: use verified (the default), unverified (encrypted, but whoever answers in the server's place is given the password) or cleartext (whoever is on the way reads the password and all data).";
+const NO_CERTIFICATE =
+  ' is no PEM certificate: use file("ca.pem"), a file with the certificate of the authority, or of several.';
+const UNUSED_CERTIFICATE = " does not verify with the ca_certificate that is there: remove one of the two.";
+const TWICE = " sets its own options of TLS: remove those, or tls and ca_certificate.";
 
 /** The longest name of a database: of a bucket's 63 characters, Terraform appends 26 to the prefix. */
 function longestName(names: Names): number {
@@ -493,6 +575,11 @@ export function bucketPrefixOf(database: string, names: Names): string {
 /** The Terraform expression for whether a value matches a pattern. */
 function matches(pattern: string, value: string): string {
   return `can(regex("${pattern.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}", ${value}))`;
+}
+
+/** Whether a URL has an option that a pattern for Terraform, which begins with `(?i)`, describes. */
+function hasOption(url: string, pattern: string): boolean {
+  return new RegExp(pattern.replace("(?i)", ""), "i").test(url);
 }
 
 /** The Terraform expression for a value in quotes. */

@@ -532,6 +532,13 @@ export async function bucketsInMoto(endpoint: string): Promise<string[]> {
   return [...xml.matchAll(/<Bucket>.*?<Name>(.*?)<\/Name>/gs)].map(([, name]) => name as string);
 }
 
+/** The content of an object that moto has. */
+export async function objectInMoto(endpoint: string, bucket: string, key: string): Promise<string> {
+  const response = await fetch(`${endpoint}/${bucket}/${key}`, { headers: authorization("s3") });
+  if (!response.ok) throw new Error(await response.text());
+  return response.text();
+}
+
 /** The header by which moto knows which service a call is for, and that it is not a stranger's. */
 export function authorization(service: string): { readonly Authorization: string } {
   const credential = `test/20260101/${REGION}/${service}/aws4_request`;

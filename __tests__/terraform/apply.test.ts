@@ -10,6 +10,7 @@ import {
   bucketsInMoto,
   changes,
   LOST_BY_MOTO,
+  objectInMoto,
   type Plan,
   REGION,
   type State,
@@ -168,12 +169,19 @@ describe("the stack", () => {
     expect(cluster.endpoint).toMatch(/^aurora-mysql\.cluster-/);
   });
 
-  it("has, without a master_password, RDS make one and the target name its secret", () => {
+  it("has, without a master_password, RDS make one and the target name its secret and its CA", async () => {
     const cluster = values(state, "aws_rds_cluster.aurora_mysql");
+    const bundle = values(state, "aws_s3_object.rds_ca_bundle");
     expect(cluster).toMatchObject({ manage_master_user_password: true, master_password_wo_version: null });
     expect(JSON.parse(values(state, "aws_ssm_parameter.target").value)).toEqual({
       url: `jdbc:mysql://${cluster.endpoint}:3306`,
       secret: cluster.master_user_secret[0].secret_arn,
+      ca: {
+        url: `s3://${bundle.bucket}/${bundle.key}`,
+        sha256: createHash("sha256")
+          .update(await objectInMoto(stage.endpoint, bundle.bucket, bundle.key))
+          .digest("hex"),
+      },
     });
     expect(cluster.master_user_secret[0].secret_arn).toContain(":secret:rds!cluster-");
     expect(state.resources.filter(({ address }) => address.includes("master_password"))).toEqual([]);
@@ -231,14 +239,17 @@ describe("the stack", () => {
     ]);
   });
 
-  it("lets the host read the databases' buckets, write run records, and nothing else of S3", () => {
+  it("lets the host read the databases' buckets and the artifacts, write run records, and nothing else of S3", () => {
     const arns = ["Users", "Products"].map(
       (database) => values(state, `aws_s3_bucket.this["${database}"]`).arn,
     );
     const read = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
     const ours = { StringEquals: { "aws:ResourceAccount": ACCOUNT } };
     const given = statements(state, "s3_access");
-    expect(given).toHaveLength(2);
+    expect(given).toHaveLength(3);
+    expect(given).toContainEqual(
+      allow(["s3:GetObject"], [`${values(state, "aws_s3_bucket.artifacts").arn}/*`]),
+    );
     expect(given).toContainEqual(
       allow(
         read,
@@ -384,8 +395,8 @@ describe("the stack", () => {
     });
 
     it("leaves the other buckets where they were", async () => {
-      const left = ["Products", "Order_Items"].map(
-        (database) => values(removed, `aws_s3_bucket.this["${database}"]`).bucket,
+      const left = ['this["Products"]', 'this["Order_Items"]', "artifacts"].map(
+        (name) => values(removed, `aws_s3_bucket.${name}`).bucket,
       );
       expect((await bucketsInMoto(stage.endpoint)).sort()).toEqual(left.sort());
       expect(left).toContain(values(state, 'aws_s3_bucket.this["Products"]').bucket);

