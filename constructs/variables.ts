@@ -543,7 +543,7 @@ const TLS_PATTERN = `^(${TLS.join("|")})$`;
 const NO_TLS =
   " is no way to connect: use verified (the default), unverified (encrypted, but whoever answers in the server's place is given the password) or cleartext (whoever is on the way reads the password and all data).";
 const NO_CERTIFICATE =
-  ' is no PEM certificate: use file("ca.pem"), a file with the certificate of the authority, or of several.';
+  " is no PEM certificate: use what is in the PEM file of the authority, or of several, from -----BEGIN CERTIFICATE----- on.";
 const UNUSED_CERTIFICATE = " does not verify with the ca_certificate that is there: remove one of the two.";
 const TWICE = " sets its own options of TLS: remove those, or tls and ca_certificate.";
 

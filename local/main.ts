@@ -80,7 +80,11 @@ async function main(): Promise<number> {
   if (readyFile) process.once("exit", () => rmSync(readyFile, { force: true }));
   const interrupted = untilSignal();
   try {
-    say(`S3 at ${chain.endpoint}, ${chain.database.product}, Flyway ${chain.flywayVersion}\n`);
+    say(`S3 at ${chain.endpoint}, ${chain.database.product}, Flyway ${chain.flywayVersion}`);
+    if (chain.database.product.startsWith("MariaDB")) {
+      say("MariaDB stands in for MySQL. To use a MySQL of your own, put its mysqld on PATH.");
+    }
+    say("");
     const uploads = uploadAll(chain, migrations, files);
     const outcome = await Promise.race([uploads, interrupted]);
     if (typeof outcome === "number") return outcome;

@@ -79,6 +79,7 @@ describe("npm start", () => {
         "Users/V2__alter_table_persons.sql",
         "Products/V1__create_table_products.sql",
       ]);
+      expect(run.output).toMatch(/, MySQL \d|\nMariaDB stands in .* put its mysqld on PATH\.\n/);
       expect(run.output).toContain("Persons (PersonID int");
       expect(run.output).toContain("Email varchar(255)");
       expect(run.output).toContain("2  alter table persons  (V2__alter_table_persons.sql)  success");

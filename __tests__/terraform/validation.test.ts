@@ -31,7 +31,7 @@ const NO_GROUP = "is no security group's id: use one such as sg-0123456789abcdef
 const NO_TLS =
   "is no way to connect: use verified (the default), unverified (encrypted, but whoever answers in the server's place is given the password) or cleartext (whoever is on the way reads the password and all data).";
 const NO_CERTIFICATE =
-  'is no PEM certificate: use file("ca.pem"), a file with the certificate of the authority, or of several.';
+  "is no PEM certificate: use what is in the PEM file of the authority, or of several, from -----BEGIN CERTIFICATE----- on.";
 const NO_ARCHIVE =
   "url must begin with https:// or be s3://bucket/key, and sha256 be 64 lower-case hex digits.";
 const NO_RUNTIME = "cannot run the function: use nodejs22.x or later.";
