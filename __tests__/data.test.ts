@@ -4,7 +4,7 @@ import { synthesize } from "./support/synthesis";
 describe("data.tf", () => {
   it("takes the VPC that was given, else the default VPC", async () => {
     const { at } = await synthesize();
-    expect(at("data.aws_vpc.default")).toEqual({
+    expect(at("data.aws_vpc.default")).toMatchObject({
       id: "${var.vpc_id}",
       default: "${var.vpc_id == null ? true : null}",
     });

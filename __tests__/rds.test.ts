@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { synthesize } from "./support/synthesis";
+import { type Block, synthesize } from "./support/synthesis";
 
 /** The secret with the master user, RDS's or the team's. */
 const SECRET_ARN =
@@ -16,8 +16,13 @@ describe("rds.tf", () => {
       master_username: "${var.master_username}",
       vpc_security_group_ids: ["${aws_security_group.aurora_mysql.id}"],
       storage_encrypted: true,
-      enable_http_endpoint: true,
-      skip_final_snapshot: true,
+      enable_http_endpoint: "${var.enable_http_endpoint}",
+      engine_version: "${var.engine_version}",
+      apply_immediately: "${var.apply_immediately}",
+      deletion_protection: "${var.deletion_protection}",
+      skip_final_snapshot: "${var.skip_final_snapshot}",
+      final_snapshot_identifier:
+        '${var.skip_final_snapshot ? null : "aurora-mysql-final-${trimprefix(aws_security_group.aurora_mysql.id, "sg-")}"}',
     });
   });
 
@@ -38,6 +43,19 @@ describe("rds.tf", () => {
       publicly_accessible: false,
       lifecycle: { ignore_changes: ["identifier", "instance_class"] },
     });
+  });
+
+  it("says so where RDS was to manage the password and does not", async () => {
+    const { at } = await synthesize();
+    const { postcondition } = at("data.aws_rds_cluster.aurora_mysql").lifecycle as { postcondition: Block[] };
+    expect(postcondition).toEqual([
+      {
+        condition: "${!nonsensitive(var.master_password == null) || length(self.master_user_secret) > 0}",
+        error_message: expect.stringMatching(
+          /so the host could not log in\..*apply again then, or set it to true/,
+        ),
+      },
+    ]);
   });
 
   it("puts a new cluster into the contract's subnet group", async () => {
@@ -61,6 +79,7 @@ describe("rds.tf", () => {
       "db_subnet_group_name",
       "storage_encrypted",
       "kms_key_id",
+      "engine_version",
       "scaling_configuration",
     ]);
   });

@@ -19,6 +19,14 @@ export class Names {
     this.suffix = stage === undefined ? "" : `-${stage}`;
   }
 
+  /**
+   * Whether the stage is called `prod`, `prd`, `production` or `live`, or begins with that and a hyphen: such a
+   * deployment is protected by default. Without a stage the defaults are the contract's.
+   */
+  get isProduction(): boolean {
+    return /^(prod|prd|production|live)(-|$)/.test(this.stage ?? "");
+  }
+
   /** `flyway-host` as it is; in stage dev `flyway-host-dev`. */
   of(name: string): string {
     return `${name}${this.suffix}`;

@@ -99,10 +99,15 @@ export class Rds extends Construct {
       vpcSecurityGroupIds: [this.securityGroup.id],
       serverlessv2ScalingConfiguration: { minCapacity: 1, maxCapacity: 2 },
       storageEncrypted: true,
-      enableHttpEndpoint: true,
-      skipFinalSnapshot: true,
+      enableHttpEndpoint: Token.asAny(variables.enableHttpEndpoint.value),
+      engineVersion: variables.engineVersion.stringValue,
+      applyImmediately: Token.asAny(variables.applyImmediately.value),
+      deletionProtection: Token.asAny(variables.deletionProtection.value),
+      skipFinalSnapshot: Token.asAny(variables.skipFinalSnapshot.value),
+      // A snapshot's name may be taken once; so it has what a deployment made anew has another of.
+      finalSnapshotIdentifier: `\${var.skip_final_snapshot ? null : "${names.of("aurora-mysql")}-final-\${trimprefix(aws_security_group.aurora_mysql.id, "sg-")}"}`,
       lifecycle: {
-        // Each but the last would replace an adopted cluster, and its data with it.
+        // The first six would replace an adopted cluster, and its data with it.
         ignoreChanges: [
           "engine_mode",
           "database_name",
@@ -110,6 +115,7 @@ export class Rds extends Construct {
           "db_subnet_group_name",
           "storage_encrypted",
           "kms_key_id",
+          "engine_version", // an upgrade is a person's, see docs/operations.md; or AWS's, of a minor release
           "scaling_configuration", // Serverless v1's: would not replace it, but turn its pause on
         ],
         precondition: [
@@ -125,6 +131,11 @@ export class Rds extends Construct {
               'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, ' +
               "or leave it unset and RDS makes one.",
           },
+          {
+            condition: '${var.master_password == null || !can(regex("[$][{]", var.master_password))}',
+            errorMessage:
+              'This master_password has ${"$"}{ in it, which Flyway would take for the beginning of a placeholder. Use another.',
+          },
         ],
       },
     });
@@ -132,6 +143,16 @@ export class Rds extends Construct {
     new DataAwsRdsCluster(this, "data.aws_rds_cluster.aurora_mysql", {
       clusterIdentifier: this.cluster.id,
       dependsOn: [this.cluster],
+      lifecycle: {
+        postcondition: [
+          {
+            condition: `\${!${MANAGED} || length(self.master_user_secret) > 0}`,
+            errorMessage:
+              "RDS does not manage the password of cluster ${self.cluster_identifier} yet, so the host could not log in. " +
+              "With apply_immediately = false it does from the next maintenance window on: apply again then, or set it to true.",
+          },
+        ],
+      },
     });
     new RdsClusterInstance(this, "aws_rds_cluster_instance.aurora_mysql", {
       // An adopted cluster may still be of Serverless v1, which takes no instance.

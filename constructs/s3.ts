@@ -11,10 +11,11 @@ import {
   TerraformIterator,
   TerraformLocal,
   TerraformOutput,
+  TerraformStack,
   Token,
 } from "cdktf";
 import { Construct } from "constructs";
-import { mappingName } from "../lambda/mapping";
+import { MAPPING_PATH, mappingName } from "../lambda/mapping";
 import { RECORD_PREFIX } from "../records/record";
 import type { Names } from "./names";
 import { serverOf } from "./rds";
@@ -57,7 +58,7 @@ export class S3 extends Construct {
     this.buckets = new S3Bucket(this, "aws_s3_bucket.this", {
       forEach: eachDatabase,
       bucketPrefix: `\${${bucketPrefix("each.key", names)}}`,
-      forceDestroy: true,
+      forceDestroy: Token.asAny(variables.forceDestroy.value),
     });
     new TerraformLocal(this, FEW_DATABASES, `\${length(var.flyway_managed_databases) <= ${FEW}}`);
     // Terraform evaluates a for_each anew for each instance, but a local once: planning 1,000 buckets takes one
@@ -145,6 +146,7 @@ export class S3 extends Construct {
       },
     });
     mapped.addOverride("depends_on", ["aws_ssm_parameter.flyway_archive"]); // so no run asks for one too early
+    this.warnOfRemoval(names);
     const output = new TerraformOutput(this, "output.buckets", {
       value: `\${{ for database, bucket in local.buckets : database => bucket.id }}`,
       description: "Database to bucket: where a database's migrations are uploaded",
@@ -156,6 +158,26 @@ export class S3 extends Construct {
       error_message:
         'flyway_database_settings has names that flyway_managed_databases does not have: ${join(", ", ' +
         "setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases))}. Correct or remove them.",
+    });
+  }
+
+  /** A plan that removes a database says what goes with it: the mappings tell which buckets there are. */
+  private warnOfRemoval(names: Names): void {
+    const mappings = "data.aws_ssm_parameters_by_path.s3_mappings.names";
+    const prefixes = `[for d in var.flyway_managed_databases : ${bucketPrefix("d", names)}]`;
+    // What Terraform has appended to a prefix has 26 characters.
+    const removed = `[for b in [for n in ${mappings} : basename(n)] : b if !contains(${prefixes}, substr(b, 0, length(b) - 26))]`;
+    TerraformStack.of(this).addOverride("check.removed_databases", {
+      data: {
+        aws_ssm_parameters_by_path: { s3_mappings: { path: `${names.parameters}/${MAPPING_PATH}` } },
+      },
+      assert: {
+        condition: `\${length(${removed}) == 0}`,
+        error_message:
+          `To be deleted, since flyway_managed_databases has their databases no more: the buckets \${join(", ", ${removed})}, ` +
+          '${var.force_destroy ? "with all migrations and run records in them" : "which AWS refuses until they are empty, for force_destroy is false"}. ' +
+          "The schemas stay as they are. To keep a bucket, put its database back.",
+      },
     });
   }
 

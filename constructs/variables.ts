@@ -147,6 +147,12 @@ export class Variables extends Construct {
   readonly masterPassword: TerraformVariable;
   readonly masterPasswordVersion: TerraformVariable;
   readonly masterUsername: TerraformVariable;
+  readonly engineVersion: TerraformVariable;
+  readonly applyImmediately: TerraformVariable;
+  readonly enableHttpEndpoint: TerraformVariable;
+  readonly deletionProtection: TerraformVariable;
+  readonly skipFinalSnapshot: TerraformVariable;
+  readonly forceDestroy: TerraformVariable;
   readonly flywayManagedDatabases: TerraformVariable;
   readonly flywayVersion: TerraformVariable;
   readonly flywayConf: TerraformVariable;
@@ -234,6 +240,53 @@ export class Variables extends Construct {
       nullable: false,
       description: "The database's master user. RDS cannot change it later.",
     });
+    this.engineVersion = new TerraformVariable(this, "var.engine_version", {
+      type: "string",
+      default: "8.0",
+      nullable: false,
+      description:
+        "The Aurora MySQL release of a new cluster: 8.0 is AWS's default of version 3, 8.4 of the line after it, or a " +
+        "whole one such as 8.4.mysql_aurora.8.4.7. A cluster that exists keeps its own.",
+      validation: [
+        one(
+          "engine_version",
+          matches("^8\\.[04](\\.mysql_aurora\\.[0-9]+(\\.[0-9]+){1,2})?$", "v"),
+          " is no release of Aurora MySQL that is known here: use 8.0, 8.4, or a whole one such as 8.0.mysql_aurora.3.10.4.",
+        ),
+      ],
+    });
+    this.applyImmediately = flag(
+      this,
+      "apply_immediately",
+      true,
+      "Whether a change of the cluster, its password's among them, is made at once; else in its maintenance window.",
+    );
+    this.enableHttpEndpoint = flag(
+      this,
+      "enable_http_endpoint",
+      true,
+      "Whether the cluster has the Data API, and so the console's query editor. Some regions do not have it.",
+    );
+    const isProduction = names.isProduction;
+    this.deletionProtection = flag(
+      this,
+      "deletion_protection",
+      isProduction,
+      "Whether AWS refuses to delete the cluster.",
+    );
+    this.skipFinalSnapshot = flag(
+      this,
+      "skip_final_snapshot",
+      !isProduction,
+      "Whether the cluster is deleted without a last snapshot of it.",
+    );
+    this.forceDestroy = flag(
+      this,
+      "force_destroy",
+      !isProduction,
+      "Whether a database's bucket is deleted with all that is in it, its migrations and run records; else AWS refuses " +
+        "to delete it until it is empty.",
+    );
     const byPrefix = `{ for d in ${LIST} : ${bucketPrefix("d", names)} => d... }`;
     this.flywayManagedDatabases = new TerraformVariable(this, "var.flyway_managed_databases", {
       type: "list(string)",
@@ -604,6 +657,16 @@ function each(of: string, shown: string, ok: string, message: string): Terraform
 /** A validation of a variable that is one value, `v`. */
 function one(variable: string, ok: string, message: string): TerraformVariableValidationConfig {
   return each(`v in [var.${variable}]`, `format("${variable} %q", v)`, ok, message);
+}
+
+/** A variable that is true or false. */
+function flag(scope: Construct, name: string, value: boolean, description: string): TerraformVariable {
+  return new TerraformVariable(scope, `var.${name}`, {
+    type: "bool",
+    default: value,
+    nullable: false,
+    description,
+  });
 }
 
 /** Sets a map as it stands: as a prop, CDKTF would write its keys in snake_case, and Terraform expand `${`. */

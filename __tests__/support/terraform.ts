@@ -317,6 +317,18 @@ export class Workspace {
     return { errors: errorsIn(outcome), text: outcome.stdout + outcome.stderr };
   }
 
+  /** Runs `terraform test`; the errors, in one line each. */
+  async test(): Promise<string> {
+    const { stdout } = await command(this.terraform, this.folder, ["test", "-json"], {});
+    return stdout
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line).diagnostic as Diagnostic | undefined)
+      .filter((diagnostic) => diagnostic?.severity === "error")
+      .map((diagnostic) => `${diagnostic?.summary}: ${diagnostic?.detail.replaceAll("\n", " ")}`)
+      .join("\n");
+  }
+
   /** Applies; what Terraform printed. */
   apply(variables: Variables = {}, ...options: string[]): Promise<string> {
     const args = ["apply", "-auto-approve", "-input=false", "-no-color", ...options];

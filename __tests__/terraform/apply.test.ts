@@ -125,7 +125,7 @@ function unzip(file: string): Promise<Map<string, Buffer>> {
 // These build on each other: one deployment, from nothing to nothing.
 describe("the stack", () => {
   let validation: Validation;
-  let plan: Plan;
+  let plan: Plan & { readonly text: string };
   let state: State;
   beforeAll(async () => {
     if (!stage.workspace) return;
@@ -380,6 +380,12 @@ describe("the stack", () => {
       plan = await stage.workspace.plan(given);
       await stage.workspace.apply(given);
       removed = await stage.workspace.state();
+    });
+
+    it("says at plan what is deleted with it", () => {
+      expect(plan.text.replace(/[\s│]+/g, " ")).toContain(
+        `the buckets ${bucket}, with all migrations and run records in them. The schemas stay as they are.`,
+      );
     });
 
     it("destroys this database's objects, and changes only what the host may read", () => {

@@ -45,6 +45,8 @@ const ROLE = "arn:aws:iam::123456789012:role/ci/deploy";
 /** Neither this nor the next can name the value, which is a secret. */
 const NO_USERNAME =
   "RDS would reject this master_username: use 1 to 32 letters, digits and _, beginning with a letter.";
+const PLACEHOLDER =
+  "This master_password has ${ in it, which Flyway would take for the beginning of a placeholder. Use another.";
 const NO_PASSWORD =
   'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, or leave it unset and RDS makes one.';
 
@@ -300,7 +302,15 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
       "has@sign",
     ],
     ...["has\nline", "hasümlaut", "has\ttab", "hasdel\u007f"],
-  ].map((password) => [password, NO_PASSWORD]),
+  ]
+    .map((password): Refused => [password, NO_PASSWORD])
+    .concat(["pass${word}", "xx${a.b}", "at the end: ${"].map((password) => [password, PLACEHOLDER])),
+  engine_version: ["", "5.7", "8.1", "8.0.42", "8.4.mysql_aurora", "8.0.mysql_aurora.3.10.4\n"].map(
+    (version) => [
+      version,
+      `engine_version ${quoted(version)} is no release of Aurora MySQL that is known here: use 8.0, 8.4, or a whole one such as 8.0.mysql_aurora.3.10.4.`,
+    ],
+  ),
   aws_region: ["Frankfurt", ""].map((region) => [region, `aws_region ${quoted(region)} ${NO_REGION}`]),
   default_tags: [
     [{ Team: "data", "aws:team": "data" }, `default_tags "aws:team" = "data": ${NO_TAG}`],
@@ -401,6 +411,7 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     "with space",
     ...[0, 41, 82].map((i) => ALLOWED.slice(i, i + 41).join("")),
   ],
+  engine_version: ["8.0", "8.4", "8.0.mysql_aurora.3.10.4", "8.4.mysql_aurora.8.4.7"],
   aws_region: [undefined, "eu-central-1", "us-gov-west-1"],
   default_tags: [{}, { "Kostenstelle für: Ü/1": "", ["k".repeat(128)]: "v".repeat(256) }],
   assume_role: [
