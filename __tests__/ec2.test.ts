@@ -80,14 +80,22 @@ describe("ec2.tf: what the host may do", () => {
   it("has the contract's role, which EC2 assumes, and profile", async () => {
     const { at } = await synthesize();
     const { assume_role_policy: trust, ...role } = at("aws_iam_role.flyway_host");
-    expect(role).toEqual({ name: "flyway-host", lifecycle: { ignore_changes: ["description"] } });
+    expect(role).toMatchObject({
+      name: "flyway-host",
+      path: "${var.iam_path}",
+      permissions_boundary: "${var.permissions_boundary}",
+      tags: { "flyway-region": "${data.aws_region.current.id}" },
+      lifecycle: { ignore_changes: ["description", "path"] },
+    });
     expect(JSON.parse(trust as string)).toEqual({
       Version: "2012-10-17",
       Statement: [{ Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" }],
     });
     expect(at("aws_iam_instance_profile.flyway_host")).toEqual({
       name: "flyway-host",
+      path: "${aws_iam_role.flyway_host.path}",
       role: "${aws_iam_role.flyway_host.name}",
+      lifecycle: { ignore_changes: ["path"] },
     });
   });
 
@@ -95,12 +103,14 @@ describe("ec2.tf: what the host may do", () => {
     ["cloudwatch_access", "cloudwatch-access"],
     ["s3_access", "s3-access"],
     ["secret_access", "secret-access"],
+    ["deployment_access", "deployment-access"],
   ])("has the policy %s, called %s and attached", async (name, inAws) => {
     const { at } = await synthesize();
     expect(at(`aws_iam_policy.${name}`)).toEqual({
       name: inAws,
       policy: `\${data.aws_iam_policy_document.${name}.json}`,
-      lifecycle: { ignore_changes: ["description"] },
+      path: "${aws_iam_role.flyway_host.path}",
+      lifecycle: { ignore_changes: ["description", "path"] },
     });
     expect(at(`aws_iam_role_policy_attachment.${name}`)).toEqual({
       role: "${aws_iam_role.flyway_host.name}",
@@ -112,7 +122,7 @@ describe("ec2.tf: what the host may do", () => {
     const { at } = await synthesize();
     expect(at("aws_iam_role_policy_attachment.ssm_managed_instance_core")).toEqual({
       role: "${aws_iam_role.flyway_host.name}",
-      policy_arn: "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+      policy_arn: "arn:${data.aws_partition.current.partition}:iam::aws:policy/AmazonSSMManagedInstanceCore",
     });
   });
 
@@ -138,7 +148,7 @@ describe("ec2.tf: what the host may do", () => {
         '${[for s in [{ actions = ["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"], ' +
         'resources = [for b in local.buckets : "${b.arn}*" if local.few_databases] }, ' +
         '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : ' +
-        '"arn:aws:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }] : s if length(s.resources) > 0]}',
+        '"arn:${data.aws_partition.current.partition}:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }] : s if length(s.resources) > 0]}',
       content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
     });
   });
@@ -159,21 +169,48 @@ describe("ec2.tf: what the host may do", () => {
     expect(at("data.aws_iam_policy_document.s3_access").depends_on).toEqual(["aws_s3_bucket_policy.this"]);
   });
 
-  it("reads the artifacts, writes run records into the account's buckets, and no migration", async () => {
+  it("reads the artifacts", async () => {
     const { at } = await synthesize();
     expect(at("data.aws_iam_policy_document.s3_access").statement).toEqual([
       { actions: ["s3:GetObject"], resources: ["${aws_s3_bucket.artifacts.arn}/*"] },
-      {
-        actions: ["s3:PutObject"],
-        resources: [`arn:aws:s3:::*/${RECORD_PREFIX}*.json`],
-        condition: [
-          {
-            test: "StringEquals",
-            variable: "aws:ResourceAccount",
-            values: ["${data.aws_caller_identity.this.account_id}"],
-          },
-        ],
-      },
+    ]);
+  });
+
+  it("writes run records into its own buckets, and no migration; past 40 by the buckets' policies", async () => {
+    const { at } = await synthesize();
+    const { dynamic } = at("data.aws_iam_policy_document.deployment_access") as {
+      dynamic: Record<string, Block>;
+    };
+    expect(dynamic.statement).toEqual({
+      for_each: `\${local.few_databases ? [[for b in local.buckets : "\${b.arn}/${RECORD_PREFIX}*.json"]] : []}`,
+      content: { actions: ["s3:PutObject"], resources: "${statement.value}" },
+    });
+    expect(at("aws_s3_bucket_policy.this").policy).toMatch(
+      /Action = "s3:PutObject"\s+Resource = "\$\{each\.value\.arn\}\/\.flyway\/runs\/\*\.json"/,
+    );
+  });
+
+  it("reads its deployment's parameters, and no other, whatever AWS's policy for the agent says", async () => {
+    const { at } = await synthesize();
+    const actions = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
+    const parameters = [
+      "arn:${data.aws_partition.current.partition}:ssm:${data.aws_region.current.id}:${data.aws_caller_identity.this.account_id}:parameter/flyway/*",
+    ];
+    expect(at("data.aws_iam_policy_document.deployment_access").statement).toEqual([
+      { actions, resources: parameters },
+      { effect: "Deny", actions, not_resources: parameters },
+    ]);
+  });
+
+  it("comes up once it may do all that, and reaches something", async () => {
+    const { at } = await synthesize();
+    expect([...(at("aws_instance.flyway_host").depends_on as string[])].sort()).toEqual([
+      "aws_iam_role_policy_attachment.cloudwatch_access",
+      "aws_iam_role_policy_attachment.deployment_access",
+      "aws_iam_role_policy_attachment.s3_access",
+      "aws_iam_role_policy_attachment.secret_access",
+      "aws_iam_role_policy_attachment.ssm_managed_instance_core",
+      "aws_security_group_rule.egress",
     ]);
   });
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import { MAPPING_PATH } from "../lambda/mapping";
 import { synthesize } from "./support/synthesis";
 
-const IN_ACCOUNT = "arn:aws:ssm:${data.aws_region.current.id}:${data.aws_caller_identity.this.account_id}";
+const IN_ACCOUNT =
+  "arn:${data.aws_partition.current.partition}:ssm:${data.aws_region.current.id}:${data.aws_caller_identity.this.account_id}";
 
 describe("lambda.tf", () => {
   it("has the contract's function, in Node.js where the contract had Python 3.9", async () => {
@@ -47,7 +48,12 @@ describe("lambda.tf", () => {
   it("has the contract's role, which Lambda assumes", async () => {
     const { at } = await synthesize();
     const { assume_role_policy: trust, ...role } = at("aws_iam_role.flyway_trigger");
-    expect(role).toEqual({ name: "flyway-trigger", lifecycle: { ignore_changes: ["description"] } });
+    expect(role).toMatchObject({
+      name: "flyway-trigger",
+      path: "${var.iam_path}",
+      permissions_boundary: "${var.permissions_boundary}",
+      lifecycle: { ignore_changes: ["description", "path"] },
+    });
     expect(JSON.parse(trust as string)).toEqual({
       Version: "2012-10-17",
       Statement: [
@@ -56,11 +62,27 @@ describe("lambda.tf", () => {
     });
   });
 
+  it("has a log group of its own, and the function once it may write to it", async () => {
+    const { at } = await synthesize();
+    expect(at("aws_cloudwatch_log_group.flyway_trigger")).toEqual({
+      name: "/flyway/flyway-trigger",
+      retention_in_days: 30,
+    });
+    expect(at("aws_lambda_function.flyway_trigger")).toMatchObject({
+      logging_config: { log_format: "Text", log_group: "${aws_cloudwatch_log_group.flyway_trigger.name}" },
+      depends_on: [
+        "aws_iam_role_policy_attachment.basic_execution_role",
+        "aws_iam_role_policy_attachment.ssm_access",
+      ],
+    });
+  });
+
   it("lets the function write its log", async () => {
     const { at } = await synthesize();
     expect(at("aws_iam_role_policy_attachment.basic_execution_role")).toEqual({
       role: "${aws_iam_role.flyway_trigger.name}",
-      policy_arn: "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+      policy_arn:
+        "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     });
   });
 
@@ -69,7 +91,8 @@ describe("lambda.tf", () => {
     expect(at("aws_iam_policy.ssm_access")).toEqual({
       name: "ssm-access",
       policy: "${data.aws_iam_policy_document.ssm_access.json}",
-      lifecycle: { ignore_changes: ["description"] },
+      path: "${aws_iam_role.flyway_trigger.path}",
+      lifecycle: { ignore_changes: ["description", "path"] },
     });
     expect(at("aws_iam_role_policy_attachment.ssm_access")).toEqual({
       role: "${aws_iam_role.flyway_trigger.name}",
@@ -88,7 +111,7 @@ describe("lambda.tf", () => {
         actions: ["ssm:SendCommand"],
         resources: ["${aws_ssm_document.flyway_migrate.arn}", "${aws_instance.flyway_host.arn}"],
       },
-      { actions: ["ssm:GetCommandInvocation"], resources: [`${IN_ACCOUNT}:*`] },
+      { actions: ["ssm:GetCommandInvocation", "ssm:ListCommands"], resources: ["*"] },
     ]);
   });
 

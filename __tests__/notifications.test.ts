@@ -124,9 +124,39 @@ describe("the dashboard", () => {
     const { at } = await synthesize();
     const { widgets } = JSON.parse(at("aws_cloudwatch_dashboard.flyway").dashboard_body as string);
     const metrics = widgets.flatMap(
-      ({ properties }: { properties: Block }) => properties.metrics,
+      ({ properties }: { properties: Block }) => properties.metrics ?? [],
     ) as unknown[][];
     const own = metrics.filter(([namespace]) => namespace === "Flyway").map(([, name]) => name);
     expect(new Set(own)).toEqual(new Set(Object.keys(METRICS)));
+  });
+
+  // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
+  it("has widgets as CloudWatch takes them: metrics with a region, or alarms, and never both", async () => {
+    const { at } = await synthesize();
+    const { widgets } = JSON.parse(at("aws_cloudwatch_dashboard.flyway").dashboard_body as string);
+    expect(widgets.length).toBeGreaterThan(0);
+    for (const { type, width, height, properties } of widgets) {
+      expect(["metric", "alarm"]).toContain(type);
+      expect(width >= 1 && width <= 24 && height >= 1 && height <= 1_000).toBe(true);
+      const { metrics, region, alarms, annotations, view } = properties;
+      if (type === "metric") {
+        expect(metrics.length).toBeGreaterThan(0);
+        expect(region).toBe("${data.aws_region.current.id}");
+        expect(["timeSeries", "singleValue", "gauge", "bar", "pie", "table"]).toContain(view);
+        expect([alarms, annotations?.alarms]).toEqual([undefined, undefined]);
+      } else {
+        expect(alarms.length >= 1 && alarms.length <= 100).toBe(true);
+        expect([metrics, annotations]).toEqual([undefined, undefined]);
+      }
+    }
+  });
+
+  it("shows both alarms", async () => {
+    const { at } = await synthesize();
+    const { widgets } = JSON.parse(at("aws_cloudwatch_dashboard.flyway").dashboard_body as string);
+    expect(widgets.flatMap(({ properties }: { properties: Block }) => properties.alarms ?? [])).toEqual([
+      "${aws_cloudwatch_metric_alarm.uploads.arn}",
+      "${aws_cloudwatch_metric_alarm.function_errors.arn}",
+    ]);
   });
 });

@@ -40,16 +40,4 @@ describe("the reconcile", () => {
       source_arn: "${aws_cloudwatch_event_rule.reconcile[0].arn}",
     });
   });
-
-  it("lets the host list the mappings of its deployment, with a schedule or without", async () => {
-    const { at } = await synthesize();
-    const mappings =
-      "arn:aws:ssm:${data.aws_region.current.id}:${data.aws_caller_identity.this.account_id}:parameter/flyway/s3-mapping";
-    expect(at("data.aws_iam_policy_document.reconcile_access").statement).toEqual([
-      { actions: ["ssm:GetParametersByPath"], resources: [mappings, `${mappings}/*`] },
-    ]);
-    expect(at("aws_iam_role_policy_attachment.reconcile_access").role).toBe(
-      "${aws_iam_role.flyway_host.name}",
-    );
-  });
 });

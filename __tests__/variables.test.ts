@@ -69,6 +69,7 @@ describe("variables.tf", () => {
       "var.assume_role",
       "var.aws_region",
       "var.master_password",
+      "var.permissions_boundary",
       "var.rds_ca_certificates",
       "var.vpc_id",
     ]);

@@ -1,5 +1,6 @@
 import { DataAwsCallerIdentity } from "@cdktf/provider-aws/lib/data-aws-caller-identity";
 import { DataAwsEc2InstanceTypeOfferings } from "@cdktf/provider-aws/lib/data-aws-ec2-instance-type-offerings";
+import { DataAwsPartition } from "@cdktf/provider-aws/lib/data-aws-partition";
 import { DataAwsRegion } from "@cdktf/provider-aws/lib/data-aws-region";
 import { DataAwsSubnet } from "@cdktf/provider-aws/lib/data-aws-subnet";
 import { DataAwsSubnets } from "@cdktf/provider-aws/lib/data-aws-subnets";
@@ -28,6 +29,8 @@ export class Data extends Construct {
   readonly hostSubnetIds: string;
   readonly region: DataAwsRegion;
   readonly callerIdentity: DataAwsCallerIdentity;
+  /** `aws`; `aws-cn` and `aws-us-gov` elsewhere: what an ARN has behind `arn:`. */
+  readonly partition: DataAwsPartition;
 
   constructor(scope: Construct, id: string, { variables }: DataProps) {
     super(scope, id);
@@ -74,5 +77,11 @@ export class Data extends Construct {
     this.hostSubnetIds = "local.host_subnet_ids";
     this.region = new DataAwsRegion(this, "data.aws_region.current");
     this.callerIdentity = new DataAwsCallerIdentity(this, "data.aws_caller_identity.this");
+    this.partition = new DataAwsPartition(this, "data.aws_partition.current");
+  }
+
+  /** What the ARNs of the deployment's own region and account begin with, of a service: `ssm`. */
+  arnOf(service: string): string {
+    return `arn:${this.partition.partition}:${service}:${this.region.id}:${this.callerIdentity.accountId}`;
   }
 }

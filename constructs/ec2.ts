@@ -3,26 +3,32 @@ import { join } from "node:path";
 import { CloudwatchLogGroup } from "@cdktf/provider-aws/lib/cloudwatch-log-group";
 import { DataAwsAmi } from "@cdktf/provider-aws/lib/data-aws-ami";
 import { IamInstanceProfile } from "@cdktf/provider-aws/lib/iam-instance-profile";
-import { IamRole } from "@cdktf/provider-aws/lib/iam-role";
+import type { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { Instance } from "@cdktf/provider-aws/lib/instance";
 import { S3BucketPolicy } from "@cdktf/provider-aws/lib/s3-bucket-policy";
 import { SsmDocument } from "@cdktf/provider-aws/lib/ssm-document";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { TerraformLocal, TerraformOutput } from "cdktf";
 import { Construct } from "constructs";
+import { RECORD_PREFIX } from "../records/record";
 import type { FlywayArchives } from "./archives";
 import type { Artifacts } from "./artifacts";
 import { fileAsset } from "./bundle";
 import { type Data, INSTANCE_TYPE } from "./data";
 import { commandDocument } from "./document";
 import type { Names } from "./names";
-import { attachManaged, grant, trust } from "./policies";
+import { attachManaged, grant, serviceRole } from "./policies";
 import type { Rds } from "./rds";
 import { FEW_DATABASES, type S3 } from "./s3";
 import type { Variables } from "./variables";
 
 /** What a run does with a bucket: it copies it exactly, versions and all. */
 const READ = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
+
+const READ_PARAMETERS = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
+
+/** The run records of a bucket. */
+const RECORDS = `${RECORD_PREFIX}*.json`;
 
 export interface Ec2Props {
   readonly names: Names;
@@ -43,46 +49,42 @@ export class Ec2 extends Construct {
   readonly logGroup: CloudwatchLogGroup;
   readonly document: SsmDocument;
 
-  constructor(scope: Construct, id: string, { names, data, artifacts, rds, archives }: Ec2Props) {
+  constructor(scope: Construct, id: string, { names, variables, data, artifacts, rds, archives }: Ec2Props) {
     super(scope, id);
     this.logGroup = new CloudwatchLogGroup(this, "aws_cloudwatch_log_group.flyway_host", {
       name: names.of("/ssm/runcommand/flyway-host"),
       retentionInDays: 30,
     });
-    this.role = new IamRole(this, "aws_iam_role.flyway_host", {
+    this.role = serviceRole(this, "aws_iam_role.flyway_host", {
       name: names.of("flyway-host"),
-      assumeRolePolicy: trust("ec2.amazonaws.com"),
-      lifecycle: { ignoreChanges: ["description"] }, // an adopted role keeps its own
+      service: "ec2.amazonaws.com",
+      variables,
+      data,
     });
     const { role } = this;
-    attachManaged(this, role, "ssm_managed_instance_core", "AmazonSSMManagedInstanceCore");
-    grant(this, names, role, "cloudwatch_access", [
+    const managed = attachManaged(
+      this,
+      data,
+      role,
+      "ssm_managed_instance_core",
+      "AmazonSSMManagedInstanceCore",
+    );
+    const logs = grant(this, names, role, "cloudwatch_access", [
       { actions: ["logs:DescribeLogGroups"], resources: ["*"] },
       {
         actions: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
         resources: [this.logGroup.arn, `${this.logGroup.arn}:*`],
       },
     ]);
-    const s3Access = grant(this, names, role, "s3_access", [
+    const buckets = grant(this, names, role, "s3_access", [
       { actions: ["s3:GetObject"], resources: [`${artifacts.bucket.arn}/*`] },
-      {
-        actions: ["s3:PutObject"], // run records, and nothing that could be taken for a migration
-        resources: ["arn:aws:s3:::*/.flyway/runs/*.json"],
-        condition: [
-          {
-            test: "StringEquals",
-            variable: "aws:ResourceAccount",
-            values: [data.callerIdentity.accountId],
-          },
-        ],
-      },
     ]);
     // "<arn>*" is the bucket and its objects in half the characters; the end of its name is Terraform's and unique.
-    s3Access.addOverride("dynamic", {
+    buckets.document.addOverride("dynamic", {
       statement: {
         for_each:
           `\${[for s in [{ actions = ${JSON.stringify(READ)}, resources = [for b in local.buckets : "\${b.arn}*" if ${FEW_DATABASES}] }, ` +
-          '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : "arn:aws:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }' +
+          '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : "arn:${data.aws_partition.current.partition}:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }' +
           "] : s if length(s.resources) > 0]}",
         content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
       },
@@ -97,13 +99,32 @@ export class Ec2 extends Construct {
           Principal = { AWS = aws_iam_role.flyway_host.arn }
           Action = ${JSON.stringify(READ)}
           Resource = [each.value.arn, "\${each.value.arn}/*"]
+        }, {
+          Effect = "Allow"
+          Principal = { AWS = aws_iam_role.flyway_host.arn }
+          Action = "s3:PutObject"
+          Resource = "\${each.value.arn}/${RECORDS}"
         }]
       })}`,
       lifecycle: { createBeforeDestroy: true }, // so that the host always has the one or the other
     });
     bucketPolicy.addOverride("for_each", `\${${FEW_DATABASES} ? tomap({}) : local.buckets}`);
-    s3Access.addOverride("depends_on", ["aws_s3_bucket_policy.this"]);
-    grant(this, names, role, "secret_access", [
+    buckets.document.addOverride("depends_on", ["aws_s3_bucket_policy.this"]);
+    // Run records, and nothing that could be taken for a migration; and the parameters. AWS's own policy for the agent
+    // lets it read every parameter of the account, so all but this deployment's are denied.
+    const parameters = `${data.arnOf("ssm")}:parameter${names.parameters}/*`;
+    const own = grant(this, names, role, "deployment_access", [
+      { actions: READ_PARAMETERS, resources: [parameters] },
+      { effect: "Deny", actions: READ_PARAMETERS, notResources: [parameters] },
+    ]);
+    own.document.addOverride("dynamic", {
+      statement: {
+        for_each: `\${${FEW_DATABASES} ? [[for b in local.buckets : "\${b.arn}/${RECORDS}"]] : []}`,
+        content: { actions: ["s3:PutObject"], resources: "${statement.value}" },
+      },
+    });
+    own.document.addOverride("depends_on", ["aws_s3_bucket_policy.this"]);
+    const secrets = grant(this, names, role, "secret_access", [
       { actions: ["secretsmanager:GetSecretValue"], resources: rds.secretArns },
     ]);
 
@@ -125,8 +146,11 @@ export class Ec2 extends Construct {
       vpcSecurityGroupIds: [rds.securityGroup.id],
       iamInstanceProfile: new IamInstanceProfile(this, "aws_iam_instance_profile.flyway_host", {
         name: names.of("flyway-host"),
+        path: role.path,
         role: role.name,
+        lifecycle: { ignoreChanges: ["path"] }, // a change replaces it
       }).name,
+      dependsOn: [rds.egress, managed, ...[logs, buckets, own, secrets].map(({ attachment }) => attachment)],
       userDataBase64: `\${filebase64(${fileAsset(this, "user_data", "user-data.sh", userData)})}`,
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required" },
       rootBlockDevice: { volumeType: "gp3", volumeSize: 16, encrypted: true },

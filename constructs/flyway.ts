@@ -64,6 +64,6 @@ export class Flyway extends Construct {
     const { lambda } = this;
     s3.notify(lambda.fn, lambda.permissions);
     notifications.watch(ec2, lambda);
-    this.reconcile = new Reconcile(this, "reconcile.tf", { names, data, ec2, lambda });
+    this.reconcile = new Reconcile(this, "reconcile.tf", { names, lambda });
   }
 }

@@ -1,5 +1,6 @@
 import { DataArchiveFile } from "@cdktf/provider-archive/lib/data-archive-file";
-import { IamRole } from "@cdktf/provider-aws/lib/iam-role";
+import { CloudwatchLogGroup } from "@cdktf/provider-aws/lib/cloudwatch-log-group";
+import type { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
 import { TerraformOutput, Token } from "cdktf";
@@ -10,7 +11,7 @@ import type { Data } from "./data";
 import type { Ec2 } from "./ec2";
 import type { Names } from "./names";
 import type { Notifications } from "./notifications";
-import { attachManaged, grant, trust } from "./policies";
+import { attachManaged, grant, serviceRole } from "./policies";
 import { FEW_DATABASES, type S3 } from "./s3";
 import type { Variables } from "./variables";
 
@@ -34,21 +35,33 @@ export class Lambda extends Construct {
   constructor(scope: Construct, id: string, props: LambdaProps) {
     super(scope, id);
     const { names, variables, data, ec2, s3, notifications } = props;
-    this.role = new IamRole(this, "aws_iam_role.flyway_trigger", {
+    this.role = serviceRole(this, "aws_iam_role.flyway_trigger", {
       name: names.of("flyway-trigger"),
-      assumeRolePolicy: trust("lambda.amazonaws.com"),
-      lifecycle: { ignoreChanges: ["description"] }, // an adopted role keeps its own
+      service: "lambda.amazonaws.com",
+      variables,
+      data,
     });
     const { role } = this;
-    attachManaged(this, role, "basic_execution_role", "service-role/AWSLambdaBasicExecutionRole");
-    const inAccount = `arn:aws:ssm:${data.region.id}:${data.callerIdentity.accountId}`;
-    grant(this, names, role, "ssm_access", [
+    // Not /aws/lambda/flyway-trigger, which Lambda has made by itself where the function ran before.
+    const logGroup = new CloudwatchLogGroup(this, "aws_cloudwatch_log_group.flyway_trigger", {
+      name: names.of("/flyway/flyway-trigger"),
+      retentionInDays: 30,
+    });
+    const managed = attachManaged(
+      this,
+      data,
+      role,
+      "basic_execution_role",
+      "service-role/AWSLambdaBasicExecutionRole",
+    );
+    const ssm = grant(this, names, role, "ssm_access", [
       {
         actions: ["ssm:GetParameter", "ssm:GetParametersByPath"],
-        resources: [`${inAccount}:parameter${names.parameters}/${MAPPING_PATH}/*`],
+        resources: [`${data.arnOf("ssm")}:parameter${names.parameters}/${MAPPING_PATH}/*`],
       },
       { actions: ["ssm:SendCommand"], resources: [ec2.document.arn, ec2.host.arn] },
-      { actions: ["ssm:GetCommandInvocation"], resources: [`${inAccount}:*`] },
+      // AWS has no type of resource for these: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+      { actions: ["ssm:GetCommandInvocation", "ssm:ListCommands"], resources: ["*"] },
     ]);
 
     // archive_file writes its archive at plan. A saved plan may be applied where no plan was made, so an archive
@@ -69,6 +82,8 @@ export class Lambda extends Construct {
       memorySize: 128,
       filename: archive.outputPath,
       sourceCodeHash: archive.outputBase64Sha256,
+      loggingConfig: { logFormat: "Text", logGroup: logGroup.name },
+      dependsOn: [managed, ssm.attachment],
       environment: {
         variables: {
           INSTANCE_ID: ec2.host.id,

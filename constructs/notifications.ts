@@ -8,7 +8,7 @@ import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
 import { SnsTopic } from "@cdktf/provider-aws/lib/sns-topic";
 import { SnsTopicPolicy } from "@cdktf/provider-aws/lib/sns-topic-policy";
 import { SnsTopicSubscription } from "@cdktf/provider-aws/lib/sns-topic-subscription";
-import { TerraformOutput, Token } from "cdktf";
+import { type ITerraformDependable, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { Metric } from "../lambda/metrics";
 import { QUIET_STATUSES, STATUS_CHANGE } from "../lambda/notification";
@@ -69,14 +69,14 @@ export class Notifications extends Construct {
 
   /** Has everything that fails be heard of. Called once the function exists, which itself needs the topic. */
   watch(ec2: Ec2, lambda: Lambda): void {
-    this.tellOfCommands(ec2, lambda);
-    this.tellOfEvents(lambda);
+    const mayPublish = this.tellOfEvents(lambda);
+    this.tellOfCommands(ec2, lambda, mayPublish);
     this.measure(ec2, lambda);
     this.alarm(lambda);
   }
 
   /** A command that is no success: the function makes a message of it. */
-  private tellOfCommands({ document }: Ec2, { fn }: Lambda): void {
+  private tellOfCommands({ document }: Ec2, { fn }: Lambda, mayPublish: ITerraformDependable): void {
     const { names } = this.props;
     const rule = new CloudwatchEventRule(this, "aws_cloudwatch_event_rule.command_status", {
       name: names.of("flyway-command-status"),
@@ -98,25 +98,21 @@ export class Notifications extends Construct {
       rule: rule.name,
       targetId: "function",
       arn: fn.arn,
-      dependsOn: [permission],
+      dependsOn: [permission, mayPublish],
     });
   }
 
   /** An event that the function could not handle, three times: Lambda publishes it. */
-  private tellOfEvents({ fn, role }: Lambda): void {
-    grant(this, this.props.names, role, "notification_access", [
+  private tellOfEvents({ fn, role }: Lambda): ITerraformDependable {
+    const { attachment } = grant(this, this.props.names, role, "notification_access", [
       { actions: ["sns:Publish"], resources: [this.topic.arn] },
     ]);
-    const config = new LambdaFunctionEventInvokeConfig(
-      this,
-      "aws_lambda_function_event_invoke_config.flyway_trigger",
-      {
-        functionName: fn.functionName,
-        destinationConfig: { onFailure: { destination: this.topic.arn } },
-      },
-    );
-    // Lambda asks whether the function may publish.
-    config.addOverride("depends_on", ["aws_iam_role_policy_attachment.notification_access"]);
+    new LambdaFunctionEventInvokeConfig(this, "aws_lambda_function_event_invoke_config.flyway_trigger", {
+      functionName: fn.functionName,
+      destinationConfig: { onFailure: { destination: this.topic.arn } },
+      dependsOn: [attachment], // Lambda asks whether the function may publish
+    });
+    return attachment;
   }
 
   /** The host's output goes to the function, which makes metrics of it. */
@@ -176,19 +172,11 @@ export class Notifications extends Construct {
 
     const own = (metric: Metric, stat: string, label: string) => [this.namespace, metric, { stat, label }];
     const ofFunction = (metric: string) => ["AWS/Lambda", metric, "FunctionName", fn.functionName];
-    const widget = (title: string, metrics: unknown[][], more: object = {}) => ({
+    const widget = (title: string, metrics: unknown[][]) => ({
       type: "metric",
       width: 12,
       height: 6,
-      properties: {
-        title,
-        metrics,
-        region: data.region.id,
-        view: "timeSeries",
-        stat: "Sum",
-        period: 300,
-        ...more,
-      },
+      properties: { title, metrics, region: data.region.id, view: "timeSeries", stat: "Sum", period: 300 },
     });
     new CloudwatchDashboard(this, "aws_cloudwatch_dashboard.flyway", {
       dashboardName: names.of("flyway"),
@@ -203,16 +191,17 @@ export class Notifications extends Construct {
             own("RunSeconds", "Average", "average"),
             own("RunSeconds", "Maximum", "longest"),
           ]),
-          widget(
-            "Oldest upload without a verdict, in seconds",
-            [own("OldestUploadSeconds", "Maximum", "age")],
-            {
-              annotations: { alarms: [uploads.arn] },
-            },
-          ),
-          widget("The function", [ofFunction("Invocations"), ofFunction("Errors")], {
-            annotations: { alarms: [errors.arn] },
-          }),
+          widget("Oldest upload without a verdict, in seconds", [
+            own("OldestUploadSeconds", "Maximum", "age"),
+          ]),
+          widget("The function", [ofFunction("Invocations"), ofFunction("Errors")]),
+          // A widget with metrics takes no alarm.
+          {
+            type: "alarm",
+            width: 24,
+            height: 2,
+            properties: { title: "Alarms", alarms: [uploads.arn, errors.arn] },
+          },
         ],
       }),
     });

@@ -15,7 +15,7 @@ const TAG_VALUE = "^[\\\\p{L}\\\\p{Z}\\\\p{N}_.:/=+@-]{0,256}$";
 const VALID_TAG = `can(regex("${TAG_KEY}", k)) && can(regex("${TAG_VALUE}", v)) && !startswith(lower(k), "aws:")`;
 
 /** https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html */
-const ROLE_ARN = "^arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$";
+const ROLE_ARN = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+$";
 const EXTERNAL_ID = "^[A-Za-z0-9_+=,.@:/-]{2,1000}$"; // STS takes 1224, Terraform counts to 1000
 
 const SESSION_NAME = "^[A-Za-z0-9_+=,.@-]{2,64}$";

@@ -38,6 +38,8 @@ export interface RdsProps {
 export class Rds extends Construct {
   readonly cluster: RdsCluster;
   readonly securityGroup: SecurityGroup;
+  /** Without it, whatever is in the security group reaches nothing. */
+  readonly egress: SecurityGroupRule;
   /**
    * ARNs of the secrets of all targets, each with a `username` and a `password`. Without the cluster's where an
    * adopted one, which has none yet, is only refreshed or imported to: a policy refuses null.
@@ -61,7 +63,7 @@ export class Rds extends Construct {
       // Two ways to say "from itself"; the other one than an adopted rule's replaces it.
       lifecycle: { ignoreChanges: ["self", "source_security_group_id"] },
     });
-    new SecurityGroupRule(this, "aws_security_group_rule.egress", {
+    this.egress = new SecurityGroupRule(this, "aws_security_group_rule.egress", {
       type: "egress",
       protocol: "-1",
       fromPort: 0,
@@ -146,7 +148,7 @@ export class Rds extends Construct {
       lifecycle: {
         postcondition: [
           {
-            condition: `\${!${MANAGED} || length(self.master_user_secret) > 0}`,
+            condition: `\${!${MANAGED} || try(length(self.master_user_secret), 0) > 0}`,
             errorMessage:
               "RDS does not manage the password of cluster ${self.cluster_identifier} yet, so the host could not log in. " +
               "With apply_immediately = false it does from the next maintenance window on: apply again then, or set it to true.",

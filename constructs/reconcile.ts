@@ -4,12 +4,8 @@ import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
 import { Token } from "cdktf";
 import { Construct } from "constructs";
 import { RECONCILE } from "../lambda/command";
-import { MAPPING_PATH } from "../lambda/mapping";
-import type { Data } from "./data";
-import type { Ec2 } from "./ec2";
 import type { Lambda } from "./lambda";
 import type { Names } from "./names";
-import { grant } from "./policies";
 
 /** Terraform expression for whether there is a schedule. */
 export const RECONCILES = "var.reconcile_minutes > 0";
@@ -19,14 +15,12 @@ const RATE = 'rate(${var.reconcile_minutes} ${var.reconcile_minutes == 1 ? "minu
 
 export interface ReconcileProps {
   readonly names: Names;
-  readonly data: Data;
-  readonly ec2: Ec2;
   readonly lambda: Lambda;
 }
 
 /** The schedule by which the host looks at every bucket: what no event told it, it finds so. */
 export class Reconcile extends Construct {
-  constructor(scope: Construct, id: string, { names, data, ec2, lambda }: ReconcileProps) {
+  constructor(scope: Construct, id: string, { names, lambda }: ReconcileProps) {
     super(scope, id);
     const count = Token.asNumber(`\${${RECONCILES} ? 1 : 0}`);
     new CloudwatchEventRule(this, "aws_cloudwatch_event_rule.reconcile", {
@@ -51,10 +45,5 @@ export class Reconcile extends Construct {
       input: JSON.stringify(RECONCILE),
       dependsOn: [permission],
     });
-    // Always: a person may have the host reconcile without a schedule.
-    const mappings = `arn:aws:ssm:${data.region.id}:${data.callerIdentity.accountId}:parameter${names.parameters}/${MAPPING_PATH}`;
-    grant(this, names, ec2.role, "reconcile_access", [
-      { actions: ["ssm:GetParametersByPath"], resources: [mappings, `${mappings}/*`] },
-    ]);
   }
 }

@@ -122,7 +122,7 @@ const USE_SSL = "(?i)[?&]usessl=";
 
 const CERTIFICATES = "^(\\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----END CERTIFICATE-----\\s*)+$";
 
-const SECRET_ARN = "^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+$";
+const SECRET_ARN = "^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+$";
 
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
@@ -153,6 +153,8 @@ export class Variables extends Construct {
   readonly deletionProtection: TerraformVariable;
   readonly skipFinalSnapshot: TerraformVariable;
   readonly forceDestroy: TerraformVariable;
+  readonly iamPath: TerraformVariable;
+  readonly permissionsBoundary: TerraformVariable;
   readonly flywayManagedDatabases: TerraformVariable;
   readonly flywayVersion: TerraformVariable;
   readonly flywayConf: TerraformVariable;
@@ -287,6 +289,31 @@ export class Variables extends Construct {
       "Whether a database's bucket is deleted with all that is in it, its migrations and run records; else AWS refuses " +
         "to delete it until it is empty.",
     );
+    this.iamPath = new TerraformVariable(this, "var.iam_path", {
+      type: "string",
+      default: "/",
+      nullable: false,
+      description: "The path of the roles, policies and the instance profile. Those that exist keep theirs.",
+      validation: [
+        one(
+          "iam_path",
+          matches("^/([!-.0-~]+/)*$", "v"),
+          " is no path of IAM's: use one such as /teams/data/, which begins and ends with a slash.",
+        ),
+      ],
+    });
+    this.permissionsBoundary = new TerraformVariable(this, "var.permissions_boundary", {
+      type: "string",
+      description: "ARN of the policy that bounds what the roles may do at most. Unset, none.",
+      validation: [
+        one(
+          "permissions_boundary",
+          `v == null || ${matches("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9_+=,.@/-]+$", "v")}`,
+          " is no policy's ARN: use one such as arn:aws:iam::123456789012:policy/boundary, or leave it unset.",
+        ),
+      ],
+    });
+    this.permissionsBoundary.addOverride("default", null);
     const byPrefix = `{ for d in ${LIST} : ${bucketPrefix("d", names)} => d... }`;
     this.flywayManagedDatabases = new TerraformVariable(this, "var.flyway_managed_databases", {
       type: "list(string)",

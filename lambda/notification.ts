@@ -115,9 +115,16 @@ export function messageOf({ change, invocation, schema, logGroupName, deployment
     "",
     `Log group: ${logGroupName}, the streams that begin with ${commandId}/${instanceId}/`,
     `Command:   ${commandId}`,
-    `Console:   https://${region}.console.aws.amazon.com/systems-manager/run-command/${commandId}/${instanceId}?region=${region}`,
+    `Console:   https://${consoleHost(region)}/systems-manager/run-command/${commandId}/${instanceId}?region=${region}`,
   ];
   return { subject: subjectOf(`${deployment}: ${databases}: ${status}`), text: lines.join("\n") };
+}
+
+/** https://docs.aws.amazon.com/IAM/latest/UserGuide/console_sign-in.html, each partition has its own */
+function consoleHost(region: string): string {
+  if (region.startsWith("cn-")) return `${region}.console.amazonaws.cn`;
+  if (region.startsWith("us-gov-")) return `${region}.console.amazonaws-us-gov.com`;
+  return `${region}.console.aws.amazon.com`;
 }
 
 /** Printable ASCII, in one line. */

@@ -392,8 +392,12 @@ export function overrideProvider(folder: string, endpoint: string, settings: Val
 export function ignoreWhatMotoLoses(folder: string): void {
   const stack = JSON.parse(readFileSync(join(folder, "cdk.tf.json"), "utf8"));
   const ignored: string[] = stack.resource.aws_rds_cluster.aurora_mysql.lifecycle.ignore_changes;
-  const lifecycle = { ignore_changes: [...ignored, ...LOST_BY_MOTO] };
-  const override = { resource: { aws_rds_cluster: { aurora_mysql: { lifecycle } } } };
+  const override = {
+    resource: {
+      aws_rds_cluster: { aurora_mysql: { lifecycle: { ignore_changes: [...ignored, ...LOST_BY_MOTO] } } },
+      aws_lambda_function: { flyway_trigger: { lifecycle: { ignore_changes: ["logging_config"] } } },
+    },
+  };
   writeFileSync(join(folder, "moto_override.tf.json"), JSON.stringify(override));
 }
 
