@@ -102,9 +102,19 @@ function migrated(...keys: string[]): FlywayMigrate {
   } as FlywayMigrate;
 }
 
-/** What `migrate` says when it has failed. */
+/** What `migrate` says when it has failed; the host has taken the codes from the message. */
 function error(errorCode: string, message: string, ...applied: string[]): FlywayMigrate {
-  return { ...migrated(...applied), success: false, error: { errorCode, message } } as FlywayMigrate;
+  const line = (name: string) => new RegExp(`^${name} +: (.+)$`, "m").exec(message)?.[1];
+  const code = line("Error Code");
+  const codes = {
+    sqlState: line("SQL State") ?? null,
+    sqlErrorCode: code === undefined ? null : Number(code),
+  };
+  return {
+    ...migrated(...applied),
+    success: false,
+    error: { errorCode, message, ...codes },
+  } as FlywayMigrate;
 }
 
 /** What `info` says, written `key: state`, and the row that creating the schema left. */
