@@ -7,13 +7,17 @@ import { temporaryFolder } from "./constructs/bundle";
 import { exportStack, JSON_FILE, Refusal } from "./constructs/export";
 import { FlywayStack } from "./constructs/flyway-stack";
 import { Names } from "./constructs/names";
+import { archivesLine, measureArchive, publishedUrl, Unavailable } from "./constructs/published";
 
 const USAGE = `Usage:
   npm run export -- DIR        writes cdk.tf.json and its assets into DIR
   npm run -s print             writes cdk.tf.json to standard output
+  npm run -s archive -- VERSION  downloads that Flyway's bundle from its makers (GitHub from 11.9.0 on, 250 MB), and
+                               writes the line of flyway_archives with its URL and SHA-256 to standard output
   node --import tsx main.ts    writes CDKTF's output folder; for cdktf.json
 
-BACKEND=local, s3 or none says where Terraform keeps the state, STAGE=… which deployment it is (docs/pipelines.md).`;
+BACKEND=local, s3 or none says where Terraform keeps the state, STAGE=… which deployment it is (docs/pipelines.md).
+GITHUB_RELEASES=URL is a mirror of https://github.com/flyway/flyway/releases/download, MAVEN_REPOSITORY=URL of Maven Central.`;
 
 async function main([command, ...rest]: string[]): Promise<void> {
   const [folder, ...tooMuch] = rest;
@@ -34,11 +38,30 @@ async function main([command, ...rest]: string[]): Promise<void> {
       if (error.code !== "EPIPE") throw error; // else the reader has had enough, as `head` has
     });
     process.stdout.write(json);
+  } else if (command === "archive") {
+    if (!folder || folder.startsWith("-") || tooMuch.length > 0) throw usage("archive takes one version");
+    const repositories = { maven: process.env.MAVEN_REPOSITORY, github: process.env.GITHUB_RELEASES };
+    const url = await publishedUrl(folder, repositories).catch((error: Error) => {
+      throw new Refusal(error.message);
+    });
+    console.error(`Downloading ${url}`);
+    console.log(archivesLine(folder, await measureArchive(url, everyTenth())));
   } else if (command === "--help" || command === "-h") {
     console.log(USAGE);
   } else {
     throw usage(`${JSON.stringify(command)} is no command`);
   }
+}
+
+/** Says how far a download is, at each tenth of it, or of 250 MB. */
+function everyTenth(): (received: number, total: number | undefined) => void {
+  let said = 0;
+  return (received, total = 250e6) => {
+    const tenths = Math.floor((10 * received) / total);
+    if (tenths <= said) return;
+    said = tenths;
+    console.error(`${Math.round(received / 1e6)} MB`);
+  };
 }
 
 function usage(problem: string): Refusal {
@@ -88,6 +111,6 @@ function asked<T>(read: () => T): T {
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof Refusal ? error.message : error);
+  console.error(error instanceof Refusal || error instanceof Unavailable ? error.message : error);
   process.exitCode = error instanceof Refusal ? 2 : 1;
 });

@@ -233,7 +233,7 @@ describe("the script's environment", () => {
   });
 
   it("has in the script's head what the document sets", () => {
-    expect(exported).toEqual(["BUCKET", "OPERATION", "SETTLE_SECONDS", "PARAMETERS", "PATTERNS"]);
+    expect(exported).toEqual(["BUCKET", "OPERATION", "SETTLE_SECONDS", "PARAMETERS", "PATTERNS", "FAILURES"]);
     expect(exported.filter((name) => !new RegExp(`\\b${name}\\b`).test(head))).toEqual([]);
   });
 

@@ -102,9 +102,19 @@ function migrated(...keys: string[]): FlywayMigrate {
   } as FlywayMigrate;
 }
 
-/** What `migrate` says when it has failed. */
+/** What `migrate` says when it has failed; the host has taken the codes from the message. */
 function error(errorCode: string, message: string, ...applied: string[]): FlywayMigrate {
-  return { ...migrated(...applied), success: false, error: { errorCode, message } } as FlywayMigrate;
+  const line = (name: string) => new RegExp(`^${name} +: (.+)$`, "m").exec(message)?.[1];
+  const code = line("Error Code");
+  const codes = {
+    sqlState: line("SQL State") ?? null,
+    sqlErrorCode: code === undefined ? null : Number(code),
+  };
+  return {
+    ...migrated(...applied),
+    success: false,
+    error: { errorCode, message, ...codes },
+  } as FlywayMigrate;
 }
 
 /** What `info` says, written `key: state`, and the row that creating the schema left. */
@@ -944,3 +954,144 @@ function* permutations<T>(items: readonly T[]): Generator<T[]> {
     for (const rest of permutations(items.toSpliced(index, 1))) yield [item, ...rest];
   }
 }
+
+/** As 12.5.0 says it, of files in LOCATION; what it links to is left out. */
+describe("what Flyway 12.5.0 says", () => {
+  const half = {
+    errorCode: "FAILED_VERSIONED_MIGRATION",
+    sqlState: "42S01",
+    sqlErrorCode: 1050,
+    message: `Failed to execute script V2__b.sql
+----------------------------------
+SQL State  : 42S01
+Error Code : 1050
+Message    : (conn=124) Table 'D' already exists
+Location   : ${path("V2__b.sql")} (${path("V2__b.sql")})
+Line       : 2
+Statement  : create table D (id int)
+`,
+    lineNumber: 2,
+    path: path("V2__b.sql"),
+  };
+  const said = (
+    object: string,
+    given: FlywayMigrate["error"],
+    applied: readonly string[] = [],
+    rest: Partial<Run> = {},
+  ) => {
+    const migrate = { ...migrated(...applied), success: false, error: given } as FlywayMigrate;
+    return verdictOf(object, listing(object), run({ saw: [object], exitCode: 1, migrate, ...rest }));
+  };
+  const plain = (errorCode: string, message: string) => ({ errorCode, message });
+
+  it("of a migration that failed is that, with the way out", () => {
+    expect(
+      said("V2__b.sql@b1", half, ["V1__a.sql"], { info: info({ "V2__b.sql": "Failed" }) }),
+    ).toMatchObject({
+      verdict: "failed",
+      message: withRemedy(half.message, "have the host repair"),
+    });
+    expect(said("V1__a.sql@a1", half, ["V1__a.sql"]).verdict).toBe("applied");
+  });
+
+  it("of one that a killed run had begun is known by its code", () => {
+    const halfApplied = {
+      key: "V2__b.sql",
+      line: 2,
+      statement: "x",
+      applied: [],
+      changes: [],
+      moreChanges: 0,
+    };
+    expect(
+      said("V2__b.sql@b1", half, [], { halfApplied, info: info({ "V2__b.sql": "Failed" }) }).message,
+    ).toMatch(/may have been ended in the middle of it\.\nTo do: correct it, so that it does not repeat/);
+  });
+
+  it("of a callback is that the callback failed, and nothing is tried again by itself", () => {
+    const message = `Error while executing beforeMigrate callback: Failed to execute script beforeMigrate.sql
+--------------------------------------------------------------------------------
+SQL State  : HY000
+Error Code : 1205
+Message    : (conn=132) Lock wait timeout exceeded; try restarting transaction
+Location   : ${path("beforeMigrate.sql")} (${path("beforeMigrate.sql")})
+Line       : 1
+Statement  : select nothing from nowhere
+`;
+    const error = { errorCode: "DB_CONNECTION", sqlState: "HY000", sqlErrorCode: 1205, message };
+    expect(said("beforeMigrate.sql@k1", error)).toMatchObject({
+      verdict: "failed",
+      message: withRemedy(message, "correct the callback"),
+    });
+  });
+
+  it.each([
+    ["HY000", 3159, "(conn=34) Connections using insecure transport are prohibited", "must be encrypted"],
+    ["S1009", 0, "RSA public key is not available client side (option x not set)", "must be encrypted"],
+    ["08000", -1, "PKIX path building failed: unable to find valid certification path", "ca_certificate"],
+    [
+      "08000",
+      -1,
+      "Socket fail to connect to host:127.0.0.1, port:1. Connection refused",
+      "nothing with the file",
+    ],
+    ["28000", 1045, "(conn=11) Access denied for user 'admin'@'127.0.0.1'", "nothing with the file"],
+    ["42000", 1142, "SELECT command denied to user 'lim'@'127.0.0.1'", "the right that it lacks"],
+  ])("of a connection, %s and %s, names its remedy", (sqlState, sqlErrorCode, why, remedy) => {
+    const message = `Unable to obtain connection from database (jdbc:mysql://127.0.0.1:1) for user 'admin': ${why}
+--------
+SQL State  : ${sqlState}
+Error Code : ${sqlErrorCode}
+Message    : ${why}
+`;
+    const error = {
+      errorCode: "DB_CONNECTION",
+      subErrorCode: "CONNECTION_FAILURE",
+      sqlState,
+      sqlErrorCode,
+      message,
+    };
+    expect(said("V1__a.sql@a1", error)).toMatchObject({
+      verdict: "failed",
+      message: withRemedy(message, remedy),
+    });
+  });
+
+  it.each([
+    ["V1__a.sql@a2", plain("VALIDATE_ERROR", VALIDATE_FAILED + CHECKSUM), "upload its former content"],
+    [
+      "V3__c.sql@c1",
+      plain("VALIDATE_ERROR", `${VALIDATE_FAILED}Detected applied migration not resolved locally: 1.`),
+      "upload the file that is applied",
+    ],
+    [
+      "V2.5__x.sql@y1",
+      plain("VALIDATE_ERROR", `${VALIDATE_FAILED}Detected resolved migration not applied to database: 2.5.`),
+      "give it a version above",
+    ],
+    [
+      "V3__c.sql@c1",
+      plain(
+        "DUPLICATE_VERSIONED_MIGRATION",
+        `Found more than one migration with version 3\nOffenders:\n-> ${path("V3__d.sql")} (SQL)\n-> ${path("V3__c.sql")} (SQL)`,
+      ),
+      "delete one of them",
+    ],
+    [
+      "V4_x.sql@y1",
+      plain(
+        "ERROR",
+        "Invalid SQL filenames found:\r\nInvalid versioned migration name format: V4_x.sql (could not recognise version number 4_x)",
+      ),
+      "upload it again as V<version>__",
+    ],
+  ])("refuses %s", (object, error, remedy) => {
+    const versions = listing(object);
+    const migrate = { error };
+    const record = run({ saw: [object], exitCode: 1, migrate });
+    expect(verdictOf(object, versions, record)).toMatchObject({
+      verdict: "refused",
+      message: expect.stringContaining(`To do: ${remedy}`),
+    });
+  });
+});

@@ -9,6 +9,7 @@
 #   SETTLE_SECONDS  how long a bucket must be still before it is migrated
 #   PARAMETERS      what the names of this deployment's parameters begin with: /flyway
 #   PATTERNS        what a mapping's members must match, as JSON (see lambda/mapping.ts)
+#   FAILURES        which failures of a database pass by themselves, as JSON (see records/failures.ts)
 # The agent sets:
 #   AWS_SSM_REGION_NAME AWS_SSM_INSTANCE_ID SSM_COMMAND_ID
 # A test or the local chain may set:
@@ -364,14 +365,44 @@ start_flyway() {
     exec "$release/flyway" ${driver[@]+"${driver[@]}"} "-schemas=$SCHEMA" -connectRetries=3 "$@" </dev/null
 }
 
-# Flyway's own JSON goes to $work/<first command>.json.
+# Flyway's own JSON goes to $work/<first command>.json. Fails where Flyway does, by its exit code or by its JSON: it may
+# say 0 of a migration that failed.
 flyway() {
-  local options=(-outputType=json "-locations=filesystem:$work/sql"
+  local code=0 options=(-outputType=json "-locations=filesystem:$work/sql"
     -baselineOnMigrate=true # at version 0 if not set: a schema that is not empty gets its V1 too
     -validateMigrationNaming=true "${settings[@]}")
   [ "${VERSION%%.*}" -lt 9 ] || options+=(-failOnMissingLocations=true)
+  # From 11.15 on it tells the statement that failed with -X alone; that adds nothing else to JSON, or to stderr
+  ! is_at_least 11 9 || options+=(-X)
   result=$work/$1.json
-  (start_flyway "${options[@]}" "$@" >"$result")
+  (start_flyway "${options[@]}" "$@" >"$result") || code=$?
+  if ! read_result "$*"; then
+    tail -c 8000 "$result" | jq -Rs --arg said "Flyway's $1 ended with exit code $code and no result that can be read" \
+      '{error: {errorCode: "FAULT", message: ("\($said)\n" + .)}}' >"$result.new" && mv "$result.new" "$result"
+    [ "$code" -ne 0 ] || code=1
+  elif [ "$code" -eq 0 ] && [ "$(jq -r '.error != null' "$result")" != false ]; then
+    code=1
+  fi
+  return "$code"
+}
+
+# is_at_least <major> <minor>: whether the asked Flyway is that new.
+is_at_least() {
+  local minor=${VERSION#*.}
+  [ "${VERSION%%.*}" -gt "$1" ] || { [ "${VERSION%%.*}" -eq "$1" ] && [ "${minor%%.*}" -ge "$2" ]; }
+}
+
+# read_result <commands>: gives Flyway's result one shape, whatever release it is of. Where one of several commands
+# failed, it is the result of that one; an error has the two codes that some releases have in its message alone.
+read_result() {
+  jq -c --arg commands "$1" '
+    def line($name): "\n\(.message // "")" | [capture("\n\($name) +: (?<value>[^\n]+)") | .value] | .[0];
+    ([.individualResults // [] | .[] | select(.error != null)][0] // .)
+    | if .error != null then .error |= (.sqlState = (.sqlState // line("SQL State"))
+        | .sqlErrorCode = (.sqlErrorCode // (line("Error Code") | if . then tonumber else . end)))
+      elif [.individualResults // [.] | .[] | select(.success != false) | .operation] == ($commands | split(" ")) then .
+      else error("this is not what \($commands) says") end' "$result" >"$result.new" 2>/dev/null &&
+    [ -s "$result.new" ] && mv "$result.new" "$result"
 }
 
 # The schema's tables, columns and indexes, and the database's time, a line of JSON each. By a callback, because Flyway
@@ -395,12 +426,16 @@ SQL
   sed -n 's/^| \({.*}\) *|$/\1/p' "$work/look.txt" | jq -c 'select(.look)' >"$1.new" && [ -s "$1.new" ] && mv "$1.new" "$1"
 }
 
-# Whether Flyway's last result is a database that cannot be reached or written to just now, so that it is worth
-# another try: no connection, connection lost, login refused, too many connections, shutting down, read-only.
+# Whether Flyway's last result is a failure of the database that passes by itself, so that it is worth another try. As
+# failureOf of records/failures.ts.
 is_passing() {
-  jq -r '.error // {} | select(.errorCode == "DB_CONNECTION") | .message
-    | select(test("SQL State +: (08|28)|Error Code +: (1040|1053|1129|1203|1226|1836|1927)|[Rr]ead[- ]only")) | "yes"' \
-    "$result" 2>/dev/null | grep -q yes
+  jq -r --argjson failures "$FAILURES" '.error // {} | select(.errorCode == "DB_CONNECTION")
+    | select(.message | test("\nLocation +: ") | not) | . as $error | ($error.sqlErrorCode // 0) as $code
+    | def says: .said as $said | $said == null or ($error.message | test($said));
+      [$failures[] | select(if .codes then (.codes | any(. == $code)) and says
+        elif .said then $code <= 0 and says
+        else .state as $state | $error.sqlState // "" | startswith($state) end)][0] // {}
+    | select(.passes) | "yes"' "$result" 2>/dev/null | grep -q yes
 }
 
 # The files of the bucket with nothing in them, not even a comment.
@@ -480,14 +515,14 @@ migrate() {
     sleep 5
   done
   if [ "$code" -eq 0 ]; then
-    [ "$(jq -r 'type' "$result" 2>/dev/null)" = object ] || die "Flyway's result cannot be read"
     judged=1 told=1
   elif is_passing; then
     say "gave up after $attempts attempts" >&2
   else
     # The result is Flyway's word on the content, unless the connection, the JVM or Flyway's lock let it down
-    ! jq -r '.error // {} | select(.errorCode | strings | test("^(DB_CONNECTION|FAULT)$") | not)
-      | select(.message | test("MySQL named lock") | not) | "judged"' "$result" 2>/dev/null | grep -q judged || judged=1
+    ! jq -r '.error // {} | select(.errorCode | strings) | select(.message | test("MySQL named lock") | not)
+      | select((.errorCode | test("^(DB_CONNECTION|FAULT)$") | not) or (.message | test("\nLocation +: "))) | "judged"' \
+      "$result" 2>/dev/null | grep -q judged || judged=1
     [ "$result" = "$work/migrate.json" ] || cp "$result" "$work/migrate.json"
     flyway info || true # what stands where, for the record
     flyway validate || true
@@ -608,7 +643,7 @@ write_record() {
     --slurpfile refused "$work/refused.json" --slurpfile landed "$work/landed.json" \
     --slurpfile before "$work/before.look" --slurpfile migrate "$work/migrate.part" --slurpfile repair "$work/repair.part" \
     --slurpfile info "$work/info.part" --slurpfile validate "$work/validate.part" '
-    # "migrate info" answers with both results in one
+    # "migrate info" answers with both results in one, if it is well
     ($migrate[0].individualResults // [$migrate[0], $info[0]]) as $results
     | {recordVersion: 1, number: $number, commandId: $commandId, bucket: $bucket, schema: $schema, host: $host,
        flywayVersion: $flywayVersion, flywayConf: $flywayConf, operation: $operation, startedAt: $startedAt,

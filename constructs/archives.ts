@@ -27,19 +27,28 @@ const SHA256: Readonly<Record<string, string>> = {
  * @throws if it is no http(s) URL, or one with credentials, which would be in the state
  */
 export async function officialArchives(repository?: string): Promise<FlywayArchives> {
+  const archives = Object.entries(SHA256).map(
+    async ([version, sha256]) => [version, { url: await bundleUrl(version, repository), sha256 }] as const,
+  );
+  return Object.fromEntries(await Promise.all(archives));
+}
+
+/**
+ * The URL of the linux-x64 bundle as a Maven artifact; there is one up to 11.8.2.
+ *
+ * @param repository as of `officialArchives`, and so are the errors
+ */
+export async function bundleUrl(version: string, repository?: string): Promise<string> {
   if (repository) checkRepository(repository);
   const base = repository && !repository.endsWith("/") ? `${repository}/` : repository;
-  const archives = Object.entries(SHA256).map(async ([version, sha256]) => {
-    const artifact = {
-      groupId: "org.flywaydb",
-      artifactId: "flyway-commandline",
-      version,
-      classifier: "linux-x64",
-      extension: "tar.gz",
-    };
-    return [version, { url: await artifactUrl(artifact, base), sha256 }] as const;
-  });
-  return Object.fromEntries(await Promise.all(archives));
+  const artifact = {
+    groupId: "org.flywaydb",
+    artifactId: "flyway-commandline",
+    version,
+    classifier: "linux-x64",
+    extension: "tar.gz",
+  };
+  return artifactUrl(artifact, base || undefined);
 }
 
 function checkRepository(repository: string): void {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PATTERNS } from "../lambda/mapping";
+import { passing } from "../records/failures";
 
 /** A Systems Manager Command document, as far as this project writes one. */
 export interface CommandDocument {
@@ -72,6 +73,7 @@ export function commandDocument(parameters: string): CommandDocument {
             "#!/usr/bin/env bash", // without it, the agent's sh reads the script
             `export BUCKET='{{ Bucket }}' OPERATION='{{ Operation }}' SETTLE_SECONDS='{{ SettleSeconds }}' PARAMETERS='${parameters}'`,
             `export PATTERNS='${JSON.stringify(PATTERNS)}'`,
+            `export FAILURES='${JSON.stringify(passing)}'`,
             ...script.split("\n"),
           ],
         },

@@ -102,7 +102,7 @@ export interface SchemaChange {
 /** What `flyway migrate` says, as far as it is read here. A run that fails may have nothing but `error`. */
 export interface FlywayMigrate {
   readonly migrations?: readonly { readonly filepath: string; readonly executionTime: number }[];
-  readonly error?: { readonly errorCode: string; readonly message: string };
+  readonly error?: FlywayError;
 }
 
 /** What `flyway info` says: each migration, resolved or applied, and its state. */
@@ -125,7 +125,16 @@ export interface FlywayValidate {
 /** What `flyway repair` says. */
 export interface FlywayRepair {
   readonly repairActions?: readonly string[];
-  readonly error?: { readonly errorCode: string; readonly message: string };
+  readonly error?: FlywayError;
+}
+
+/** Why Flyway failed. Where a release of it has the two codes in its message alone, the host takes them from there. */
+export interface FlywayError {
+  readonly errorCode: string;
+  readonly message: string;
+  readonly sqlState?: string | null;
+  /** The server's; 0 or -1 for an error of the driver's own. */
+  readonly sqlErrorCode?: number | null;
 }
 
 /** Where the run records of a bucket are. Records end in `.json`, so that no notification matches. */

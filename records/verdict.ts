@@ -1,4 +1,5 @@
-import type { HalfApplied, RunRecord, SeenObject } from "./record";
+import { failureOf } from "./failures";
+import type { FlywayError, HalfApplied, RunRecord, SeenObject } from "./record";
 
 /**
  * What became of one uploaded version of an object.
@@ -37,7 +38,7 @@ export interface UploadedVersion {
 const REFUSALS = /^(VALIDATE_ERROR|DUPLICATE_\w+)$/;
 const REFUSAL_MESSAGE = /^Invalid SQL filenames found/;
 
-/** What to do about what Flyway says; the first that matches. Flyway's own advice would hide an edit or a deletion. */
+/** What to do about what Flyway says of the content; the first that matches. Flyway's own advice would hide an edit or a deletion. */
 const REMEDIES: readonly (readonly [said: RegExp, remedy: string])[] = [
   [
     /Detected failed migration|Detected failed repeatable/,
@@ -58,11 +59,11 @@ const REMEDIES: readonly (readonly [said: RegExp, remedy: string])[] = [
   ],
   [/Found more than one/, "delete one of them, or upload it again under a version of its own"],
   [
-    /Unable to obtain connection|Communications link|SQL State +: (08|28)/,
-    "nothing with the file: the next run tries it again, at the latest that of the reconcile",
+    /^Error while executing \w+ callback: /,
+    "correct the callback and upload it; the next run tries everything again",
   ],
   [
-    /^\s*(Script|Migration) [^\n]* failed\n/,
+    /^\s*((Script|Migration) [^\n]* failed|Failed to execute script [^\n]*)\n/, // up to 11, and from 11.9 on
     "look at what of it is in the schema, correct it so that it does not repeat that, upload it, and have the host repair (docs/verdicts.md)",
   ],
   [/^held back: /, "nothing with this file: it is tried again once that is mended"],
@@ -168,19 +169,25 @@ function judge(
     ({ filepath, errorDetails }) => filepath === file && !errorDetails.errorCode.endsWith("_NOT_APPLIED"),
   )?.errorDetails.errorMessage;
   const state = info?.migrations?.filter(({ filepath }) => filepath === file).at(-1);
-  const refused = (message: string): Judgement => ({ verdict: "refused", message: withRemedy(message) });
+  const refused = (message: string): Judgement => ({
+    verdict: "refused",
+    message: withRemedy(message, migrate?.error),
+  });
 
   if (
     state?.state === "Failed" ||
     (error && !refusal && mentions(error.split("\nStatement", 1)[0] as string, name))
   ) {
     const landed = record.halfApplied?.key === object.key ? record.halfApplied : null;
-    if (!refusal) return { verdict: "failed", message: landed ? failure(error, landed) : withRemedy(error) };
+    if (!refusal) {
+      const message = landed ? failure(error, landed, migrate?.error) : withRemedy(error, migrate?.error);
+      return { verdict: "failed", message };
+    }
     // Half applied, it stands in the way of every run to come, the corrected file's too.
     if (known?.verdict === "failed") return known;
     // Unless a run was killed and left no word of its failure: then this is the first.
     if (landed && !before.failed.has(object.key)) {
-      return { verdict: "failed", message: failure(invalid ?? error, landed) };
+      return { verdict: "failed", message: failure(invalid ?? error, landed, migrate?.error) };
     }
     return refused(invalid ?? error);
   }
@@ -201,20 +208,22 @@ function judge(
   }
   if (state) return refused(state.state === "Ignored" ? error : `held back: ${error}`);
   if (refusal) return refused(mentions(error, name) ? error : `held back: ${error}`);
-  return { verdict: "failed", message: withRemedy(error) };
+  return { verdict: "failed", message: withRemedy(error, migrate?.error) };
 }
 
-function withRemedy(message: string): string {
-  const remedy = REMEDIES.find(([said]) => said.test(message))?.[1];
+/** @param error what Flyway says, if the message is of it: what needs a person is known by its code */
+function withRemedy(message: string, error?: FlywayError): string {
+  const failure = error?.message === message ? failureOf(error) : undefined;
+  const remedy = failure?.remedy ?? REMEDIES.find(([said]) => said.test(message))?.[1];
   return remedy ? `${message.trimEnd()}\nTo do: ${remedy}` : message;
 }
 
 /** A migration's failure, with what it has left in the schema and the way out. */
-function failure(error: string, landed: HalfApplied): string {
+function failure(message: string, landed: HalfApplied, error?: FlywayError): string {
   const { key, changes, applied, moreChanges } = landed;
-  const isThere = /Error Code +: (1050|1060|1061)\b/.test(error);
+  const isThere = [1050, 1060, 1061].includes(error?.sqlErrorCode ?? 0); // a table, a column, an index
   const others = applied.length > 0 ? ` (${applied.join(", ")} went well before it)` : "";
-  const lines = [error.trim()];
+  const lines = [message.trim()];
   if (changes === null) lines.push(`What of ${key} is in the schema is not known: look at its tables.`);
   else if (changes.length > 0) {
     const added = new Set(

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Judgement } from "../../records/verdict";
 import { columns, query } from "../support/chain";
+import { testedVersions } from "../support/flyway";
 import { startTestHost, type TestHost } from "../support/host";
 import { schemaErrors } from "../support/schema";
 
-describe.each(["11.8.2", "7.7.3"])("a migration that fails half way, under Flyway %s", (version) => {
+describe.each(testedVersions())("a migration that fails half way, under Flyway %s", (version) => {
   let host: TestHost;
   beforeAll(async () => {
     host = await startTestHost(version);

@@ -18,6 +18,7 @@ import { LocalS3, type ObjectVersion } from "../../local/s3/server";
 import { installTools } from "../../local/tools";
 import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 import { type Judgement, verdicts } from "../../records/verdict";
+import { NEWER, newerArchive } from "./flyway";
 import { mysqld } from "./mysql";
 import { objectPath, s3Request } from "./s3";
 
@@ -85,12 +86,15 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     return join(directory, name);
   };
   const progress = () => {};
-  const flyway = await findFlyway(
-    flywayVersion,
-    await officialArchives(process.env.MAVEN_REPOSITORY),
-    directory,
-    progress,
-  );
+  const flyway =
+    flywayVersion === NEWER
+      ? { version: NEWER, archive: await newerArchive(directory), releases: join(directory, "releases") }
+      : await findFlyway(
+          flywayVersion,
+          await officialArchives(process.env.MAVEN_REPOSITORY),
+          directory,
+          progress,
+        );
   const database = await startDatabase(folder("database"), { say: () => {}, progress, program: mysqld() });
   const s3 = new LocalS3({ directory: folder("s3"), region: REGION, accessKeyId: KEY });
   const caFile = join(directory, "ca.pem");

@@ -1,0 +1,88 @@
+import type { FlywayError } from "./record";
+
+/** A failure of the database, or of the way to it, and what follows from it. */
+export interface Failure {
+  /** The server's error codes. */
+  readonly codes?: readonly number[];
+  /** Begins the SQLState; for what has no entry by its code. */
+  readonly state?: string;
+  /** A regular expression that the message matches: beside a code which is not enough, or where there is none. */
+  readonly said?: string;
+  /** Whether it passes by itself, so that it is worth another try; else it needs a person. */
+  readonly passes: boolean;
+  /** What to do. */
+  readonly remedy: string;
+}
+
+const WAIT = "nothing with the file: the next run tries it again, at the latest that of the reconcile";
+const ENCRYPT =
+  'the connection must be encrypted: set tls of this target in flyway_targets to "verified", and leave options of TLS out of its url';
+const TRUST =
+  'the server\'s certificate cannot be verified: set ca_certificate of this target in flyway_targets to the authority that issued it, and have its url name the host as the certificate does; or set tls to "unverified"';
+const GRANT = "give the secret's user the right that it lacks";
+const ACCOUNT = "have the secret name an account that may log in from the host";
+
+/**
+ * Which failures pass by themselves, and which need a person; the first entry that fits. Whatever has none needs a
+ * person. Codes and their meaning: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html,
+ * https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/
+ *
+ * The host has it by the Command document (see `passing`), so what is tried again and what a verdict says are one.
+ */
+export const FAILURES: readonly Failure[] = [
+  // require_secure_transport of MySQL, of MariaDB
+  { codes: [3159, 4151], passes: false, remedy: ENCRYPT },
+  // A login with a key, which crosses an encrypted connection only
+  { said: "RSA public key is not available client side", passes: false, remedy: ENCRYPT },
+  // Of the driver: unknown authority, expired, another name, none at all, no PEM file
+  {
+    said: "PKIX path|valid certification path|[Hh]ostname verification failed|ssl not enabled in the server|CertificateExpired|serverSslCert",
+    passes: false,
+    remedy: TRUST,
+  },
+  // No right to: a schema, a table, a column, what needs SUPER, a routine
+  { codes: [1044, 1142, 1143, 1227, 1370], passes: false, remedy: GRANT },
+  { codes: [1049], passes: false, remedy: "leave the database's name out of the target's url" },
+  // This host may not log in; its plugin is unknown, or too old; locked; expired; locked after failures
+  { codes: [1130, 1251, 1524, 1820, 1862, 3118, 3955], passes: false, remedy: ACCOUNT },
+  // Full: the disk, a table
+  { codes: [1021, 1114], passes: false, remedy: "make room on the database server" },
+  // Login refused: the secret may just have been rotated
+  { codes: [1045, 1698], passes: true, remedy: WAIT },
+  // Too many connections: in all, of a user, by a limit; blocked after errors; out of memory
+  { codes: [1040, 1203, 1226, 1129, 1041], passes: true, remedy: WAIT },
+  // Shutting down, offline, not available
+  { codes: [1053, 3032, 3168], passes: true, remedy: WAIT },
+  // Connection lost: killed, by the network, interrupted, idle; by the client's own codes
+  {
+    codes: [1042, 1043, 1158, 1159, 1160, 1161, 1184, 1317, 1927, 4031, 2002, 2003, 2006, 2013, 2055],
+    passes: true,
+    remedy: WAIT,
+  },
+  // A writer that has become a reader; 1290 is of other options too
+  { codes: [1290], said: "[Rr]ead[- ]only", passes: true, remedy: WAIT },
+  { codes: [1792, 1836, 1874], passes: true, remedy: WAIT },
+  // Another transaction in the way: of Flyway's own statements, which it repeats; lock wait, deadlock, commit undone
+  { codes: [1205, 1213, 3058, 3100, 3101], passes: true, remedy: WAIT },
+  { state: "08", passes: true, remedy: WAIT }, // no connection
+  { state: "28", passes: true, remedy: WAIT }, // login refused
+  { said: "Unable to obtain connection", passes: true, remedy: WAIT },
+];
+
+/**
+ * What kind of failure Flyway's error is; undefined where it is not of the database, or of none that is known. A
+ * script of the bucket that fails is never one: it is not tried again by itself.
+ */
+export function failureOf(error: FlywayError): Failure | undefined {
+  if (error.errorCode !== "DB_CONNECTION" || /\nLocation +: /.test(error.message)) return undefined;
+  const code = error.sqlErrorCode ?? 0;
+  const says = ({ said }: Failure) => said === undefined || new RegExp(said).test(error.message);
+  return FAILURES.find((failure) => {
+    if (failure.codes) return failure.codes.includes(code) && says(failure);
+    if (failure.said) return code <= 0 && says(failure); // drivers give 0 or -1 to what is their own
+    return error.sqlState?.startsWith(failure.state as string);
+  });
+}
+
+/** The table without its remedies, as the host's script takes it. */
+export const passing = FAILURES.map(({ remedy: _, ...failure }) => failure);
