@@ -16,8 +16,11 @@ describe("rds.tf", () => {
       master_username: "${var.master_username}",
       vpc_security_group_ids: ["${aws_security_group.aurora_mysql.id}"],
       storage_encrypted: true,
-      enable_http_endpoint: true,
-      skip_final_snapshot: true,
+      engine_version: "${var.engine_version}",
+      enable_http_endpoint: "${var.enable_http_endpoint}",
+      apply_immediately: "${var.apply_immediately}",
+      deletion_protection: "${var.deletion_protection}",
+      skip_final_snapshot: "${var.skip_final_snapshot}",
     });
   });
 
@@ -51,7 +54,7 @@ describe("rds.tf", () => {
     });
   });
 
-  it("leaves an adopted cluster what would replace it, and Serverless v1's capacity", async () => {
+  it("leaves an adopted cluster what would replace it, Serverless v1's capacity and its engine version", async () => {
     const { at } = await synthesize();
     const { ignore_changes } = at("aws_rds_cluster.aurora_mysql").lifecycle as Record<string, unknown>;
     expect(ignore_changes).toEqual([
@@ -62,6 +65,7 @@ describe("rds.tf", () => {
       "storage_encrypted",
       "kms_key_id",
       "scaling_configuration",
+      "engine_version",
     ]);
   });
 

@@ -7,7 +7,7 @@ describe("s3.tf", () => {
     expect(at("aws_s3_bucket.this")).toEqual({
       for_each: "${toset(var.flyway_managed_databases)}",
       bucket_prefix: '${replace(lower(each.key), "_", "-")}',
-      force_destroy: true,
+      force_destroy: "${var.force_destroy}",
     });
   });
 

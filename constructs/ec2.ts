@@ -8,11 +8,11 @@ import { Instance } from "@cdktf/provider-aws/lib/instance";
 import { S3BucketPolicy } from "@cdktf/provider-aws/lib/s3-bucket-policy";
 import { SsmDocument } from "@cdktf/provider-aws/lib/ssm-document";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
-import { Fn, TerraformLocal, TerraformOutput } from "cdktf";
+import { TerraformLocal, TerraformOutput } from "cdktf";
 import { Construct } from "constructs";
 import type { FlywayArchives } from "./archives";
 import { fileAsset } from "./bundle";
-import type { Data } from "./data";
+import { type Data, HOST_TYPE } from "./data";
 import { commandDocument } from "./document";
 import type { Names } from "./names";
 import { attachManaged, grant, trust } from "./policies";
@@ -117,8 +117,8 @@ export class Ec2 extends Construct {
     const userData = readFileSync(join(__dirname, "..", "assets", "user-data.sh"), "utf8");
     this.host = new Instance(this, "aws_instance.flyway_host", {
       ami: ami.id,
-      instanceType: "t3.micro",
-      subnetId: Fn.element(data.subnetIds, 0),
+      instanceType: HOST_TYPE,
+      subnetId: data.hostSubnetId,
       vpcSecurityGroupIds: [rds.securityGroup.id],
       iamInstanceProfile: new IamInstanceProfile(this, "aws_iam_instance_profile.flyway_host", {
         name: names.of("flyway-host"),

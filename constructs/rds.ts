@@ -7,7 +7,7 @@ import { SecretsmanagerSecretVersion } from "@cdktf/provider-aws/lib/secretsmana
 import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group";
 import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
-import { Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
+import { DataResource, Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { Data } from "./data";
 import type { Names } from "./names";
@@ -25,6 +25,15 @@ const SECRET_ARN =
 
 /** RDS: 8 to 41 printable ASCII characters without `/`, `"` and `@`, written as ranges for lack of a subtraction. */
 const PASSWORD = "^[ !#-.0-?A-~]{8,41}$";
+
+/** Flyway takes spaces around a value of its environment away, and cannot log in (tried with 11.8.2). */
+const SPACE_AROUND = "^ | $";
+
+/**
+ * What Flyway takes for a reference in a value of its environment, and fails on or replaces: `${a.b}`, also behind
+ * `$`, `!` and `\`. Without the dot it leaves it as it is (tried with 11.8.2).
+ */
+const REFERENCE = "[$][{][^}.]+[.][^}]+[}]";
 
 export interface RdsProps {
   readonly names: Names;
@@ -79,13 +88,24 @@ export class Rds extends Construct {
               "subnet_ids has subnets that VPC ${data.aws_vpc.default.id} does not have: " +
               '${join(", ", setsubtract(var.subnet_ids, data.aws_subnets.default.ids))}. Correct them, or vpc_id.',
           },
+          {
+            condition: "${var.vpc_id == null || length(var.subnet_ids) > 0}",
+            errorMessage:
+              "VPC ${data.aws_vpc.default.id} is given without subnet_ids, and it may have subnets that the host or the " +
+              "cluster must not be in. Give those to use, in two Availability Zones, or leave vpc_id unset for the default VPC.",
+          },
         ],
       },
     });
 
+    // The random id, so that the snapshots of two deployments of one name, one after the other, do not collide.
+    const snapshot = new DataResource(this, "terraform_data.final_snapshot", {
+      count: Token.asNumber("${var.skip_final_snapshot ? 0 : 1}"),
+    });
     this.cluster = new RdsCluster(this, "aws_rds_cluster.aurora_mysql", {
       clusterIdentifier: names.of("aurora-mysql"),
       engine: "aurora-mysql",
+      engineVersion: variables.engineVersion.stringValue,
       engineMode: "provisioned", // what Serverless v2 runs in
       databaseName: "test",
       backupRetentionPeriod: 30,
@@ -97,10 +117,13 @@ export class Rds extends Construct {
       vpcSecurityGroupIds: [this.securityGroup.id],
       serverlessv2ScalingConfiguration: { minCapacity: 1, maxCapacity: 2 },
       storageEncrypted: true,
-      enableHttpEndpoint: true,
-      skipFinalSnapshot: true,
+      enableHttpEndpoint: variables.enableHttpEndpoint.booleanValue,
+      applyImmediately: variables.applyImmediately.booleanValue,
+      deletionProtection: variables.deletionProtection.booleanValue,
+      skipFinalSnapshot: variables.skipFinalSnapshot.booleanValue,
+      finalSnapshotIdentifier: `\${one([for s in ${snapshot.fqn}[*] : "${names.of("aurora-mysql")}-final-\${substr(s.id, 0, 8)}"])}`,
       lifecycle: {
-        // Each but the last would replace an adopted cluster, and its data with it.
+        // Each but the last two would replace an adopted cluster, and its data with it.
         ignoreChanges: [
           "engine_mode",
           "database_name",
@@ -109,6 +132,7 @@ export class Rds extends Construct {
           "storage_encrypted",
           "kms_key_id",
           "scaling_configuration", // Serverless v1's: would not replace it, but turn its pause on
+          "engine_version", // an upgrade is a step of its own, and RDS makes the minor ones by itself
         ],
         precondition: [
           {
@@ -123,6 +147,18 @@ export class Rds extends Construct {
               'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, ' +
               "or leave it unset and RDS makes one.",
           },
+          {
+            condition: `\${var.master_password == null || !can(regex("${SPACE_AROUND}", var.master_password))}`,
+            errorMessage:
+              "This master_password begins or ends with a space, which Flyway takes away. Leave that out, or leave the " +
+              "password unset and RDS makes one.",
+          },
+          {
+            condition: `\${var.master_password == null || !can(regex("${REFERENCE}", var.master_password))}`,
+            errorMessage:
+              "This master_password has $${…} with a dot in it, which Flyway takes for a reference and fails on. Leave " +
+              "that out, or leave the password unset and RDS makes one.",
+          },
         ],
       },
     });
@@ -130,6 +166,19 @@ export class Rds extends Construct {
     new DataAwsRdsCluster(this, "data.aws_rds_cluster.aurora_mysql", {
       clusterIdentifier: this.cluster.id,
       dependsOn: [this.cluster],
+      lifecycle: {
+        postcondition: [
+          {
+            // An adopted cluster that has not been changed yet is managed by the configuration alone.
+            condition:
+              `\${!${MANAGED} || aws_rds_cluster.aurora_mysql.manage_master_user_password != true || ` +
+              "length(self.master_user_secret) > 0}",
+            errorMessage:
+              "RDS is to keep the master password of the cluster ${self.cluster_identifier}, and has no secret for it " +
+              "yet: the change waits for the maintenance window. Set apply_immediately = true and apply again.",
+          },
+        ],
+      },
     });
     new RdsClusterInstance(this, "aws_rds_cluster_instance.aurora_mysql", {
       // An adopted cluster may still be of Serverless v1, which takes no instance.

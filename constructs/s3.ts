@@ -1,3 +1,4 @@
+import { DataAwsSsmParametersByPath } from "@cdktf/provider-aws/lib/data-aws-ssm-parameters-by-path";
 import type { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3BucketLifecycleConfiguration } from "@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration";
@@ -18,6 +19,7 @@ import { mappingName } from "../lambda/mapping";
 import { RECORD_PREFIX } from "../records/record";
 import type { Names } from "./names";
 import { serverOf } from "./rds";
+import { AddressStack } from "./stack";
 import { bucketPrefix, type Variables } from "./variables";
 
 /** How many databases have a permission each; past them IAM's and Lambda's limits are near. */
@@ -57,8 +59,9 @@ export class S3 extends Construct {
     this.buckets = new S3Bucket(this, "aws_s3_bucket.this", {
       forEach: eachDatabase,
       bucketPrefix: `\${${bucketPrefix("each.key", names)}}`,
-      forceDestroy: true,
+      forceDestroy: variables.forceDestroy.booleanValue,
     });
+    this.warnOfRemoval(names);
     new TerraformLocal(this, FEW_DATABASES, `\${length(var.flyway_managed_databases) <= ${FEW}}`);
     // Terraform evaluates a for_each anew for each instance, but a local once: planning 1,000 buckets takes one
     // minute so, and nine with the buckets themselves and conditions in each for_each.
@@ -156,6 +159,35 @@ export class S3 extends Construct {
       error_message:
         'flyway_database_settings has names that flyway_managed_databases does not have: ${join(", ", ' +
         "setsubtract(keys(var.flyway_database_settings), var.flyway_managed_databases))}. Correct or remove them.",
+    });
+  }
+
+  /**
+   * Says at plan what goes with a database that is no longer in the list: a warning, Terraform's check. Which there
+   * are, only the mapping parameters tell that the last apply has left.
+   */
+  private warnOfRemoval(names: Names): void {
+    // Not in the check, where every plan would have it to be read once more, and so none be empty.
+    const mapped = new DataAwsSsmParametersByPath(this, "data.aws_ssm_parameters_by_path.s3_mapping", {
+      path: mappingName(names.parameters, "").replace(/\/$/, ""),
+    });
+    const prefixes = `[for d in var.flyway_managed_databases : ${bucketPrefix("d", names)}]`;
+    // Terraform appends 26 characters to a bucket's prefix.
+    const removed =
+      `[for b in [for n in ${mapped.fqn}.names : basename(n)] : b ` +
+      `if !contains(${prefixes}, replace(b, "/.{26}$/", ""))]`;
+    const all = `join(", ", sort(${removed}))`;
+    AddressStack.of(this).addOverride("check.removed_databases", {
+      assert: [
+        {
+          condition: `\${length(${removed}) == 0}`,
+          error_message:
+            `flyway_managed_databases no longer has the databases of these buckets, which will be deleted: \${${all}}. ` +
+            '${var.force_destroy ? "All migrations and run records in them go too, every version" : "They are not empty ' +
+            "and force_destroy is off, so their deletion will fail: empty them first, or set force_destroy and apply that " +
+            'before"}. The schemas in the database stay. To keep the buckets, put the databases back into the list.',
+        },
+      ],
     });
   }
 

@@ -105,6 +105,13 @@ const SECRET_ARN = "^arn:aws:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0
 
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
+/**
+ * The lines that Serverless v2, the Data API and Flyway work with. The short form is the line's default minor version,
+ * which AWS moves on, so that none is asked for after its end:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html
+ */
+const ENGINE_VERSION = "^8[.][04]([.]mysql_aurora[.][0-9]+([.][0-9]+)*)?$";
+
 /** Plain addresses only: what SNS takes beyond them nobody uses. */
 const EMAIL = "^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$";
 
@@ -126,6 +133,12 @@ export class Variables extends Construct {
   readonly masterPassword: TerraformVariable;
   readonly masterPasswordVersion: TerraformVariable;
   readonly masterUsername: TerraformVariable;
+  readonly engineVersion: TerraformVariable;
+  readonly enableHttpEndpoint: TerraformVariable;
+  readonly applyImmediately: TerraformVariable;
+  readonly deletionProtection: TerraformVariable;
+  readonly skipFinalSnapshot: TerraformVariable;
+  readonly forceDestroy: TerraformVariable;
   readonly flywayManagedDatabases: TerraformVariable;
   readonly flywayVersion: TerraformVariable;
   readonly flywayConf: TerraformVariable;
@@ -202,6 +215,55 @@ export class Variables extends Construct {
       nullable: false,
       description: "The database's master user. RDS cannot change it later.",
     });
+    this.engineVersion = new TerraformVariable(this, "var.engine_version", {
+      type: "string",
+      default: "8.0",
+      nullable: false,
+      description:
+        "The Aurora MySQL version of a new cluster: 8.0, the default minor version of Aurora MySQL 3, or a full one such " +
+        "as 8.0.mysql_aurora.3.10.3 or 8.4.mysql_aurora.8.4.7. A cluster that exists keeps its own; docs/operations.md has " +
+        "the upgrade. AWS's standard support of Aurora MySQL 3 ends on 2028-04-30.",
+      validation: [
+        one(
+          "engine_version",
+          matches(ENGINE_VERSION, "v"),
+          " is no version of Aurora MySQL 8: use 8.0, 8.4 or a full one such as 8.0.mysql_aurora.3.10.3.",
+        ),
+      ],
+    });
+    const flag = (name: string, value: boolean, description: string) =>
+      new TerraformVariable(this, `var.${name}`, {
+        type: "bool",
+        default: value,
+        nullable: false,
+        description,
+      });
+    this.enableHttpEndpoint = flag(
+      "enable_http_endpoint",
+      true,
+      "Whether the cluster has the Data API, which the query editor needs. Some regions do not offer it.",
+    );
+    this.applyImmediately = flag(
+      "apply_immediately",
+      true,
+      "Whether changes of the cluster are made at once, with all that waits for the maintenance window by other means. " +
+        "If not, they wait for that window, a changed master password among them, and until then runs fail to log in.",
+    );
+    this.deletionProtection = flag(
+      "deletion_protection",
+      names.production,
+      "Whether RDS refuses to delete the cluster, to Terraform and to people.",
+    );
+    this.skipFinalSnapshot = flag(
+      "skip_final_snapshot",
+      !names.production,
+      "Whether the cluster is destroyed without a last snapshot.",
+    );
+    this.forceDestroy = flag(
+      "force_destroy",
+      !names.production,
+      "Whether a bucket is destroyed with all migrations and run records in it; else only an empty one is.",
+    );
     const byPrefix = `{ for d in ${LIST} : ${bucketPrefix("d", names)} => d... }`;
     this.flywayManagedDatabases = new TerraformVariable(this, "var.flyway_managed_databases", {
       type: "list(string)",
@@ -399,7 +461,7 @@ export class Variables extends Construct {
       nullable: false,
       description:
         "The function's runtime. AWS supports nodejs24.x until 2028-04-30 and nodejs22.x until 2027-04-30; " +
-        "provider 5.100 knows only the latter.",
+        "nodejs24.x needs AWS provider 6.19 or later; 5.100 to 6.18 know only nodejs22.x.",
       validation: [
         one(
           "lambda_runtime",
@@ -411,7 +473,7 @@ export class Variables extends Construct {
     this.vpcId = new TerraformVariable(this, "var.vpc_id", {
       type: "string",
       description:
-        "The VPC for the host and the cluster. Unset, the region's default VPC. Not to be changed later.",
+        "The VPC for the host and the cluster, with subnet_ids. Unset, the region's default VPC. Not to be changed later.",
       validation: [
         one(
           "vpc_id",
@@ -426,8 +488,9 @@ export class Variables extends Construct {
       default: [],
       nullable: false,
       description:
-        "The subnets of that VPC to use: the host is in the first, the cluster in all of them. Empty, all that the " +
-        "VPC has. Aurora needs two Availability Zones.",
+        "The subnets of that VPC to use: a new host is in the first whose zone offers its type, the cluster in all of " +
+        "them. Empty, for the default VPC only: the host is in a default subnet, the cluster in all that the VPC has. " +
+        "Aurora needs two Availability Zones.",
       validation: [
         each(
           "s in var.subnet_ids",

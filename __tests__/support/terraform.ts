@@ -130,7 +130,7 @@ export interface Outcome {
 }
 
 /** Runs one command of Terraform; it dies with this process. */
-async function command(
+export async function command(
   { binary, env }: Terraform,
   cwd: string,
   args: readonly string[],
@@ -434,7 +434,7 @@ export function useRules(props: Partial<FlywayProps> = {}): Rules {
 }
 
 /** Synthesizes the stack as a project in this folder would; where Terraform runs. */
-async function synthesizeInto(root: string, props: Partial<FlywayProps>): Promise<string> {
+export async function synthesizeInto(root: string, props: Partial<FlywayProps>): Promise<string> {
   const app = new App({ outdir: join(root, "cdktf.out") });
   const id = new Names(props.stage).of("flyway");
   new FlywayStack(app, id, { archives: await officialArchives(), ...props });
