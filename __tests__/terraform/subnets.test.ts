@@ -1,14 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import {
-  command,
-  findTerraform,
-  homeFolder,
-  succeed,
-  synthesizeInto,
-  type Terraform,
-} from "../support/terraform";
+import { describe, expect, it } from "vitest";
+import { type Run, useTerraformTest } from "../support/terraform-test";
 
 /** A subnet: where it is, and whether it is the default one there. */
 interface Subnet {
@@ -132,90 +123,38 @@ function answer(layout: Layout): string[] {
     .map(([id]) => id);
 }
 
-const name = (layout: Layout) => layout.what.replaceAll(/\W+/g, "_");
-
-function override(target: string, values: object): string {
-  return `override_data {\n target = ${target}\n values = ${JSON.stringify(values)}\n}\n`;
-}
-
-/** A layout as a run of `terraform test`: https://developer.hashicorp.com/terraform/language/tests */
-function run(layout: Layout): string {
-  const { offering, subnets, variables = {}, host } = layout;
-  const given = Object.entries(variables).map(
-    ([variable, value]) => `${variable} = ${JSON.stringify(value)}\n`,
-  );
-  const expected = `
-    assert {
-      condition = aws_instance.flyway_host.subnet_id == "${host}"
-      error_message = "the host is in \${aws_instance.flyway_host.subnet_id}"
-    }
-    assert {
-      condition = jsonencode({ for f in ${HOST}.filter : f.name => sort(f.values) }) == jsonencode(${JSON.stringify(filters(layout))})
-      error_message = jsonencode(${HOST}.filter)
-    }`;
-  return `run "${name(layout)}" {
-    command = plan
-    variables {
-      ${given.join("")}
-    }
-    ${override("data.aws_vpc.default", { id: "vpc-0123" })}
-    ${override("data.aws_subnets.default", { ids: Object.keys(subnets) })}
-    ${override("data.aws_ec2_instance_type_offerings.flyway_host", { locations: offering })}
-    ${override(HOST, { ids: answer(layout) })}
-    ${host === undefined ? "" : expected}
-  }\n`;
-}
-
-/** Mocked providers; what they check must look like what it is. Provider 5.100 does not know the default runtime. */
-const MOCKS = `
-variables {
-  lambda_runtime = "nodejs22.x"
-}
-mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
-  }
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-}
-mock_provider "archive" {}
-`;
-
-/** What `terraform test` says: https://developer.hashicorp.com/terraform/internals/machine-readable-ui */
-interface Line {
-  readonly "@testrun"?: string;
-  readonly test_run?: { readonly status: "pending" | "skip" | "pass" | "fail" | "error" };
-  readonly diagnostic?: { readonly severity: string; readonly detail: string };
+/** A layout as a plan of the stack. */
+function run(layout: Layout): Run {
+  const { offering, subnets, variables, host } = layout;
+  const asked = `jsonencode({ for f in ${HOST}.filter : f.name => sort(f.values) })`;
+  return {
+    command: "plan",
+    variables,
+    data: {
+      "data.aws_vpc.default": { id: "vpc-0123" },
+      "data.aws_subnets.default": { ids: Object.keys(subnets) },
+      "data.aws_ec2_instance_type_offerings.flyway_host": { locations: offering },
+      [HOST]: { ids: answer(layout) },
+    },
+    assert:
+      host === undefined
+        ? []
+        : [
+            `aws_instance.flyway_host.subnet_id == "${host}"`,
+            `${asked} == jsonencode(${JSON.stringify(filters(layout))})`,
+          ],
+  };
 }
 
 describe("the subnet of a new host", () => {
-  let terraform: Terraform | undefined;
-  let lines: readonly Line[];
-  beforeAll(async () => {
-    terraform = await findTerraform();
-    if (!terraform) return;
-    const folder = await synthesizeInto(mkdtempSync(join(homeFolder(), "subnets-")), {});
-    // A file each: Terraform skips the runs of a file after one that fails.
-    for (const layout of LAYOUTS)
-      writeFileSync(join(folder, `${name(layout)}.tftest.hcl`), MOCKS + run(layout));
-    await succeed(terraform, folder, ["init", "-input=false", "-no-color"]);
-    const { stdout } = await command(terraform, folder, ["test", "-json"], {});
-    lines = stdout.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []));
-  });
-  beforeEach(({ skip }) => skip(!terraform, "there is no Terraform, see stderr"));
-  afterAll(() => rmSync(homeFolder(), { recursive: true, force: true }));
+  const result = useTerraformTest(Object.fromEntries(LAYOUTS.map((layout) => [layout.what, run(layout)])));
 
-  it.each(LAYOUTS.map((layout) => [layout.what, layout.host ?? "refused", layout] as const))(
+  it.each(LAYOUTS.map(({ what, host, refused }) => [what, host ?? "refused", refused] as const))(
     "with %s is %s",
-    (_, __, layout) => {
-      const said = lines.filter((line) => line["@testrun"] === name(layout));
-      const errors = said.filter(({ diagnostic }) => diagnostic?.severity === "error");
-      expect(errors.map(({ diagnostic }) => diagnostic?.detail)).toEqual(
-        layout.refused ? [layout.refused] : [],
+    (what, _, refused) => {
+      expect(result(what)).toEqual(
+        refused === undefined ? { status: "pass", errors: [] } : { status: "error", errors: [refused] },
       );
-      const statuses = said.flatMap(({ test_run }) => test_run?.status ?? []);
-      expect(statuses.at(-1)).toBe(layout.refused ? "error" : "pass");
     },
   );
 });
