@@ -69,6 +69,14 @@ describe("rds.tf", () => {
     ]);
   });
 
+  it("has a final snapshot's name only where one is made", async () => {
+    const { at } = await synthesize();
+    expect(at("terraform_data.final_snapshot").count).toBe("${var.skip_final_snapshot ? 0 : 1}");
+    expect(at("aws_rds_cluster.aurora_mysql").final_snapshot_identifier).toBe(
+      '${one([for s in terraform_data.final_snapshot[*] : "aurora-mysql-final-${substr(s.id, 0, 8)}"])}',
+    );
+  });
+
   it("lets RDS manage the password unless the team has set one", async () => {
     const { at } = await synthesize();
     expect(at("aws_rds_cluster.aurora_mysql").manage_master_user_password).toBe(
