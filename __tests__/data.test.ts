@@ -24,6 +24,15 @@ describe("data.tf", () => {
     });
   });
 
+  it("asks which zones offer the host's type, which is the host's", async () => {
+    const { at } = await synthesize();
+    const type = at("aws_instance.flyway_host").instance_type;
+    expect(at("data.aws_ec2_instance_type_offerings.flyway_host")).toEqual({
+      filter: [{ name: "instance-type", values: [type] }],
+      location_type: "availability-zone",
+    });
+  });
+
   it("takes the region and the account that Terraform runs in", async () => {
     const { at } = await synthesize();
     expect(at("data.aws_region.current")).toEqual({});

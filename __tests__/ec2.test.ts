@@ -18,7 +18,7 @@ describe("ec2.tf: the host", () => {
     expect(at("aws_instance.flyway_host")).toMatchObject({
       ami: "${data.aws_ami.flyway_host_ami.id}",
       instance_type: "t3.micro",
-      subnet_id: "${try(local.host_subnet_ids[0], null)}",
+      subnet_id: "${local.host_subnet_id}",
       vpc_security_group_ids: ["${aws_security_group.aurora_mysql.id}"],
       iam_instance_profile: "${aws_iam_instance_profile.flyway_host.name}",
     });

@@ -20,18 +20,19 @@ describe("the names of a deployment", () => {
     expect(new Names(stage).suffix).toBe(`-${stage}`);
   });
 
-  it.each([
-    [undefined, false],
-    ["dev", false],
-    ["pre-prod", false],
-    ["product", false],
-    ["prod", true],
-    ["prod-eu", true],
-    ["production", true],
-    ["live", true],
-  ])("tell of the stage %j whether it is a production one: %j", (stage, is) => {
-    expect(new Names(stage).isProduction).toBe(is);
-  });
+  it.each(["prod", "production", "prd", "live", "prod-eu", "eu-live-2", "pre-prod"])(
+    "take %j for a stage of production",
+    (stage) => {
+      expect(new Names(stage).production).toBe(true);
+    },
+  );
+
+  it.each([undefined, "dev", "test", "preprod", "product", "alive", "prod2"])(
+    "take %j for none of production",
+    (stage) => {
+      expect(new Names(stage).production).toBe(false);
+    },
+  );
 
   it.each(["", "Dev", "1dev", "-dev", "dev-", "a--b", "a_b", "a.b", "a b", "dev\n", "ä", "a".repeat(17)])(
     "refuse the stage %j, and say what is valid",

@@ -43,6 +43,12 @@ describe("variables.tf", () => {
     ["upload_alarm_minutes", "number", 60],
     ["lambda_runtime", "string", "nodejs24.x"],
     ["master_password_version", "number", 1],
+    ["engine_version", "string", "8.0"],
+    ["enable_http_endpoint", "bool", true],
+    ["apply_immediately", "bool", true],
+    ["deletion_protection", "bool", false],
+    ["skip_final_snapshot", "bool", true],
+    ["force_destroy", "bool", true],
   ])("has %s, a %s", async (name, type, value) => {
     const { at } = await synthesize();
     expect(at(`var.${name}`)).toMatchObject({
@@ -50,6 +56,19 @@ describe("variables.tf", () => {
       default: value,
       description: expect.stringMatching(/\.$/),
     });
+  });
+
+  it.each([
+    ["dev", false],
+    ["prod", true],
+    ["live-eu", true],
+  ])("in stage %s protects what is deployed: %j", async (stage, isProtected) => {
+    const { at } = await synthesize({}, stage);
+    expect([at("var.deletion_protection"), at("var.skip_final_snapshot"), at("var.force_destroy")]).toEqual([
+      expect.objectContaining({ default: isProtected }),
+      expect.objectContaining({ default: !isProtected }),
+      expect.objectContaining({ default: !isProtected }),
+    ]);
   });
 
   it("hides the contract's two sensitive variables, and no other", async () => {

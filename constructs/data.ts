@@ -2,15 +2,20 @@ import { DataAwsCallerIdentity } from "@cdktf/provider-aws/lib/data-aws-caller-i
 import { DataAwsEc2InstanceTypeOfferings } from "@cdktf/provider-aws/lib/data-aws-ec2-instance-type-offerings";
 import { DataAwsPartition } from "@cdktf/provider-aws/lib/data-aws-partition";
 import { DataAwsRegion } from "@cdktf/provider-aws/lib/data-aws-region";
-import { DataAwsSubnet } from "@cdktf/provider-aws/lib/data-aws-subnet";
 import { DataAwsSubnets } from "@cdktf/provider-aws/lib/data-aws-subnets";
 import { DataAwsVpc } from "@cdktf/provider-aws/lib/data-aws-vpc";
 import { TerraformLocal, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { Variables } from "./variables";
 
-/** The host's. 1 GiB of memory: https://aws.amazon.com/ec2/instance-types/t3/ */
-export const INSTANCE_TYPE = "t3.micro";
+/** The host's type, of 1 GiB of memory. Not every Availability Zone offers it: about one of six in us-east-1 does not. */
+export const HOST_TYPE = "t3.micro";
+
+/** The subnets of zones that offer it. Empty where there is none, which is refused below. */
+const HOST_SUBNETS = "data.aws_subnets.flyway_host.ids";
+
+/** Terraform expression for the zones that offer it. */
+const ZONES = "sort(data.aws_ec2_instance_type_offerings.flyway_host.locations)";
 
 export interface DataProps {
   readonly variables: Variables;
@@ -22,11 +27,8 @@ export class Data extends Construct {
   readonly subnets: DataAwsSubnets;
   /** The ids of the subnets to use: those that were given, else all of the VPC's. */
   readonly subnetIds: string[];
-  /**
-   * The Terraform expression for the ids of those where the host may be, best first: in zones that offer its instance
-   * type; of the default VPC only its default subnets, since others may have no way out.
-   */
-  readonly hostSubnetIds: string;
+  /** The subnet for a new host: the first of those that were given, else of the default subnets by id, in whose zone is its type. */
+  readonly hostSubnetId: string;
   readonly region: DataAwsRegion;
   readonly callerIdentity: DataAwsCallerIdentity;
   /** `aws`; `aws-cn` and `aws-us-gov` elsewhere: what an ARN has behind `arn:`. */
@@ -57,24 +59,42 @@ export class Data extends Construct {
       "${coalescelist(var.subnet_ids, data.aws_subnets.default.ids)}",
     );
     this.subnetIds = Token.asList(chosen.expression);
-    new DataAwsSubnet(this, "data.aws_subnet.candidate", {
-      id: "${each.key}",
-    }).addOverride(
-      "for_each",
-      "${toset([for s in local.subnet_ids : s if contains(data.aws_subnets.default.ids, s)])}",
-    );
     new DataAwsEc2InstanceTypeOfferings(this, "data.aws_ec2_instance_type_offerings.flyway_host", {
+      filter: [{ name: "instance-type", values: [HOST_TYPE] }],
       locationType: "availability-zone",
-      filter: [{ name: "instance-type", values: [INSTANCE_TYPE] }],
     });
-    new TerraformLocal(
+    new DataAwsSubnets(this, "data.aws_subnets.flyway_host", {
+      filter: [
+        { name: "vpc-id", values: [this.vpc.id] },
+        // EC2 takes no filter without a value.
+        { name: "availability-zone", values: Token.asList(`\${coalescelist(${ZONES}, ["none"])}`) },
+        // Others of the default VPC may have no way to the internet; which to take is then for the team to say.
+        {
+          name: "default-for-az",
+          values: Token.asList('${length(var.subnet_ids) > 0 ? ["true", "false"] : ["true"]}'),
+        },
+      ],
+      lifecycle: {
+        postcondition: [
+          {
+            condition:
+              "${length(var.subnet_ids) == 0 ? var.vpc_id != null || length(self.ids) > 0 " +
+              ": length(setintersection(var.subnet_ids, self.ids)) > 0 " +
+              "|| length(setsubtract(var.subnet_ids, data.aws_subnets.default.ids)) > 0}",
+            errorMessage:
+              `The host's type ${HOST_TYPE} is offered in \${length(${ZONES}) > 0 ? join(", ", ${ZONES}) : "no zone of this region"}, and ` +
+              '${length(var.subnet_ids) > 0 ? "none of subnet_ids is there. Give one that is" : "the default VPC has no default ' +
+              'subnet there. Make one with aws ec2 create-default-subnet, or give subnet_ids"}.',
+          },
+        ],
+      },
+    });
+    const ofHost = new TerraformLocal(
       this,
-      "local.host_subnet_ids",
-      "${[for s in length(var.subnet_ids) > 0 ? var.subnet_ids : sort(local.subnet_ids) : s if " +
-        "try(contains(data.aws_ec2_instance_type_offerings.flyway_host.locations, data.aws_subnet.candidate[s].availability_zone) && " +
-        "(length(var.subnet_ids) > 0 || data.aws_subnet.candidate[s].default_for_az), false)]}",
+      "local.host_subnet_id",
+      `\${try(concat([for s in var.subnet_ids : s if contains(${HOST_SUBNETS}, s)], sort(${HOST_SUBNETS}))[0], null)}`,
     );
-    this.hostSubnetIds = "local.host_subnet_ids";
+    this.hostSubnetId = Token.asString(ofHost.expression);
     this.region = new DataAwsRegion(this, "data.aws_region.current");
     this.callerIdentity = new DataAwsCallerIdentity(this, "data.aws_caller_identity.this");
     this.partition = new DataAwsPartition(this, "data.aws_partition.current");

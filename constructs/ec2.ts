@@ -14,7 +14,7 @@ import { RECORD_PREFIX } from "../records/record";
 import type { FlywayArchives } from "./archives";
 import type { Artifacts } from "./artifacts";
 import { fileAsset } from "./bundle";
-import { type Data, INSTANCE_TYPE } from "./data";
+import { type Data, HOST_TYPE } from "./data";
 import { commandDocument } from "./document";
 import type { Names } from "./names";
 import { attachManaged, grant, serviceRole } from "./policies";
@@ -141,8 +141,8 @@ export class Ec2 extends Construct {
     const userData = readFileSync(join(__dirname, "..", "assets", "user-data.sh"), "utf8");
     this.host = new Instance(this, "aws_instance.flyway_host", {
       ami: ami.id,
-      instanceType: INSTANCE_TYPE,
-      subnetId: `\${try(${data.hostSubnetIds}[0], null)}`,
+      instanceType: HOST_TYPE,
+      subnetId: data.hostSubnetId,
       vpcSecurityGroupIds: [rds.securityGroup.id],
       iamInstanceProfile: new IamInstanceProfile(this, "aws_iam_instance_profile.flyway_host", {
         name: names.of("flyway-host"),
@@ -159,17 +159,6 @@ export class Ec2 extends Construct {
         // A new image, another order of the subnets or an encrypted disk would replace the host; new user data
         // would restart it, in the middle of a migration, and not run.
         ignoreChanges: ["ami", "subnet_id", "user_data", "user_data_base64", "root_block_device"],
-        precondition: [
-          {
-            // Subnets of another VPC are refused by the cluster's subnet group.
-            condition: `\${length(${data.hostSubnetIds}) > 0 || length(setsubtract(var.subnet_ids, data.aws_subnets.default.ids)) > 0}`,
-            errorMessage:
-              `No subnet can have the host: ${INSTANCE_TYPE} is offered in \${join(", ", sort(data.aws_ec2_instance_type_offerings.flyway_host.locations))}, ` +
-              'and the ${length(var.subnet_ids) > 0 ? "subnet_ids" : "default subnets of the default VPC"} are in ' +
-              '${join(", ", distinct([for s in values(data.aws_subnet.candidate) : s.availability_zone if length(var.subnet_ids) > 0 || s.default_for_az]))}. ' +
-              "Name others in subnet_ids, or make one there.",
-          },
-        ],
       },
     });
 

@@ -1,6 +1,9 @@
 /** A stage: lower-case words, short enough to leave a database's name room in its bucket's. */
 const STAGE = /^(?=.{1,16}$)[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 
+/** The words by which a stage is one of production: `prod`, `prod-eu`, `live`; `pre-prod` too, to be on the safe side. */
+const PRODUCTION = ["prod", "production", "prd", "live"];
+
 /** The names of one deployment's objects. */
 export class Names {
   /** What is put behind a name: `-dev`; empty without a stage. */
@@ -19,12 +22,9 @@ export class Names {
     this.suffix = stage === undefined ? "" : `-${stage}`;
   }
 
-  /**
-   * Whether the stage is called `prod`, `prd`, `production` or `live`, or begins with that and a hyphen: such a
-   * deployment is protected by default. Without a stage the defaults are the contract's.
-   */
-  get isProduction(): boolean {
-    return /^(prod|prd|production|live)(-|$)/.test(this.stage ?? "");
+  /** Whether a word of the stage is prod, production, prd or live. Without a stage it is not. */
+  get production(): boolean {
+    return this.stage?.split("-").some((word) => PRODUCTION.includes(word)) ?? false;
   }
 
   /** `flyway-host` as it is; in stage dev `flyway-host-dev`. */

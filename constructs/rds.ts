@@ -7,7 +7,7 @@ import { SecretsmanagerSecretVersion } from "@cdktf/provider-aws/lib/secretsmana
 import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group";
 import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
-import { Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
+import { DataResource, Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import type { Artifacts } from "./artifacts";
 import type { Data } from "./data";
@@ -26,6 +26,15 @@ const SECRET_ARN =
 
 /** RDS: 8 to 41 printable ASCII characters without `/`, `"` and `@`, written as ranges for lack of a subtraction. */
 const PASSWORD = "^[ !#-.0-?A-~]{8,41}$";
+
+/** Flyway takes spaces around a value of its environment away, and cannot log in (tried with 11.8.2). */
+const SPACE_AROUND = "^ | $";
+
+/**
+ * What Flyway may take for a reference in a value of its environment, and fail on or replace: of 11.8.2 it is `${a.b}`,
+ * also behind `$`, `!` and `\`; without the dot it leaves it as it is.
+ */
+const REFERENCE = "[$][{].*[}]";
 
 export interface RdsProps {
   readonly names: Names;
@@ -87,9 +96,14 @@ export class Rds extends Construct {
       },
     });
 
+    // The random id, so that the snapshots of two deployments of one name, one after the other, do not collide.
+    const snapshot = new DataResource(this, "terraform_data.final_snapshot", {
+      count: Token.asNumber("${var.skip_final_snapshot ? 0 : 1}"),
+    });
     this.cluster = new RdsCluster(this, "aws_rds_cluster.aurora_mysql", {
       clusterIdentifier: names.of("aurora-mysql"),
       engine: "aurora-mysql",
+      engineVersion: variables.engineVersion.stringValue,
       engineMode: "provisioned", // what Serverless v2 runs in
       databaseName: "test",
       backupRetentionPeriod: 30,
@@ -101,15 +115,13 @@ export class Rds extends Construct {
       vpcSecurityGroupIds: [this.securityGroup.id],
       serverlessv2ScalingConfiguration: { minCapacity: 1, maxCapacity: 2 },
       storageEncrypted: true,
-      enableHttpEndpoint: Token.asAny(variables.enableHttpEndpoint.value),
-      engineVersion: variables.engineVersion.stringValue,
-      applyImmediately: Token.asAny(variables.applyImmediately.value),
-      deletionProtection: Token.asAny(variables.deletionProtection.value),
-      skipFinalSnapshot: Token.asAny(variables.skipFinalSnapshot.value),
-      // A snapshot's name may be taken once; so it has what a deployment made anew has another of.
-      finalSnapshotIdentifier: `\${var.skip_final_snapshot ? null : "${names.of("aurora-mysql")}-final-\${trimprefix(aws_security_group.aurora_mysql.id, "sg-")}"}`,
+      enableHttpEndpoint: variables.enableHttpEndpoint.booleanValue,
+      applyImmediately: variables.applyImmediately.booleanValue,
+      deletionProtection: variables.deletionProtection.booleanValue,
+      skipFinalSnapshot: variables.skipFinalSnapshot.booleanValue,
+      finalSnapshotIdentifier: `\${one([for s in ${snapshot.fqn}[*] : "${names.of("aurora-mysql")}-final-\${substr(s.id, 0, 8)}"])}`,
       lifecycle: {
-        // The first six would replace an adopted cluster, and its data with it.
+        // Each but the last two would replace an adopted cluster, and its data with it.
         ignoreChanges: [
           "engine_mode",
           "database_name",
@@ -117,8 +129,8 @@ export class Rds extends Construct {
           "db_subnet_group_name",
           "storage_encrypted",
           "kms_key_id",
-          "engine_version", // an upgrade is a person's, see docs/operations.md; or AWS's, of a minor release
           "scaling_configuration", // Serverless v1's: would not replace it, but turn its pause on
+          "engine_version", // an upgrade is a step of its own, and RDS makes the minor ones by itself
         ],
         precondition: [
           {
@@ -134,9 +146,16 @@ export class Rds extends Construct {
               "or leave it unset and RDS makes one.",
           },
           {
-            condition: '${var.master_password == null || !can(regex("[$][{]", var.master_password))}',
+            condition: `\${var.master_password == null || !can(regex("${SPACE_AROUND}", var.master_password))}`,
             errorMessage:
-              'This master_password has ${"$"}{ in it, which Flyway would take for the beginning of a placeholder. Use another.',
+              "This master_password begins or ends with a space, which Flyway takes away. Leave that out, or leave the " +
+              "password unset and RDS makes one.",
+          },
+          {
+            condition: `\${var.master_password == null || !can(regex("${REFERENCE}", var.master_password))}`,
+            errorMessage:
+              "This master_password has $${ and } in it, which Flyway may take for a reference and fail on. Leave " +
+              "that out, or leave the password unset and RDS makes one.",
           },
         ],
       },
@@ -148,10 +167,13 @@ export class Rds extends Construct {
       lifecycle: {
         postcondition: [
           {
-            condition: `\${!${MANAGED} || try(length(self.master_user_secret), 0) > 0}`,
+            // An adopted cluster that has not been changed yet is managed by the configuration alone.
+            condition:
+              `\${!${MANAGED} || aws_rds_cluster.aurora_mysql.manage_master_user_password != true || ` +
+              "length(self.master_user_secret[*]) > 0}",
             errorMessage:
-              "RDS does not manage the password of cluster ${self.cluster_identifier} yet, so the host could not log in. " +
-              "With apply_immediately = false it does from the next maintenance window on: apply again then, or set it to true.",
+              "RDS is to keep the master password of the cluster ${self.cluster_identifier}, and has no secret for it " +
+              "yet: the change waits for the maintenance window. Set apply_immediately = true and apply again.",
           },
         ],
       },

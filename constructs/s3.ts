@@ -1,3 +1,4 @@
+import { DataAwsSsmParametersByPath } from "@cdktf/provider-aws/lib/data-aws-ssm-parameters-by-path";
 import type { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3BucketLifecycleConfiguration } from "@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration";
@@ -11,14 +12,14 @@ import {
   TerraformIterator,
   TerraformLocal,
   TerraformOutput,
-  TerraformStack,
   Token,
 } from "cdktf";
 import { Construct } from "constructs";
-import { MAPPING_PATH, mappingName } from "../lambda/mapping";
+import { mappingName } from "../lambda/mapping";
 import { RECORD_PREFIX } from "../records/record";
 import type { Names } from "./names";
 import { serverOf } from "./rds";
+import { AddressStack } from "./stack";
 import { bucketPrefix, type Variables } from "./variables";
 
 /** How many databases have a permission each; past them IAM's and Lambda's limits are near. */
@@ -58,8 +59,9 @@ export class S3 extends Construct {
     this.buckets = new S3Bucket(this, "aws_s3_bucket.this", {
       forEach: eachDatabase,
       bucketPrefix: `\${${bucketPrefix("each.key", names)}}`,
-      forceDestroy: Token.asAny(variables.forceDestroy.value),
+      forceDestroy: variables.forceDestroy.booleanValue,
     });
+    this.warnOfRemoval(names);
     new TerraformLocal(this, FEW_DATABASES, `\${length(var.flyway_managed_databases) <= ${FEW}}`);
     // Terraform evaluates a for_each anew for each instance, but a local once: planning 1,000 buckets takes one
     // minute so, and nine with the buckets themselves and conditions in each for_each.
@@ -146,7 +148,6 @@ export class S3 extends Construct {
       },
     });
     mapped.addOverride("depends_on", ["aws_ssm_parameter.flyway_archive"]); // so no run asks for one too early
-    this.warnOfRemoval(names);
     const output = new TerraformOutput(this, "output.buckets", {
       value: `\${{ for database, bucket in local.buckets : database => bucket.id }}`,
       description: "Database to bucket: where a database's migrations are uploaded",
@@ -161,23 +162,32 @@ export class S3 extends Construct {
     });
   }
 
-  /** A plan that removes a database says what goes with it: the mappings tell which buckets there are. */
+  /**
+   * Says at plan what goes with a database that is no longer in the list: a warning, Terraform's check. Which there
+   * are, only the mapping parameters tell that the last apply has left.
+   */
   private warnOfRemoval(names: Names): void {
-    const mappings = "data.aws_ssm_parameters_by_path.s3_mappings.names";
+    // Not in the check, where every plan would have it to be read once more, and so none be empty.
+    const mapped = new DataAwsSsmParametersByPath(this, "data.aws_ssm_parameters_by_path.s3_mapping", {
+      path: mappingName(names.parameters, "").replace(/\/$/, ""),
+    });
     const prefixes = `[for d in var.flyway_managed_databases : ${bucketPrefix("d", names)}]`;
-    // What Terraform has appended to a prefix has 26 characters.
-    const removed = `[for b in [for n in ${mappings} : basename(n)] : b if !contains(${prefixes}, substr(b, 0, length(b) - 26))]`;
-    TerraformStack.of(this).addOverride("check.removed_databases", {
-      data: {
-        aws_ssm_parameters_by_path: { s3_mappings: { path: `${names.parameters}/${MAPPING_PATH}` } },
-      },
-      assert: {
-        condition: `\${length(${removed}) == 0}`,
-        error_message:
-          `To be deleted, since flyway_managed_databases has their databases no more: the buckets \${join(", ", ${removed})}, ` +
-          '${var.force_destroy ? "with all migrations and run records in them" : "which AWS refuses until they are empty, for force_destroy is false"}. ' +
-          "The schemas stay as they are. To keep a bucket, put its database back.",
-      },
+    // Terraform appends 26 characters to a bucket's prefix.
+    const removed =
+      `[for b in [for n in ${mapped.fqn}.names : basename(n)] : b ` +
+      `if !contains(${prefixes}, replace(b, "/.{26}$/", ""))]`;
+    const all = `join(", ", sort(${removed}))`;
+    AddressStack.of(this).addOverride("check.removed_databases", {
+      assert: [
+        {
+          condition: `\${length(${removed}) == 0}`,
+          error_message:
+            `flyway_managed_databases no longer has the databases of these buckets, which will be deleted: \${${all}}. ` +
+            '${var.force_destroy ? "All migrations and run records in them go too, every version" : "They are not empty ' +
+            "and force_destroy is off, so their deletion will fail: empty them first, or set force_destroy and apply that " +
+            'before"}. The schemas in the database stay. To keep the buckets, put the databases back into the list.',
+        },
+      ],
     });
   }
 

@@ -126,6 +126,13 @@ const SECRET_ARN = "^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[
 
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
+/**
+ * The lines that Serverless v2, the Data API and Flyway work with. The short form is the line's default minor version,
+ * which AWS moves on, so that none is asked for after its end:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html
+ */
+const ENGINE_VERSION = "^8[.][04]([.]mysql_aurora[.][0-9]+([.][0-9]+)*)?$";
+
 /** Plain addresses only: what SNS takes beyond them nobody uses. */
 const EMAIL = "^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$";
 
@@ -148,8 +155,8 @@ export class Variables extends Construct {
   readonly masterPasswordVersion: TerraformVariable;
   readonly masterUsername: TerraformVariable;
   readonly engineVersion: TerraformVariable;
-  readonly applyImmediately: TerraformVariable;
   readonly enableHttpEndpoint: TerraformVariable;
+  readonly applyImmediately: TerraformVariable;
   readonly deletionProtection: TerraformVariable;
   readonly skipFinalSnapshot: TerraformVariable;
   readonly forceDestroy: TerraformVariable;
@@ -247,47 +254,47 @@ export class Variables extends Construct {
       default: "8.0",
       nullable: false,
       description:
-        "The Aurora MySQL release of a new cluster: 8.0 is AWS's default of version 3, 8.4 of the line after it, or a " +
-        "whole one such as 8.4.mysql_aurora.8.4.7. A cluster that exists keeps its own.",
+        "The Aurora MySQL version of a new cluster: 8.0, the default minor version of Aurora MySQL 3, or a full one such " +
+        "as 8.0.mysql_aurora.3.10.3 or 8.4.mysql_aurora.8.4.7. A cluster that exists keeps its own; docs/operations.md has " +
+        "the upgrade. AWS's standard support of Aurora MySQL 3 ends on 2028-04-30.",
       validation: [
         one(
           "engine_version",
-          matches("^8\\.[04](\\.mysql_aurora\\.[0-9]+(\\.[0-9]+){1,2})?$", "v"),
-          " is no release of Aurora MySQL that is known here: use 8.0, 8.4, or a whole one such as 8.0.mysql_aurora.3.10.4.",
+          matches(ENGINE_VERSION, "v"),
+          " is no version of Aurora MySQL 8: use 8.0, 8.4 or a full one such as 8.0.mysql_aurora.3.10.3.",
         ),
       ],
     });
-    this.applyImmediately = flag(
-      this,
-      "apply_immediately",
-      true,
-      "Whether a change of the cluster, its password's among them, is made at once; else in its maintenance window.",
-    );
     this.enableHttpEndpoint = flag(
       this,
       "enable_http_endpoint",
       true,
-      "Whether the cluster has the Data API, and so the console's query editor. Some regions do not have it.",
+      "Whether the cluster has the Data API, which the query editor needs. Some regions do not offer it.",
     );
-    const isProduction = names.isProduction;
+    this.applyImmediately = flag(
+      this,
+      "apply_immediately",
+      true,
+      "Whether changes of the cluster are made at once, with all that waits for the maintenance window by other means. " +
+        "If not, they wait for that window, a changed master password among them, and until then runs fail to log in.",
+    );
     this.deletionProtection = flag(
       this,
       "deletion_protection",
-      isProduction,
-      "Whether AWS refuses to delete the cluster.",
+      names.production,
+      "Whether RDS refuses to delete the cluster, to Terraform and to people.",
     );
     this.skipFinalSnapshot = flag(
       this,
       "skip_final_snapshot",
-      !isProduction,
-      "Whether the cluster is deleted without a last snapshot of it.",
+      !names.production,
+      "Whether the cluster is destroyed without a last snapshot.",
     );
     this.forceDestroy = flag(
       this,
       "force_destroy",
-      !isProduction,
-      "Whether a database's bucket is deleted with all that is in it, its migrations and run records; else AWS refuses " +
-        "to delete it until it is empty.",
+      !names.production,
+      "Whether a bucket is destroyed with all migrations and run records in it; else only an empty one is.",
     );
     this.iamPath = new TerraformVariable(this, "var.iam_path", {
       type: "string",
@@ -552,7 +559,7 @@ export class Variables extends Construct {
       nullable: false,
       description:
         "The function's runtime. AWS supports nodejs24.x until 2028-04-30 and nodejs22.x until 2027-04-30; " +
-        "provider 5.100 knows only the latter.",
+        "nodejs24.x needs AWS provider 6.21 or later; before, the newest is nodejs22.x.",
       validation: [
         one(
           "lambda_runtime",
@@ -564,7 +571,7 @@ export class Variables extends Construct {
     this.vpcId = new TerraformVariable(this, "var.vpc_id", {
       type: "string",
       description:
-        "The VPC for the host and the cluster. Unset, the region's default VPC. Not to be changed later.",
+        "The VPC for the host and the cluster, with subnet_ids. Unset, the region's default VPC. Not to be changed later.",
       validation: [
         one(
           "vpc_id",
@@ -579,8 +586,9 @@ export class Variables extends Construct {
       default: [],
       nullable: false,
       description:
-        "The subnets of that VPC to use: the host is in the first, the cluster in all of them. Empty, all that the " +
-        "VPC has. Aurora needs two Availability Zones.",
+        "The subnets of that VPC to use: a new host is in the first whose zone offers its type, the cluster in all of " +
+        "them. Empty, for the default VPC only: the host is in a default subnet, the cluster in all that the VPC has. " +
+        "Aurora needs two Availability Zones.",
       validation: [
         each(
           "s in var.subnet_ids",

@@ -29,18 +29,18 @@ export interface Synthesis {
 
 const memo = new Map<string, Promise<Synthesis>>();
 
-/** The stack's JSON; made once for each set of defaults. */
-export function synthesize(defaults: VariablesProps = {}): Promise<Synthesis> {
-  const key = JSON.stringify(defaults);
-  const known = memo.get(key) ?? build(defaults);
+/** The stack's JSON; made once for each set of defaults and stage. */
+export function synthesize(defaults: VariablesProps = {}, stage?: string): Promise<Synthesis> {
+  const key = JSON.stringify([defaults, stage]);
+  const known = memo.get(key) ?? build(defaults, stage);
   memo.set(key, known);
   return known;
 }
 
-async function build(defaults: VariablesProps): Promise<Synthesis> {
+async function build(defaults: VariablesProps, stage?: string): Promise<Synthesis> {
   const archives = await officialArchives();
   return inTemporaryFolder((outdir) => {
-    const stack = new FlywayStack(Testing.app({ outdir }), "flyway", { archives, defaults });
+    const stack = new FlywayStack(Testing.app({ outdir }), "flyway", { archives, defaults, stage });
     return parse(Testing.synth(stack, true));
   });
 }

@@ -130,7 +130,7 @@ export interface Outcome {
 }
 
 /** Runs one command of Terraform; it dies with this process. */
-async function command(
+export async function command(
   { binary, env }: Terraform,
   cwd: string,
   args: readonly string[],
@@ -317,18 +317,6 @@ export class Workspace {
     return { errors: errorsIn(outcome), text: outcome.stdout + outcome.stderr };
   }
 
-  /** Runs `terraform test`; the errors, in one line each. */
-  async test(): Promise<string> {
-    const { stdout } = await command(this.terraform, this.folder, ["test", "-json"], {});
-    return stdout
-      .split("\n")
-      .filter((line) => line.startsWith("{"))
-      .map((line) => JSON.parse(line).diagnostic as Diagnostic | undefined)
-      .filter((diagnostic) => diagnostic?.severity === "error")
-      .map((diagnostic) => `${diagnostic?.summary}: ${diagnostic?.detail.replaceAll("\n", " ")}`)
-      .join("\n");
-  }
-
   /** Applies; what Terraform printed. */
   apply(variables: Variables = {}, ...options: string[]): Promise<string> {
     const args = ["apply", "-auto-approve", "-input=false", "-no-color", ...options];
@@ -450,7 +438,7 @@ export function useRules(props: Partial<FlywayProps> = {}): Rules {
 }
 
 /** Synthesizes the stack as a project in this folder would; where Terraform runs. */
-async function synthesizeInto(root: string, props: Partial<FlywayProps>): Promise<string> {
+export async function synthesizeInto(root: string, props: Partial<FlywayProps>): Promise<string> {
   const app = new App({ outdir: join(root, "cdktf.out") });
   const id = new Names(props.stage).of("flyway");
   new FlywayStack(app, id, { archives: await officialArchives(), ...props });

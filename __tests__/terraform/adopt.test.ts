@@ -66,9 +66,10 @@ const IN_PLACE: Readonly<
   },
 };
 
-/** What it changes of the cluster: capacity for Serverless v2, and who keeps the password. */
-const MANAGED = ["manage_master_user_password", "master_password", "serverlessv2_scaling_configuration"];
-const KEPT = ["master_password", "master_password_wo_version", "serverlessv2_scaling_configuration"];
+/** What it changes of the cluster: capacity for Serverless v2, that it is at once, and who keeps the password. */
+const CHANGED = ["apply_immediately", "master_password", "serverlessv2_scaling_configuration"];
+const MANAGED = [...CHANGED, "manage_master_user_password"];
+const KEPT = [...CHANGED, "master_password_wo_version"];
 
 /** Not known to provider 4.59, and so not in its state: off, as it is. */
 const UNKNOWN_TO_459 = ["enable_local_write_forwarding"];

@@ -1,109 +1,160 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { useCloud, Workspace } from "../support/terraform";
+import { type Run, useTerraformTest } from "../support/terraform-test";
 
-/** A VPC's subnet, as AWS describes it. */
+/** A subnet: where it is, and whether it is the default one there. */
 interface Subnet {
-  readonly id: string;
   readonly zone: string;
-  /** @default true */
-  readonly isDefault?: boolean;
+  readonly default?: boolean;
 }
 
-const cloud = useCloud();
-let workspace: Workspace | undefined;
-
-/**
- * Has `terraform test` plan the stack with mocked data sources: a VPC with these subnets, and the zones that offer the
- * host's type. Nothing of AWS is asked.
- *
- * @returns where the host is planned to be, or what the plan is refused with
- */
-async function hostSubnet(
-  subnets: readonly Subnet[],
-  zones: readonly string[],
-  variables: Readonly<Record<string, unknown>> = {},
-): Promise<string> {
-  workspace ??= await Workspace.open(cloud.terraform, cloud.endpoint);
-  const override = (target: string, values: object) =>
-    `override_data {\n  target = ${target}\n  values = ${JSON.stringify(values)}\n}\n`;
-  const test = [
-    `mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
-  }
-}
-`,
-    override("data.aws_vpc.default", { id: "vpc-0" }),
-    override("data.aws_subnets.default", { ids: subnets.map(({ id }) => id) }),
-    override("data.aws_ec2_instance_type_offerings.flyway_host", { locations: zones }),
-    ...subnets.map(({ id, zone, isDefault = true }) =>
-      override(`data.aws_subnet.candidate["${id}"]`, { availability_zone: zone, default_for_az: isDefault }),
-    ),
-    `variables {\n${Object.entries({ lambda_runtime: "nodejs22.x", ...variables })
-      .map(([name, value]) => `  ${name} = ${JSON.stringify(value)}\n`)
-      .join("")}}\n`,
-    `run "plan" {
-  command = plan
-  assert {
-    condition     = aws_instance.flyway_host.subnet_id == null
-    error_message = "The host is in \${aws_instance.flyway_host.subnet_id}."
-  }
-}
-`,
-  ];
-  writeFileSync(join(workspace.folder, "subnets.tftest.hcl"), test.join("\n"));
-  return workspace.test();
+/** A region and a VPC, and what is asked for. */
+interface Layout {
+  readonly what: string;
+  /** The zones that offer the host's type, as EC2 lists them: in no order. */
+  readonly offering: readonly string[];
+  /** The VPC's subnets, by id, in the order in which EC2 lists them. */
+  readonly subnets: Readonly<Record<string, Subnet>>;
+  readonly variables?: Readonly<Record<string, unknown>>;
+  /** The subnet that a new host gets. */
+  readonly host?: string;
+  /** Or else why the plan is refused. */
+  readonly refused?: string;
 }
 
-const NAMES = { subnet: "subnet-0", zone: "us-east-1" };
-const subnet = (letter: string, zone: string, isDefault?: boolean): Subnet => ({
-  id: `${NAMES.subnet}${letter}`,
-  zone: NAMES.zone + zone,
-  isDefault,
-});
-const zones = (letters: string) => letters.split("").map((letter) => NAMES.zone + letter);
+const A = { zone: "us-east-1a", default: true };
+const B = { zone: "us-east-1b", default: true };
+const E = { zone: "us-east-1e", default: true };
+const PRIVATE = { zone: "us-east-1a" };
 
-describe("the host's subnet", () => {
-  it.each([
-    [
-      "is in a zone that offers its type, whatever the order",
-      "fea",
-      [subnet("1", "e"), subnet("2", "a")],
-      "abcdf",
-      "2",
-    ],
-    ["is in the first where all do", "ab", [subnet("3", "b"), subnet("1", "b"), subnet("2", "a")], "ab", "1"],
-    [
-      "is a default one, not a private one beside it",
-      "a",
-      [subnet("1", "a", false), subnet("2", "a")],
-      "a",
-      "2",
-    ],
-  ] as const)("%s", async (_, __, subnets, offered, expected) => {
-    expect(await hostSubnet(subnets, zones(offered))).toContain(`The host is in ${NAMES.subnet}${expected}.`);
-  });
+const HOST = "data.aws_subnets.flyway_host";
+const REMEDY_OF_DEFAULT =
+  "the default VPC has no default subnet there. Make one with aws ec2 create-default-subnet, or give subnet_ids.";
 
-  it("is the first of those given that offers its type, default or not", async () => {
-    const subnets = [subnet("1", "e", false), subnet("2", "b", false), subnet("3", "a", false)];
-    const given = { vpc_id: "vpc-0", subnet_ids: subnets.map(({ id }) => id) };
-    expect(await hostSubnet(subnets, zones("ab"), given)).toContain(`The host is in ${NAMES.subnet}2.`);
-  });
+const LAYOUTS: readonly Layout[] = [
+  {
+    what: "a zone without the type listed first",
+    offering: ["us-east-1b", "us-east-1a"],
+    subnets: { "subnet-3e": E, "subnet-2b": B, "subnet-1a": A },
+    host: "subnet-1a",
+  },
+  {
+    what: "the same subnets listed in another order",
+    offering: ["us-east-1a", "us-east-1b"],
+    subnets: { "subnet-2b": B, "subnet-1a": A, "subnet-3e": E },
+    host: "subnet-1a",
+  },
+  {
+    what: "the first id in a zone without the type",
+    offering: ["us-east-1a", "us-east-1b"],
+    subnets: { "subnet-1e": E, "subnet-2b": B, "subnet-3a": A },
+    host: "subnet-2b",
+  },
+  {
+    what: "a subnet of one's own in the default VPC",
+    offering: ["us-east-1a", "us-east-1b"],
+    subnets: { "subnet-0p": PRIVATE, "subnet-1e": E, "subnet-2b": B },
+    host: "subnet-2b",
+  },
+  {
+    what: "default subnets only where the type is not offered",
+    offering: ["us-east-1b", "us-east-1a"],
+    subnets: { "subnet-0": PRIVATE, "subnet-1": E },
+    refused: `The host's type t3.micro is offered in us-east-1a, us-east-1b, and ${REMEDY_OF_DEFAULT}`,
+  },
+  {
+    what: "a region without the type",
+    offering: [],
+    subnets: { "subnet-1": A, "subnet-2": B },
+    refused: `The host's type t3.micro is offered in no zone of this region, and ${REMEDY_OF_DEFAULT}`,
+  },
+  {
+    what: "given subnets, whose order counts and not their ids'",
+    offering: ["us-east-1a", "us-east-1b"],
+    subnets: { "subnet-1": A, "subnet-2": B, "subnet-3": E },
+    variables: { subnet_ids: ["subnet-3", "subnet-2", "subnet-1"] },
+    host: "subnet-2",
+  },
+  {
+    what: "given subnets that are no default ones",
+    offering: ["us-east-1a"],
+    subnets: { "subnet-1": A, "subnet-2": PRIVATE, "subnet-3": E },
+    variables: { vpc_id: "vpc-0123", subnet_ids: ["subnet-3", "subnet-2"] },
+    host: "subnet-2",
+  },
+  {
+    what: "given subnets only where the type is not offered",
+    offering: ["us-east-1b", "us-east-1c"],
+    subnets: { "subnet-1": A, "subnet-2": B, "subnet-3": E },
+    variables: { subnet_ids: ["subnet-3", "subnet-1"] },
+    refused:
+      "The host's type t3.micro is offered in us-east-1b, us-east-1c, and none of subnet_ids is there. Give one that is.",
+  },
+  {
+    what: "a VPC without subnets given",
+    offering: ["us-east-1a"],
+    subnets: { "subnet-1": A, "subnet-2": B },
+    variables: { vpc_id: "vpc-0123" },
+    refused:
+      'vpc_id is "vpc-0123", without subnet_ids: which of its subnets have a way out cannot be seen. Name two or more, in two Availability Zones, in subnet_ids.',
+  },
+];
 
-  it("is refused where no zone offers its type, with both lists and the remedy", async () => {
-    const said = await hostSubnet([subnet("1", "e"), subnet("2", "f", false)], zones("ab"));
-    expect(said).toContain(
-      "No subnet can have the host: t3.micro is offered in us-east-1a, us-east-1b, and the default subnets of the default VPC are in us-east-1e. Name others in subnet_ids, or make one there.",
-    );
-  });
+/** Whether EC2 is asked for all subnets: else only for default ones. */
+function asksForAll({ variables }: Layout): boolean {
+  return variables?.subnet_ids !== undefined;
+}
 
-  it("is not guessed in a VPC that was given without subnets", async () => {
-    const said = await hostSubnet([subnet("1", "a")], zones("a"), { vpc_id: "vpc-0" });
-    expect(said).toContain('vpc_id is "vpc-0", without subnet_ids: which of its subnets have a way out');
-  });
+/** The filters of which EC2's answer is made here, as Terraform must ask. */
+function filters(layout: Layout): object {
+  return {
+    "availability-zone": [...layout.offering].sort(),
+    "default-for-az": asksForAll(layout) ? ["false", "true"] : ["true"],
+    "vpc-id": ["vpc-0123"],
+  };
+}
+
+/** EC2's answer to them. */
+function answer(layout: Layout): string[] {
+  const { offering, subnets } = layout;
+  return Object.entries(subnets)
+    .filter(
+      ([, { zone, default: isDefault }]) => offering.includes(zone) && (asksForAll(layout) || isDefault),
+    )
+    .map(([id]) => id);
+}
+
+/** A layout as a plan of the stack. */
+function run(layout: Layout): Run {
+  const { offering, subnets, variables, host } = layout;
+  const asked = `jsonencode({ for f in ${HOST}.filter : f.name => sort(f.values) })`;
+  return {
+    command: "plan",
+    variables,
+    data: {
+      "data.aws_vpc.default": { id: "vpc-0123" },
+      "data.aws_subnets.default": { ids: Object.keys(subnets) },
+      "data.aws_ec2_instance_type_offerings.flyway_host": { locations: offering },
+      [HOST]: { ids: answer(layout) },
+    },
+    assert:
+      host === undefined
+        ? []
+        : [
+            `aws_instance.flyway_host.subnet_id == "${host}"`,
+            `${asked} == jsonencode(${JSON.stringify(filters(layout))})`,
+          ],
+  };
+}
+
+describe("the subnet of a new host", () => {
+  const result = useTerraformTest(Object.fromEntries(LAYOUTS.map((layout) => [layout.what, run(layout)])));
+
+  it.each(LAYOUTS.map(({ what, host, refused }) => [what, host ?? "refused", refused] as const))(
+    "with %s is %s",
+    (what, _, refused) => {
+      expect(result(what)).toEqual(
+        refused === undefined ? { status: "pass", errors: [] } : { status: "error", errors: [refused] },
+      );
+    },
+  );
 });

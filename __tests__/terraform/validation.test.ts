@@ -45,8 +45,12 @@ const ROLE = "arn:aws:iam::123456789012:role/ci/deploy";
 /** Neither this nor the next can name the value, which is a secret. */
 const NO_USERNAME =
   "RDS would reject this master_username: use 1 to 32 letters, digits and _, beginning with a letter.";
-const PLACEHOLDER =
-  "This master_password has ${ in it, which Flyway would take for the beginning of a placeholder. Use another.";
+const NO_SPACE =
+  "This master_password begins or ends with a space, which Flyway takes away. Leave that out, or leave the password unset and RDS makes one.";
+const NO_REFERENCE =
+  "This master_password has ${ and } in it, which Flyway may take for a reference and fail on. Leave that out, or leave the password unset and RDS makes one.";
+const NO_ENGINE =
+  "is no version of Aurora MySQL 8: use 8.0, 8.4 or a full one such as 8.0.mysql_aurora.3.10.3.";
 const NO_PASSWORD =
   'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, or leave it unset and RDS makes one.';
 
@@ -304,13 +308,26 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     ...["has\nline", "hasümlaut", "has\ttab", "hasdel\u007f"],
   ]
     .map((password): Refused => [password, NO_PASSWORD])
-    .concat(["pass${word}", "xx${a.b}", "at the end: ${"].map((password) => [password, PLACEHOLDER])),
-  engine_version: ["", "5.7", "8.1", "8.0.42", "8.4.mysql_aurora", "8.0.mysql_aurora.3.10.4\n"].map(
-    (version) => [
-      version,
-      `engine_version ${quoted(version)} is no release of Aurora MySQL that is known here: use 8.0, 8.4, or a whole one such as 8.0.mysql_aurora.3.10.4.`,
+    // What Flyway 11.8.2 failed on or logged in with another password for, when each was tried.
+    .concat([" a password", "a password "].map((password) => [password, NO_SPACE]))
+    .concat(
+      ["${aa.bb}", "a${b}cdef", "a${env.HOME}", "!${a.b}!!", "$${a.b}!!", "\\${a.b}!!", "${a${b.c}}"].map(
+        (password) => [password, NO_REFERENCE],
+      ),
+    ),
+  engine_version: [
+    ...[
+      "",
+      "8",
+      "8.1",
+      "5.7",
+      "5.7.mysql_aurora.2.11.4",
+      "8.0.36",
+      "8.0.mysql_aurora",
+      "8.0.mysql_aurora.3.10.3\n",
     ],
-  ),
+    ...["8.4.", "aurora-mysql8.4", "8x0", "latest"],
+  ].map((version) => [version, `engine_version ${quoted(version)} ${NO_ENGINE}`]),
   aws_region: ["Frankfurt", ""].map((region) => [region, `aws_region ${quoted(region)} ${NO_REGION}`]),
   default_tags: [
     [{ Team: "data", "aws:team": "data" }, `default_tags "aws:team" = "data": ${NO_TAG}`],
@@ -342,7 +359,7 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
   ],
 };
 
-/** All that RDS takes in a password: printable ASCII but `/`, `"` and `@`. */
+/** All that RDS takes in a password, but a space at an end, which Flyway takes away: printable ASCII without `/`, `"` and `@`. */
 const ALLOWED = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter(
   (character) => !'/"@'.includes(character),
 );
@@ -409,9 +426,17 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     "12345678",
     "a".repeat(41),
     "with space",
-    ...[0, 41, 82].map((i) => ALLOWED.slice(i, i + 41).join("")),
+    ...["a${bbbbbb", "${a.bcdef", "$a.bcdef}"],
+    ...["%{a.bcd}", "#{a.bcd}", "a}b${c.d", "a,b;c=d\\e", "$(id) `id`"],
+    ...[1, 42, 83].map((i) => ALLOWED.slice(i, i + 41).join("")),
   ],
-  engine_version: ["8.0", "8.4", "8.0.mysql_aurora.3.10.4", "8.4.mysql_aurora.8.4.7"],
+  engine_version: [
+    "8.0",
+    "8.4",
+    "8.0.mysql_aurora.3.10.3",
+    "8.4.mysql_aurora.8.4.7",
+    "8.0.mysql_aurora.3.04.10",
+  ],
   aws_region: [undefined, "eu-central-1", "us-gov-west-1"],
   default_tags: [{}, { "Kostenstelle für: Ü/1": "", ["k".repeat(128)]: "v".repeat(256) }],
   assume_role: [
@@ -611,7 +636,7 @@ const ACCEPTED: readonly Variables[] = [
     flyway_database_settings: {
       "1": { placeholders: { a: "x".repeat(4_096 - JSON.stringify(MAPPING).length) } },
     },
-    master_password: `${ALLOWED.slice(0, 31).join("")}${"x".repeat(10)}`,
+    master_password: `${ALLOWED.slice(1, 32).join("")}${"x".repeat(10)}`,
   },
 ];
 
