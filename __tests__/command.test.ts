@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { commandFor, decodeKey, readEnvironment, uploadsOf } from "../lambda/command";
+import { commandFor, decodeKey, readEnvironment, reconcileCommand, uploadsOf } from "../lambda/command";
+import { uploadRecord as record, TEST_EVENT } from "./support/events";
 
 const environment = {
   instanceId: "i-0123456789abcdef0",
@@ -8,18 +9,9 @@ const environment = {
   parameters: "/flyway",
   settleSeconds: "2",
   topicArn: "arn:aws:sns:eu-central-1:123456789012:flyway-notifications",
+  reconcileMinutes: 15,
   metricsNamespace: "Flyway",
 };
-
-/** A record as S3 writes it. */
-function record(bucket: string, key: string, eventName = "ObjectCreated:Put") {
-  return {
-    eventVersion: "2.1",
-    eventSource: "aws:s3",
-    eventName,
-    s3: { bucket: { name: bucket }, object: { key, size: 1, versionId: "v" } },
-  };
-}
 
 const none = { buckets: new Map(), ignored: [] };
 
@@ -57,8 +49,10 @@ describe("the uploads of an event", () => {
   });
 
   it("leave S3's test event out", () => {
-    const event = { Service: "Amazon S3", Event: "s3:TestEvent", Bucket: "users" };
-    expect(uploadsOf(event)).toEqual({ ...none, ignored: [{ reason: "S3's test event", record: event }] });
+    expect(uploadsOf(TEST_EVENT)).toEqual({
+      ...none,
+      ignored: [{ reason: "S3's test event", record: TEST_EVENT }],
+    });
   });
 
   it.each<[string, unknown]>([
@@ -175,6 +169,23 @@ describe("the command for a bucket", () => {
   });
 });
 
+describe("the command for every bucket", () => {
+  const now = Date.UTC(2026, 10, 26, 12);
+
+  it("is as one for a bucket, but expires when the next is due", () => {
+    const { Parameters, TimeoutSeconds, ...rest } = reconcileCommand(environment, now);
+    const { Parameters: others, ...same } = commandFor("*", environment);
+    expect(rest).toEqual(same);
+    expect(TimeoutSeconds).toBe(900);
+    expect(Parameters).toEqual({ ...others, ExpiresAt: [String(now / 1_000 + 900)] });
+  });
+
+  it("expires after an hour where there is no schedule", () => {
+    const { Parameters, TimeoutSeconds } = reconcileCommand({ ...environment, reconcileMinutes: 0 }, now);
+    expect([TimeoutSeconds, Parameters?.ExpiresAt]).toEqual([3_600, [String(now / 1_000 + 3_600)]]);
+  });
+});
+
 describe("the environment", () => {
   const variables = {
     INSTANCE_ID: "i-0123456789abcdef0",
@@ -183,6 +194,7 @@ describe("the environment", () => {
     PARAMETERS: "/flyway",
     SETTLE_SECONDS: "2",
     TOPIC_ARN: environment.topicArn,
+    RECONCILE_MINUTES: "15",
     METRICS_NAMESPACE: "Flyway",
   };
 
@@ -206,7 +218,7 @@ describe("the environment", () => {
 
   it("is refused with all that it lacks", () => {
     expect(() => readEnvironment({})).toThrow(
-      "lacks INSTANCE_ID, DOCUMENT_NAME, CLOUDWATCH_LOG_GROUP_NAME, PARAMETERS, SETTLE_SECONDS, TOPIC_ARN, METRICS_NAMESPACE:",
+      "lacks INSTANCE_ID, DOCUMENT_NAME, CLOUDWATCH_LOG_GROUP_NAME, PARAMETERS, SETTLE_SECONDS, TOPIC_ARN, RECONCILE_MINUTES, METRICS_NAMESPACE:",
     );
   });
 });

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import {
   GetCommandInvocationCommand,
   GetParametersByPathCommand,
+  ListCommandInvocationsCommand,
   paginateGetParametersByPath,
   SendCommandCommand,
   SSMClient,
@@ -79,9 +80,13 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function send(bucket: string, other: Record<string, string> = {}): Promise<string> {
+async function send(
+  bucket: string,
+  other: Record<string, string> = {},
+  TimeoutSeconds?: number,
+): Promise<string> {
   const values = Object.entries({ Bucket: bucket, ...other }).map(([name, value]) => [name, [value]]);
-  const input = { DocumentName: "say", InstanceIds: [HOST], Comment: `about ${bucket}` };
+  const input = { DocumentName: "say", InstanceIds: [HOST], Comment: `about ${bucket}`, TimeoutSeconds };
   const { Command } = await ssm.send(
     new SendCommandCommand({ ...input, Parameters: Object.fromEntries(values) }),
   );
@@ -134,6 +139,51 @@ describe("a command", () => {
     await send("users");
     await commands.ended("users");
     expect(finished.map(({ bucket }) => bucket)).toEqual(["users"]);
+  });
+});
+
+/** The ids of the commands that have a status, oldest first. */
+async function listed(status: string): Promise<(string | undefined)[]> {
+  const Filters = [
+    { key: "DocumentName" as const, value: "say" },
+    { key: "Status" as const, value: status },
+  ];
+  const { CommandInvocations = [] } = await ssm.send(new ListCommandInvocationsCommand({ Filters }));
+  return CommandInvocations.map(({ CommandId }) => CommandId);
+}
+
+describe("a stopped host", () => {
+  it("has commands wait, and takes them in their order once it is started", async () => {
+    commands.stopHost();
+    const ids = [await send("users"), await send("users")];
+    expect(await listed("Pending")).toEqual(ids);
+    expect(commands.waiting).toEqual(ids.map((commandId) => ({ commandId, bucket: "users" })));
+    expect(await invocation(ids[0] as string)).toMatchObject({
+      Status: "Pending",
+      StandardOutputContent: "",
+    });
+    commands.startHost();
+    await commands.ended("users");
+    expect(await listed("Success")).toEqual(ids);
+    expect(await listed("Pending")).toEqual([]);
+  });
+
+  it("does not get a command whose time has gone", async () => {
+    commands.stopHost();
+    const commandId = await send("users", { Timeout: "1" }, 0);
+    await commands.ended("users");
+    expect(finished).toMatchObject([{ commandId, status: "TimedOut", output: "" }]);
+    commands.startHost();
+    expect(commands.running).toEqual([]);
+  });
+});
+
+describe("the agent", () => {
+  it("has five commands under way at once", async () => {
+    for (let n = 1; n <= 7; n++) await send("users", { Wait: n === 1 ? "1" : "60" });
+    expect([commands.running.length, commands.waiting.length]).toEqual([5, 2]);
+    await expect.poll(() => commands.waiting.length, { timeout: 10_000 }).toBe(1);
+    expect(commands.running).toHaveLength(5);
   });
 });
 

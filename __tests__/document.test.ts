@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { commandDocument } from "../constructs/document";
-import { commandFor } from "../lambda/command";
+import { commandFor, reconcileCommand } from "../lambda/command";
 import { PATTERNS } from "../lambda/mapping";
 
 const document = commandDocument("/flyway");
@@ -35,6 +35,7 @@ describe("the Command document", () => {
       "Bucket",
       "Operation",
       "SettleSeconds",
+      "ExpiresAt",
       "executionTimeout",
     ]);
   });
@@ -46,6 +47,7 @@ describe("the Command document", () => {
     expect(defaults).toEqual([
       ["Operation", "migrate"],
       ["SettleSeconds", "2"],
+      ["ExpiresAt", "0"],
       ["executionTimeout", "36000"],
     ]);
   });
@@ -65,9 +67,13 @@ describe("the Command document", () => {
       parameters: "/flyway",
       settleSeconds: "300",
       topicArn: "t",
+      reconcileMinutes: 15,
       metricsNamespace: "n",
     };
-    const sent = commandFor("users20260101000000000000000001", environment).Parameters ?? {};
+    const sent = {
+      ...commandFor("users20260101000000000000000001", environment).Parameters,
+      ...reconcileCommand(environment, Date.now()).Parameters,
+    };
     const needed = parameters.filter(([, parameter]) => !("default" in parameter)).map(([name]) => name);
     expect(Object.keys(sent)).toEqual(expect.arrayContaining(needed));
     for (const [name, [value]] of Object.entries(sent)) {
@@ -233,7 +239,15 @@ describe("the script's environment", () => {
   });
 
   it("has in the script's head what the document sets", () => {
-    expect(exported).toEqual(["BUCKET", "OPERATION", "SETTLE_SECONDS", "PARAMETERS", "PATTERNS", "FAILURES"]);
+    expect(exported).toEqual([
+      "BUCKET",
+      "OPERATION",
+      "SETTLE_SECONDS",
+      "EXPIRES_AT",
+      "PARAMETERS",
+      "PATTERNS",
+      "FAILURES",
+    ]);
     expect(exported.filter((name) => !new RegExp(`\\b${name}\\b`).test(head))).toEqual([]);
   });
 

@@ -6,12 +6,12 @@ import type { AddressInfo } from "node:net";
 import { devNull, homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { gzipSync } from "node:zlib";
 import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
 import {
   GetCommandInvocationCommand,
   GetParameterCommand,
   InvalidInstanceId,
+  ListCommandInvocationsCommand,
   ParameterNotFound,
   SendCommandCommand,
   SSMClient,
@@ -20,8 +20,9 @@ import { mockClient } from "aws-sdk-client-mock";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { bundleFunction } from "../constructs/bundle";
 import { createHandler, type Dependencies } from "../lambda";
-import { commandFor } from "../lambda/command";
+import { commandFor, reconcileCommand } from "../lambda/command";
 import { MappingError, mappingName } from "../lambda/mapping";
+import { logEvent, uploadRecord as record, statusChangeEvent, TEST_EVENT } from "./support/events";
 
 const environment = {
   instanceId: "i-0123456789abcdef0",
@@ -30,6 +31,7 @@ const environment = {
   parameters: "/flyway",
   settleSeconds: "2",
   topicArn: "arn:aws:sns:eu-central-1:123456789012:flyway-notifications",
+  reconcileMinutes: 15,
   metricsNamespace: "Flyway",
 };
 const mappingOf = (bucket: string) => mappingName(environment.parameters, bucket);
@@ -41,6 +43,7 @@ const functionEnvironment = {
   PARAMETERS: environment.parameters,
   SETTLE_SECONDS: environment.settleSeconds,
   TOPIC_ARN: environment.topicArn,
+  RECONCILE_MINUTES: String(environment.reconcileMinutes),
   METRICS_NAMESPACE: environment.metricsNamespace,
   AWS_REGION: "eu-central-1",
   AWS_ACCESS_KEY_ID: "test",
@@ -50,19 +53,16 @@ const functionEnvironment = {
 };
 const usersMapping = { schema: "Users", flywayVersion: "11.8.2", flywayConf: "test_flyway.conf" };
 const productsMapping = { ...usersMapping, schema: "Products" };
-const testEvent = { Service: "Amazon S3", Event: "s3:TestEvent", Bucket: "users1" };
-
-function record(bucket: string, key: string, eventName = "ObjectCreated:Put") {
-  return { eventSource: "aws:s3", eventName, s3: { bucket: { name: bucket }, object: { key } } };
-}
 const upload = (...buckets: string[]) => ({ Records: buckets.map((bucket) => record(bucket, "V1__a.sql")) });
 
 const metadata = { $metadata: {}, message: "no such thing" };
 const notFound = new ParameterNotFound(metadata);
 const notRegistered = new InvalidInstanceId(metadata);
 
-const ssm = mockClient(new SSMClient({ region: "eu-central-1" }));
-const client = ssm as unknown as SSMClient;
+const NOW = Date.UTC(2026, 10, 26, 12);
+
+const client = new SSMClient({ region: "eu-central-1" });
+const ssm = mockClient(client);
 const sns = mockClient(new SNSClient({ region: "eu-central-1" }));
 let logged: Record<string, unknown>[];
 let emitted: Record<string, unknown>[];
@@ -71,12 +71,13 @@ let slept: number[];
 /** The handler with a client that answers as the tests tell it to, and nobody's time wasted. */
 function handler(dependencies: Partial<Dependencies> = {}) {
   return createHandler({
-    ssm: { send: (command: Parameters<SSMClient["send"]>[0]) => client.send(command) } as SSMClient,
+    ssm: client,
     sns: sns as unknown as SNSClient,
     environment,
     log: (entry) => void logged.push(entry),
     emit: (metrics) => void emitted.push(metrics),
     sleep: async (milliseconds) => void slept.push(milliseconds),
+    now: () => NOW,
     ...dependencies,
   });
 }
@@ -107,6 +108,7 @@ beforeEach(() => {
     .on(GetParameterCommand, { Name: mappingOf("products1") })
     .resolves({ Parameter: { Value: JSON.stringify(productsMapping) } });
   ssm.on(SendCommandCommand).resolves({ Command: { CommandId: "c-1" } });
+  ssm.on(ListCommandInvocationsCommand).resolves({ CommandInvocations: [] });
 });
 
 describe("an upload", () => {
@@ -172,9 +174,37 @@ describe("an upload", () => {
 describe("a reconcile", () => {
   it("has the host look at every bucket, by one command, without a mapping being read", async () => {
     await handler()({ reconcile: true });
-    expect(sent()).toEqual([commandFor("*", environment)]);
-    expect(ssm.calls()).toHaveLength(1);
+    expect(sent()).toEqual([reconcileCommand(environment, NOW)]);
+    expect(ssm.commandCalls(GetParameterCommand)).toEqual([]);
     expect(logged).toEqual([{ level: "info", message: "reconcile sent", commandId: "c-1" }]);
+  });
+
+  it.each(["Pending", "Delayed"])(
+    "is not sent while one is %s, on whichever page it is told",
+    async (value) => {
+      const of = (comment: string, CommandId: string) => ({ Comment: comment, CommandId });
+      const filters = [
+        { key: "DocumentName" as const, value: "flyway-migrate" },
+        { key: "Status" as const, value },
+      ];
+      ssm
+        .on(ListCommandInvocationsCommand, { Filters: filters })
+        .resolves({ CommandInvocations: [of("Flyway: users1", "c-7")], NextToken: "more" })
+        .on(ListCommandInvocationsCommand, { Filters: filters, NextToken: "more" })
+        .resolves({ CommandInvocations: [of("Flyway: *", "c-8")] });
+      await handler()({ reconcile: true });
+      expect(sent()).toEqual([]);
+      expect(logged).toEqual([
+        { level: "info", message: "no reconcile sent, one waits for the host", commandId: "c-8" },
+      ]);
+    },
+  );
+
+  it("is sent while uploads wait for the host", async () => {
+    const upload = { Comment: "Flyway: users1", CommandId: "c-7" };
+    ssm.on(ListCommandInvocationsCommand).resolves({ CommandInvocations: [upload] });
+    await handler()({ reconcile: true });
+    expect(sent()).toHaveLength(1);
   });
 
   it("waits for a host that is not registered, and is thrown in the end", async () => {
@@ -189,22 +219,8 @@ describe("a reconcile", () => {
   });
 });
 
-/** What EventBridge says of a command. */
-function statusChange(status: string, commandId = "c-1"): object {
-  return {
-    version: "0",
-    source: "aws.ssm",
-    "detail-type": "EC2 Command Invocation Status-change Notification",
-    region: "eu-central-1",
-    detail: {
-      "command-id": commandId,
-      "document-name": "flyway-migrate",
-      "instance-id": environment.instanceId,
-      "requested-date-time": "2026-11-23T10:00:00Z",
-      status,
-    },
-  };
-}
+const statusChange = (status: string, commandId = "c-1") =>
+  statusChangeEvent({ "command-id": commandId, "instance-id": environment.instanceId, status });
 
 describe("a command that is no success", () => {
   beforeEach(() => {
@@ -301,9 +317,7 @@ describe("the host's output", () => {
   it("becomes a line of metrics per report in it", async () => {
     const run = { flyway: "run", database: "Users", bucket: "users1", exitCode: 0, applied: 2, seconds: 12 };
     const message = `10:00:00 users1: migrating\n${JSON.stringify(run)}`;
-    const logEvents = [{ id: "1", timestamp: 1_790_000_000_000, message }];
-    const data = gzipSync(JSON.stringify({ messageType: "DATA_MESSAGE", logEvents })).toString("base64");
-    await handler()({ awslogs: { data } });
+    await handler()(logEvent([message]));
     expect(emitted).toMatchObject([{ Runs: 1, database: "Users" }]);
     expect([...ssm.calls(), ...sns.calls()]).toEqual([]);
   });
@@ -311,10 +325,10 @@ describe("the host's output", () => {
 
 describe("what is no upload", () => {
   it("is S3's test event: a log line, no call, no error", async () => {
-    await handler()(testEvent);
+    await handler()(TEST_EVENT);
     expect(ssm.calls()).toEqual([]);
     expect(logged).toEqual([
-      { level: "info", message: "ignored", reason: "S3's test event", record: testEvent },
+      { level: "info", message: "ignored", reason: "S3's test event", record: TEST_EVENT },
     ]);
   });
 
@@ -583,13 +597,13 @@ describe("Systems Manager over HTTP", () => {
 
     it("hands on metrics as lines of nothing but JSON, which CloudWatch needs", async () => {
       const report = { flyway: "reconcile", buckets: 2, failed: 0, oldestUploadSeconds: 7 };
-      const logEvents = [{ timestamp: 1, message: JSON.stringify(report) }];
-      const data = gzipSync(JSON.stringify({ messageType: "DATA_MESSAGE", logEvents })).toString("base64");
-      expect(JSON.parse(await invoke({ awslogs: { data } }))).toMatchObject({ OldestUploadSeconds: 7 });
+      expect(JSON.parse(await invoke(logEvent([JSON.stringify(report)])))).toMatchObject({
+        OldestUploadSeconds: 7,
+      });
     });
 
     it("is not reached for S3's test event", async () => {
-      expect(JSON.parse(await invoke(testEvent))).toMatchObject({ message: "ignored" });
+      expect(JSON.parse(await invoke(TEST_EVENT))).toMatchObject({ message: "ignored" });
       expect(systemsManager.asked).toEqual([]);
     });
 

@@ -31,6 +31,7 @@ describe("lambda.tf", () => {
         SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
         TOPIC_ARN: "${aws_sns_topic.notifications.arn}",
         METRICS_NAMESPACE: "Flyway",
+        RECONCILE_MINUTES: "${tostring(var.reconcile_minutes)}",
       },
     });
   });
@@ -111,7 +112,7 @@ describe("lambda.tf", () => {
         actions: ["ssm:SendCommand"],
         resources: ["${aws_ssm_document.flyway_migrate.arn}", "${aws_instance.flyway_host.arn}"],
       },
-      { actions: ["ssm:GetCommandInvocation", "ssm:ListCommands"], resources: ["*"] },
+      { actions: ["ssm:GetCommandInvocation", "ssm:ListCommandInvocations"], resources: ["*"] },
     ]);
   });
 

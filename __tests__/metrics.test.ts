@@ -1,30 +1,19 @@
-import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { logDataOf, metricsOf } from "../lambda/metrics";
 import { reportsIn } from "../lambda/report";
+import { LOGGED_AT, logEvent } from "./support/events";
 
 const run = { flyway: "run", database: "Users", bucket: "users1", exitCode: 0, applied: 2, seconds: 12 };
 const reconcile = { flyway: "reconcile", buckets: 2, failed: 0, oldestUploadSeconds: 61 };
-const TIME = 1_790_000_000_000;
-
-/** As CloudWatch Logs sends it. */
-function logData(messages: string[], messageType = "DATA_MESSAGE"): string {
-  const logEvents = messages.map((message, i) => ({ id: String(i), timestamp: TIME + i, message }));
-  const data = {
-    messageType,
-    logGroup: "/ssm/runcommand/flyway-host",
-    logStream: "c/i/migrate/stdout",
-    logEvents,
-  };
-  return gzipSync(JSON.stringify(data)).toString("base64");
-}
+/** The data of a log event with these messages. */
+const logData = (...given: Parameters<typeof logEvent>) => logDataOf(logEvent(...given)) as string;
 
 describe("a run's report", () => {
   it("counts the run, its migrations and its seconds, at the time at which it was logged", () => {
     expect(metricsOf(logData(["", JSON.stringify(run)]), "Flyway-dev")).toEqual([
       {
         _aws: {
-          Timestamp: TIME + 1,
+          Timestamp: LOGGED_AT + 1,
           CloudWatchMetrics: [
             {
               Namespace: "Flyway-dev",
@@ -77,6 +66,7 @@ describe("a log event", () => {
   });
 
   it("may have none", () => {
+    expect(metricsOf(logData(), "Flyway")).toEqual([]);
     expect(metricsOf(logData(["10:00:00 users1: migrating", "{"]), "Flyway")).toEqual([]);
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Invocation, type Message, messageOf, statusChangeOf } from "../lambda/notification";
+import { STATUS_CHANGE_EVENT } from "./support/events";
 
 const change = { commandId: "c-1", instanceId: "i-1", status: "Failed", region: "eu-central-1" };
 const failed = (database: string, bucket: string) =>
@@ -135,14 +136,15 @@ describe("a subject", () => {
 });
 
 describe("an event on a command", () => {
-  const event = {
-    "detail-type": "EC2 Command Invocation Status-change Notification",
-    region: "eu-central-1",
-    detail: { "command-id": "c-1", "instance-id": "i-1", status: "Failed" },
-  };
+  const event = STATUS_CHANGE_EVENT;
 
   it("is read", () => {
-    expect(statusChangeOf(event)).toEqual(change);
+    expect(statusChangeOf(event)).toEqual({
+      commandId: "e8d3c0e4-71f7-4491-898f-c9b35bee5f3b",
+      instanceId: "i-9bb89e2b",
+      status: "Success",
+      region: "us-east-1",
+    });
   });
 
   it.each([

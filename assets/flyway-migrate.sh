@@ -7,6 +7,7 @@
 #   BUCKET          the bucket to look at, or *
 #   OPERATION       migrate, or repair: first takes failed migrations out of Flyway's history, if that hides nothing
 #   SETTLE_SECONDS  how long a bucket must be still before it is migrated
+#   EXPIRES_AT      from when on, in seconds since 1970, the run is not begun any more; 0 if it always is
 #   PARAMETERS      what the names of this deployment's parameters begin with: /flyway
 #   PATTERNS        what a mapping's members must match, as JSON (see lambda/mapping.ts)
 #   FAILURES        which failures of a database pass by themselves, as JSON (see records/failures.ts)
@@ -811,6 +812,11 @@ list_mappings() {
 if [ "${1:-}" = look ]; then
   look
   exit
+fi
+# Of reconciles that waited for a host which was down, and of those that are more than the agent takes at once
+if [ "$EXPIRES_AT" -ne 0 ] && [ "$(date +%s)" -ge "$EXPIRES_AT" ]; then
+  say "EXPIRED: it was to begin before $(date -u -d "@$EXPIRES_AT" +%Y-%m-%dT%H:%M:%SZ); the next reconcile looks at every bucket"
+  exit 0
 fi
 mkdir -p "$root/locks" "$root/state" "$root/work"
 keep_room

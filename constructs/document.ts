@@ -56,6 +56,13 @@ export function commandDocument(parameters: string): CommandDocument {
         allowedPattern: "^([0-9]{1,2}|[12][0-9]{2}|300)$",
         default: "2",
       },
+      ExpiresAt: {
+        type: "String",
+        description:
+          "The time, in seconds since 1970, from which on the run is not begun any more; 0 if it always is",
+        allowedPattern: "^[0-9]{1,12}$",
+        default: "0",
+      },
       executionTimeout: {
         type: "String",
         description: "How long, in seconds, the run may take (at most 172800)",
@@ -71,7 +78,7 @@ export function commandDocument(parameters: string): CommandDocument {
           timeoutSeconds: "{{ executionTimeout }}",
           runCommand: [
             "#!/usr/bin/env bash", // without it, the agent's sh reads the script
-            `export BUCKET='{{ Bucket }}' OPERATION='{{ Operation }}' SETTLE_SECONDS='{{ SettleSeconds }}' PARAMETERS='${parameters}'`,
+            `export BUCKET='{{ Bucket }}' OPERATION='{{ Operation }}' SETTLE_SECONDS='{{ SettleSeconds }}' EXPIRES_AT='{{ ExpiresAt }}' PARAMETERS='${parameters}'`,
             `export PATTERNS='${JSON.stringify(PATTERNS)}'`,
             `export FAILURES='${JSON.stringify(passing)}'`,
             ...script.split("\n"),

@@ -61,7 +61,7 @@ export class Lambda extends Construct {
       },
       { actions: ["ssm:SendCommand"], resources: [ec2.document.arn, ec2.host.arn] },
       // AWS has no type of resource for these: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
-      { actions: ["ssm:GetCommandInvocation", "ssm:ListCommands"], resources: ["*"] },
+      { actions: ["ssm:GetCommandInvocation", "ssm:ListCommandInvocations"], resources: ["*"] },
     ]);
 
     // archive_file writes its archive at plan. A saved plan may be applied where no plan was made, so an archive
@@ -92,6 +92,7 @@ export class Lambda extends Construct {
           PARAMETERS: names.parameters,
           SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
           TOPIC_ARN: notifications.topic.arn,
+          RECONCILE_MINUTES: "${tostring(var.reconcile_minutes)}",
           METRICS_NAMESPACE: notifications.namespace,
         },
       },

@@ -17,6 +17,8 @@ export interface Environment {
   readonly settleSeconds: string;
   /** `TOPIC_ARN`: where people are told of what was no success. */
   readonly topicArn: string;
+  /** `RECONCILE_MINUTES`: how often every bucket is looked at; 0 if a person alone asks for it. */
+  readonly reconcileMinutes: number;
   /** `METRICS_NAMESPACE`: of the metrics in CloudWatch; also what a message's subject begins with. */
   readonly metricsNamespace: string;
 }
@@ -28,6 +30,7 @@ const VARIABLES = [
   "PARAMETERS",
   "SETTLE_SECONDS",
   "TOPIC_ARN",
+  "RECONCILE_MINUTES",
   "METRICS_NAMESPACE",
 ] as const;
 
@@ -46,6 +49,7 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
     parameters: env.PARAMETERS as string,
     settleSeconds: env.SETTLE_SECONDS as string,
     topicArn: env.TOPIC_ARN as string,
+    reconcileMinutes: Number(env.RECONCILE_MINUTES),
     metricsNamespace: env.METRICS_NAMESPACE as string,
   };
 }
@@ -134,3 +138,25 @@ export function commandFor(bucket: string, environment: Environment): SendComman
     },
   };
 }
+
+/** How long a reconcile that a person asks for may wait for the host, where there is no schedule: an hour, in minutes. */
+const UNSCHEDULED_MINUTES = 60;
+
+/**
+ * The command for every bucket. Once the next one is due it is of no use, so it expires: Systems Manager does not
+ * deliver it any more, and a host that has it, and no room for it before, ends it at once.
+ *
+ * @param now in milliseconds, as `Date.now()` has it
+ */
+export function reconcileCommand(environment: Environment, now: number): SendCommandCommandInput {
+  const seconds = (environment.reconcileMinutes || UNSCHEDULED_MINUTES) * 60;
+  const command = commandFor(EVERY_BUCKET, environment);
+  return {
+    ...command,
+    TimeoutSeconds: seconds,
+    Parameters: { ...command.Parameters, ExpiresAt: [String(Math.floor(now / 1_000) + seconds)] },
+  };
+}
+
+/** The statuses of a command that its host, which may be stopped, has not taken yet. */
+export const WAITING_STATUSES = ["Pending", "Delayed"] as const;

@@ -3,16 +3,21 @@ import {
   GetCommandInvocationCommand,
   GetParameterCommand,
   ParameterNotFound,
+  paginateListCommandInvocations,
   SendCommandCommand,
+  type SendCommandCommandInput,
   SSMClient,
 } from "@aws-sdk/client-ssm";
 import {
+  COMMENT,
   commandFor,
   type Environment,
   EVERY_BUCKET,
   isReconcile,
   readEnvironment,
+  reconcileCommand,
   uploadsOf,
+  WAITING_STATUSES,
 } from "./command";
 import { type Mapping, MappingError, mappingName, parseMapping } from "./mapping";
 import { logDataOf, metricsOf } from "./metrics";
@@ -35,6 +40,8 @@ export interface Dependencies {
   readonly emit: (metrics: Record<string, unknown>) => void;
   /** Waits so many milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>;
+  /** `Date.now` */
+  readonly now: () => number;
 }
 
 /**
@@ -43,7 +50,7 @@ export interface Dependencies {
  * | event | what it does |
  * | --- | --- |
  * | S3's, of uploads | sends one command per bucket |
- * | RECONCILE, from the schedule or a person | sends one command for every bucket |
+ * | RECONCILE, from the schedule or a person | sends one command for every bucket, unless one waits for the host |
  * | what became of a command | tells people of it where it is no success |
  * | the host's output, from its log group | makes metrics of it |
  *
@@ -52,7 +59,7 @@ export interface Dependencies {
  * @throws what one bucket met, or an AggregateError for several, after all buckets were tried. Lambda then
  * delivers the event twice more and hands it to the on-failure destination.
  */
-export function createHandler({ ssm, sns, environment, log, emit, sleep }: Dependencies) {
+export function createHandler({ ssm, sns, environment, log, emit, sleep, now }: Dependencies) {
   /** Commands that people were told of: an event may come twice. Another process of the function has its own. */
   const told = new Set<string>();
 
@@ -72,7 +79,7 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep }: Depen
     for (const [bucket, keys] of buckets) {
       try {
         await readMapping(bucket); // refuses here, where it is heard at once, what the host would refuse
-        const commandId = await send(bucket);
+        const commandId = await send(bucket, commandFor(bucket, environment));
         log({ level: "info", message: "command sent", bucket, keys, commandId });
       } catch (error) {
         const { name, message } = error as Error;
@@ -85,8 +92,28 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep }: Depen
   }
 
   async function reconcile(): Promise<void> {
-    const commandId = await send(EVERY_BUCKET);
+    const waiting = await waitingReconcile();
+    if (waiting !== undefined) {
+      return log({ level: "info", message: "no reconcile sent, one waits for the host", commandId: waiting });
+    }
+    const commandId = await send(EVERY_BUCKET, reconcileCommand(environment, now()));
     log({ level: "info", message: "reconcile sent", commandId });
+  }
+
+  /** The id of a reconcile that the host has not taken yet. */
+  async function waitingReconcile(): Promise<string | undefined> {
+    for (const status of WAITING_STATUSES) {
+      // Not by its host's id, which is not taken for commands that are pending
+      const Filters = [
+        { key: "DocumentName" as const, value: environment.documentName },
+        { key: "Status" as const, value: status },
+      ];
+      for await (const page of paginateListCommandInvocations({ client: ssm }, { Filters })) {
+        const found = page.CommandInvocations?.find(({ Comment }) => Comment === `${COMMENT}${EVERY_BUCKET}`);
+        if (found) return found.CommandId;
+      }
+    }
+    return undefined;
   }
 
   async function notify(change: StatusChange): Promise<void> {
@@ -122,8 +149,8 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep }: Depen
     );
   }
 
-  async function send(bucket: string): Promise<string | undefined> {
-    const command = new SendCommandCommand(commandFor(bucket, environment));
+  async function send(bucket: string, input: SendCommandCommandInput): Promise<string | undefined> {
+    const command = new SendCommandCommand(input);
     for (let attempt = 0; ; attempt++) {
       try {
         return (await ssm.send(command)).Command?.CommandId;
@@ -172,6 +199,7 @@ export const handler = async (event: unknown): Promise<void> => {
     // Not by console.log: Lambda's puts the time before it, and CloudWatch then sees no metrics.
     emit: (metrics) => void process.stdout.write(`${JSON.stringify(metrics)}\n`),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    now: Date.now,
   });
   await configured(event);
 };

@@ -102,6 +102,8 @@ export interface Chain {
   invoke(event: unknown): Promise<void>;
   /** The commands that run now. */
   readonly running: readonly RunningCommand[];
+  /** The host's Systems Manager: the host can be stopped. */
+  readonly commands: Pick<Commands, "stopHost" | "startHost" | "waiting">;
   /** Has the host look at every bucket, as the schedule does; resolves when it has. */
   reconcile(): Promise<void>;
   /** Ends everything; leaves no process, no port and no file but the cache. */
@@ -227,6 +229,7 @@ async function start(
       PARAMETERS: NAMES.parameters,
       SETTLE_SECONDS: String(options.settleSeconds ?? 2),
       TOPIC_ARN: TOPIC,
+      RECONCILE_MINUTES: "15",
       METRICS_NAMESPACE: "Flyway",
     },
     onFailure: (event, error) => {
@@ -275,6 +278,7 @@ async function start(
     parameters,
     secrets,
     messages: topic.messages,
+    commands,
     invoke,
     get running() {
       return commands.running;

@@ -10,17 +10,25 @@ import { type LeashedProcess, leashed } from "./processes";
 /** The most parameters in one answer: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html */
 const PARAMETERS_PER_PAGE = 10;
 
+/** How many commands the SSM agent has under way at once, CommandWorkersLimit: https://github.com/aws/amazon-ssm-agent */
+const WORKERS = 5;
+
+/** How long a command may wait for the host, in seconds: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html */
+const DELIVERY_TIMEOUT = 3_600;
+
 /** A command that was sent, as far as anyone asks for it later. */
 interface Invocation {
-  readonly process: LeashedProcess;
+  /** Once the host has taken it. */
+  process?: LeashedProcess;
   readonly bucket: string;
   readonly comment: string;
   /** Where `stdout` and `stderr` are. */
   readonly folder: string;
-  status: "InProgress" | "Success" | "Failed" | "TimedOut";
+  status: "Pending" | "InProgress" | "Success" | "Failed" | "TimedOut";
   exitCode: number;
-  /** Resolves when it has ended and onFinished was called. */
-  done: Promise<void>;
+  /** Has the host take it; once it has ended, and onFinished was called, `done` is resolved. */
+  readonly start: () => void;
+  readonly done: Promise<void>;
 }
 
 /** A command under way. */
@@ -79,6 +87,7 @@ export interface CommandsOptions {
 export class Commands {
   private readonly invocations = new Map<string, Invocation>();
   private stopping = false;
+  private hostStopped = false;
 
   constructor(private readonly options: CommandsOptions) {}
 
@@ -105,16 +114,39 @@ export class Commands {
   async stop(): Promise<void> {
     this.stopping = true;
     const stop = async ({ process, done }: Invocation) => {
-      await process.stop(1_000);
+      await process?.stop(1_000);
       await done;
     };
-    await Promise.all([...this.invocations.values()].map(stop));
+    const started = [...this.invocations.values()].filter(({ status }) => status !== "Pending");
+    await Promise.all(started.map(stop));
+  }
+
+  /** Has the host take no command any more; as on AWS, commands that are sent to it wait. What runs goes on. */
+  stopHost(): void {
+    this.hostStopped = true;
+  }
+
+  /** Has the host take what waits, and what comes. */
+  startHost(): void {
+    this.hostStopped = false;
+    this.take();
   }
 
   get running(): RunningCommand[] {
     return [...this.invocations]
       .filter(([, { status }]) => status === "InProgress")
-      .map(([commandId, { bucket, process }]) => ({ commandId, bucket, pid: process.pid }));
+      .map(([commandId, { bucket, process }]) => ({
+        commandId,
+        bucket,
+        pid: (process as LeashedProcess).pid,
+      }));
+  }
+
+  /** The commands that the host has not taken yet, oldest first. */
+  get waiting(): { readonly commandId: string; readonly bucket: string }[] {
+    return [...this.invocations]
+      .filter(([, { status }]) => status === "Pending")
+      .map(([commandId, { bucket }]) => ({ commandId, bucket }));
   }
 
   /** Resolves when the commands for a bucket that run now have ended. */
@@ -156,19 +188,44 @@ export class Commands {
         const invocation = this.invocations.get(String(input.CommandId));
         if (!invocation) throw new ServiceError("InvocationDoesNotExist", `There is no ${input.CommandId}`);
         return {
-          CommandId: input.CommandId,
-          InstanceId: this.options.hostId,
-          DocumentName: this.options.documentName,
-          Comment: invocation.comment,
-          Status: invocation.status,
-          StatusDetails: invocation.status,
+          ...this.describe(String(input.CommandId), invocation),
           ResponseCode: invocation.exitCode,
           StandardOutputContent: head(join(invocation.folder, "stdout"), 24_000),
           StandardErrorContent: head(join(invocation.folder, "stderr"), 8_000),
         };
       }
+      case "AmazonSSM.ListCommandInvocations": {
+        const filters = (input.Filters ?? []) as { key: string; value: string }[];
+        const described = [...this.invocations].map(([commandId, one]) => this.describe(commandId, one));
+        return {
+          CommandInvocations: described.filter((one) =>
+            filters.every(({ key, value }) => (one as Record<string, unknown>)[key] === value),
+          ),
+        };
+      }
       default:
         throw new ServiceError("NotImplemented", `${target} is not in this subset of AWS`);
+    }
+  }
+
+  private describe(commandId: string, { comment, status }: Invocation): object {
+    const { documentName, hostId } = this.options;
+    return {
+      CommandId: commandId,
+      InstanceId: hostId,
+      DocumentName: documentName,
+      Comment: comment,
+      Status: status,
+      StatusDetails: status,
+    };
+  }
+
+  /** Has the host take the oldest commands that wait, as many as it may have under way. */
+  private take(): void {
+    if (this.hostStopped || this.stopping) return;
+    for (const { commandId } of this.waiting) {
+      if (this.running.length >= WORKERS) return;
+      this.invocations.get(commandId)?.start();
     }
   }
 
@@ -177,8 +234,9 @@ export class Commands {
     InstanceIds?: string[];
     Parameters?: Record<string, string[]>;
     Comment?: string;
+    TimeoutSeconds?: number;
   }): unknown {
-    const { directory, document, documentName, hostId, region } = this.options;
+    const { directory, document, documentName, hostId } = this.options;
     if (input.DocumentName !== documentName)
       throw new ServiceError("InvalidDocument", `${input.DocumentName}`);
     if (input.InstanceIds?.length !== 1 || input.InstanceIds[0] !== hostId) {
@@ -195,10 +253,43 @@ export class Commands {
     const script = join(folder, "_script.sh");
     writeFileSync(script, `${inputs.runCommand.map(fill).join("\n")}\n`, { mode: 0o700 });
 
+    let end = () => {};
+    const invocation: Invocation = {
+      bucket: values.Bucket as string,
+      comment: input.Comment ?? "",
+      folder,
+      status: "Pending",
+      exitCode: -1,
+      start: () => void this.run(commandId, script, executionTimeout).finally(end),
+      done: new Promise((resolve) => {
+        end = resolve;
+      }),
+    };
+    this.invocations.set(commandId, invocation);
+    const executionTimeout = Number(fill(inputs.timeoutSeconds));
+    const undelivered = setTimeout(
+      () => {
+        if (invocation.status !== "Pending") return;
+        invocation.status = "TimedOut";
+        void this.finish(commandId, "").finally(end);
+      },
+      milliseconds((input.TimeoutSeconds ?? DELIVERY_TIMEOUT) + executionTimeout),
+    );
+    undelivered.unref();
+    this.take();
+    return {
+      Command: { CommandId: commandId, Status: "Pending", InstanceIds: [hostId], DocumentName: documentName },
+    };
+  }
+
+  /** Runs a command's script; resolves once it has ended and was told of. */
+  private async run(commandId: string, script: string, executionTimeout: number): Promise<void> {
+    const { hostEnvironment, hostId, region } = this.options;
+    const invocation = this.invocations.get(commandId) as Invocation;
     const process = leashed("sh", ["-c", `'${script.replaceAll("'", "'\\''")}'`], {
-      cwd: folder,
+      cwd: invocation.folder,
       env: {
-        ...this.options.hostEnvironment,
+        ...hostEnvironment,
         SSM_COMMAND_ID: commandId,
         AWS_SSM_INSTANCE_ID: hostId,
         AWS_SSM_REGION_NAME: region,
@@ -206,45 +297,37 @@ export class Commands {
       stdout: "pipe",
       stderr: "pipe",
     });
+    invocation.process = process;
+    invocation.status = "InProgress";
     const chunks: Buffer[] = [];
     const written = (["stdout", "stderr"] as const).map((name) => {
       const stream = process.child[name] as Readable;
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-      return finished(stream.pipe(createWriteStream(join(folder, name))));
+      return finished(stream.pipe(createWriteStream(join(invocation.folder, name))));
     });
-    const invocation: Invocation = {
-      process,
-      bucket: values.Bucket as string,
-      comment: input.Comment ?? "",
-      folder,
-      status: "InProgress",
-      exitCode: -1,
-      done: Promise.resolve(),
-    };
-    this.invocations.set(commandId, invocation);
-    const timeout = setTimeout(
-      () => {
-        invocation.status = "TimedOut";
-        process.stop(0);
-      },
-      Math.min(Number(fill(inputs.timeoutSeconds)) * 1_000, 2 ** 31 - 1),
-    );
-    const done = async () => {
-      const exitCode = await process.exited;
-      clearTimeout(timeout);
-      await Promise.all(written);
-      invocation.exitCode = exitCode;
-      if (invocation.status === "InProgress") invocation.status = exitCode === 0 ? "Success" : "Failed";
-      if (this.stopping) return;
-      const { bucket, status } = invocation;
-      const output = Buffer.concat(chunks).toString();
-      await this.options.onFinished({ commandId, bucket, status, exitCode, output });
-    };
-    invocation.done = done();
-    return {
-      Command: { CommandId: commandId, Status: "Pending", InstanceIds: [hostId], DocumentName: documentName },
-    };
+    const timeout = setTimeout(() => {
+      invocation.status = "TimedOut";
+      process.stop(0);
+    }, milliseconds(executionTimeout));
+    const exitCode = await process.exited;
+    clearTimeout(timeout);
+    await Promise.all(written);
+    invocation.exitCode = exitCode;
+    if (invocation.status === "InProgress") invocation.status = exitCode === 0 ? "Success" : "Failed";
+    this.take();
+    await this.finish(commandId, Buffer.concat(chunks).toString());
   }
+
+  private async finish(commandId: string, output: string): Promise<void> {
+    if (this.stopping) return;
+    const { bucket, status, exitCode } = this.invocations.get(commandId) as Invocation;
+    await this.options.onFinished({ commandId, bucket, status, exitCode, output });
+  }
+}
+
+/** Of so many seconds, as much as a timer takes. */
+function milliseconds(seconds: number): number {
+  return Math.min(seconds * 1_000, 2 ** 31 - 1);
 }
 
 /** What is at a file's beginning, as much as an answer has room for. */

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { S3Event } from "aws-lambda";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { EVERY_BUCKET, RECONCILE } from "../../lambda/command";
 import { mappingName } from "../../lambda/mapping";
 import type { Chain } from "../../local/chain";
 import { connectTo } from "../../local/database";
@@ -192,7 +193,7 @@ describe("Systems Manager", () => {
   beforeAll(async () => {
     const faults = ({ headers }: IncomingMessage) =>
       headers["x-amz-target"] === "AmazonSSM.SendCommand" ? refusals.shift() : undefined;
-    chain = await startTestChain({ databases: ["Throttled", "Unregistered", "Away"], faults });
+    chain = await startTestChain({ databases: ["Throttled", "Unregistered", "Away", "Stopped"], faults });
   });
   afterAll(() => chain.stop());
 
@@ -216,6 +217,22 @@ describe("Systems Manager", () => {
     refusals = [];
     await chain.reconcile();
     expect(await applied(chain, "Away")).toEqual(["1"]);
+  });
+
+  it("has commands wait for a stopped host: each upload's, but one reconcile", async () => {
+    chain.commands.stopHost();
+    await put(chain, "Stopped", "V1__a.sql", table("A"));
+    await put(chain, "Stopped", "V2__b.sql", table("B"));
+    for (let n = 0; n < 3; n++) await chain.invoke(RECONCILE);
+    const waiting = () => chain.commands.waiting.map(({ bucket }) => bucket);
+    await vi.waitFor(() => expect(waiting()).toHaveLength(3));
+    expect(waiting().filter((bucket) => bucket === EVERY_BUCKET)).toHaveLength(1);
+    chain.commands.startHost();
+    for (const key of ["V1__a.sql", "V2__b.sql"]) {
+      expect((await chain.verdicts.wait("Stopped", key)).verdict).toBe("applied");
+    }
+    await vi.waitFor(() => expect(chain.running).toEqual([]), 60_000);
+    expect(await applied(chain, "Stopped")).toEqual(["1", "2"]);
   });
 });
 

@@ -93,6 +93,16 @@ describe("a reconcile", () => {
     expect(ranFor(await host.run("*"))).toEqual(["three"]);
   });
 
+  it("that begins after the next one is due does nothing, and says so", async () => {
+    await host.remove("one", "V2__b.sql");
+    const now = Math.floor(Date.now() / 1_000);
+    const late = await host.run("*", { expiresAt: String(now) });
+    expect({ code: late.code, reports: metrics(late) }).toEqual({ code: 0, reports: [] });
+    expect(late.stdout).toMatch(/EXPIRED: .*; the next reconcile looks at every bucket\n$/);
+    await host.put("one", "V2__b.sql", "CREATE TABLE B (id int);");
+    expect(ranFor(await host.run("*", { expiresAt: String(now + 600) }))).toEqual(["one"]);
+  });
+
   it("looks at each bucket once a day, by whatever the clock says", async () => {
     for (const days of [-2, 2]) {
       const then = Date.now() / 1000 + days * 86_400;

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly operation?: "migrate" | "repair";
   /** @default "0" */
   readonly settleSeconds?: string;
+  /** @default "0", never */
+  readonly expiresAt?: string;
   /** Added to the environment of the script: `MAX_RUNS`, `RETRY_SECONDS`, another `HOST_ROOT` or `PATH`. */
   readonly env?: Readonly<Record<string, string>>;
   /** A command that starts the script, whose path is added to it. */
@@ -155,13 +157,17 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     async remove(bucket, key) {
       await s3Request(access, "DELETE", objectPath(bucket, key));
     },
-    start(bucket, { operation = "migrate", settleSeconds = "0", env = {}, under = [] } = {}) {
+    start(
+      bucket,
+      { operation = "migrate", settleSeconds = "0", expiresAt = "0", env = {}, under = [] } = {},
+    ) {
       const commandId = `command-${++number}`;
       const script = join(scripts, `${commandId}.sh`);
       const values: Record<string, string> = {
         Bucket: bucket,
         Operation: operation,
         SettleSeconds: settleSeconds,
+        ExpiresAt: expiresAt,
       };
       const lines = commandDocument("/flyway").mainSteps[0].inputs.runCommand;
       const filled = lines.join("\n").replace(/\{\{ (\w+) \}\}/g, (_, name) => values[name] as string);

@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { inject } from "vitest";
 import type { TestProject } from "vitest/node";
 import { cacheFolder } from "../../local/downloads";
 import { findExecutable } from "../../local/processes";
@@ -22,6 +21,9 @@ const run = promisify(execFile);
 const SUITE = "unstable";
 const PACKAGE = "mysql-server-core";
 
+/** Names the server to a test's process, and to those that it starts. */
+export const MYSQLD = "TEST_MYSQLD";
+
 /** Which dependencies a package cannot do without. */
 const REQUIRED = ["recommends", "suggests", "conflicts", "breaks", "replaces", "enhances"].map(
   (kind) => `--no-${kind}`,
@@ -29,7 +31,7 @@ const REQUIRED = ["recommends", "suggests", "conflicts", "breaks", "replaces", "
 
 /** The server that the tests of this project run on; undefined where that is the local chain's own choice. */
 export function mysqld(): string | undefined {
-  return inject("mysqld");
+  return process.env[MYSQLD];
 }
 
 /** Before the first test of the project `mysql`: finds MySQL, which the tests skip without. */

@@ -123,6 +123,7 @@ describe("what people hear of", () => {
     expect(fn.environment[0].variables).toMatchObject({
       TOPIC_ARN: values("aws_sns_topic.notifications").arn,
       METRICS_NAMESPACE: "Flyway",
+      RECONCILE_MINUTES: "15",
     });
   });
 
