@@ -170,7 +170,7 @@ export class Rds extends Construct {
             // An adopted cluster that has not been changed yet is managed by the configuration alone.
             condition:
               `\${!${MANAGED} || aws_rds_cluster.aurora_mysql.manage_master_user_password != true || ` +
-              "length(self.master_user_secret[*]) > 0}",
+              "try(length(self.master_user_secret), 0) > 0}",
             errorMessage:
               "RDS is to keep the master password of the cluster ${self.cluster_identifier}, and has no secret for it " +
               "yet: the change waits for the maintenance window. Set apply_immediately = true and apply again.",

@@ -42,6 +42,9 @@ const TEST_CREDENTIALS = { region: REGION, access_key: "test", secret_key: "test
 /** Arguments of aws_rds_cluster.aurora_mysql that moto does not keep: every plan shows them as changed. */
 export const LOST_BY_MOTO: readonly string[] = ["enable_http_endpoint"];
 
+/** The same of the function. */
+export const LOST_OF_FUNCTION: readonly string[] = ["logging_config"];
+
 /** Where everything of this process is; it goes with the process. */
 let home: string | undefined;
 
@@ -383,7 +386,7 @@ export function ignoreWhatMotoLoses(folder: string): void {
   const override = {
     resource: {
       aws_rds_cluster: { aurora_mysql: { lifecycle: { ignore_changes: [...ignored, ...LOST_BY_MOTO] } } },
-      aws_lambda_function: { flyway_trigger: { lifecycle: { ignore_changes: ["logging_config"] } } },
+      aws_lambda_function: { flyway_trigger: { lifecycle: { ignore_changes: LOST_OF_FUNCTION } } },
     },
   };
   writeFileSync(join(folder, "moto_override.tf.json"), JSON.stringify(override));

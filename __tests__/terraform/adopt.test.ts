@@ -6,6 +6,7 @@ import {
   authorization,
   changes,
   LOST_BY_MOTO,
+  LOST_OF_FUNCTION,
   type Plan,
   type ResourceChange,
   type Stage,
@@ -26,6 +27,7 @@ const DEFAULT_PASSWORD = /master_password"[^}]*default += "(.*)"/.exec(
 
 const CLUSTER = "aws_rds_cluster.aurora_mysql";
 const INSTANCE = "aws_rds_cluster_instance.aurora_mysql[0]";
+const FUNCTION = "aws_lambda_function.flyway_trigger";
 const HOST = "aws_instance.flyway_host";
 const OWN_SECRET = "aws_secretsmanager_secret.master_password[0]";
 
@@ -48,13 +50,25 @@ const IN_PLACE: Readonly<
     arguments: ["policy"],
     because: "the function may send the one document, and no longer any shell script",
   },
+  "aws_iam_role.flyway_host": {
+    arguments: ["tags", "tags_all"],
+    because: "the tag tells a deployment in another region that the name is taken",
+  },
+  "aws_iam_role.flyway_trigger": {
+    arguments: ["tags", "tags_all"],
+    because: "the same",
+  },
   [HOST]: {
     arguments: ["metadata_options", "tags", "tags_all"],
     because: "metadata only by token, and a name; neither restarts the host",
   },
-  "aws_lambda_function.flyway_trigger": {
-    arguments: ["environment", "filename", "handler", "last_modified", "runtime", "source_code_hash"],
-    because: "Python 3.9 is deprecated: the Node.js function takes its place, and is told of the document",
+  [FUNCTION]: {
+    arguments: [
+      ...["environment", "filename", "handler", "last_modified", "logging_config", "runtime"],
+      "source_code_hash",
+    ],
+    because:
+      "Python 3.9 is deprecated: the Node.js function takes its place, has a log group of ours, and is told of the document",
   },
   'aws_ssm_parameter.s3_mapping["Products"]': {
     arguments: ["insecure_value", "value", "version"],
@@ -384,8 +398,10 @@ describe.each(ADOPTIONS)("adopting $of", ({ get, cluster, instance, lostByMoto }
 
   it("plans nothing more afterwards, but for what moto does not keep", () => {
     const { second } = get();
-    expect(inPlace(second)[CLUSTER]).toEqual(lostByMoto);
-    expect(changes(second)).toEqual(lostByMoto ? FOLLOWS : {});
+    const changed = inPlace(second);
+    expect(changed[CLUSTER]).toEqual(lostByMoto);
+    expect(changed[FUNCTION]?.filter((name) => name !== "last_modified")).toEqual(LOST_OF_FUNCTION);
+    expect(changes(second)).toEqual({ [FUNCTION]: "update", ...(lostByMoto && FOLLOWS) });
   });
 });
 

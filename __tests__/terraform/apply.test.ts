@@ -79,7 +79,12 @@ function ofDatabase(database: string, action: string): Record<string, string> {
 }
 
 /** Changes of what all databases share when there is one more: the host's access to the buckets. */
-const SHARED = { "data.aws_iam_policy_document.s3_access": "read", "aws_iam_policy.s3_access": "update" };
+const SHARED = {
+  "data.aws_iam_policy_document.deployment_access": "read",
+  "data.aws_iam_policy_document.s3_access": "read",
+  "aws_iam_policy.deployment_access": "update",
+  "aws_iam_policy.s3_access": "update",
+};
 
 function values(state: State, address: string): Values {
   const found = state.resources.find((resource) => resource.address === address);
@@ -244,9 +249,8 @@ describe("the stack", () => {
       (database) => values(state, `aws_s3_bucket.this["${database}"]`).arn,
     );
     const read = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
-    const ours = { StringEquals: { "aws:ResourceAccount": ACCOUNT } };
     const given = statements(state, "s3_access");
-    expect(given).toHaveLength(3);
+    expect(given).toHaveLength(2);
     expect(given).toContainEqual(
       allow(["s3:GetObject"], [`${values(state, "aws_s3_bucket.artifacts").arn}/*`]),
     );
@@ -256,8 +260,11 @@ describe("the stack", () => {
         arns.map((arn) => `${arn}*`),
       ),
     );
-    expect(given).toContainEqual(
-      allow(["s3:PutObject"], ["arn:aws:s3:::*/.flyway/runs/*.json"], { Condition: ours }),
+    expect(statements(state, "deployment_access")).toContainEqual(
+      allow(
+        ["s3:PutObject"],
+        arns.map((arn) => `${arn}/.flyway/runs/*.json`),
+      ),
     );
   });
 
@@ -280,7 +287,7 @@ describe("the stack", () => {
     const ssm = `arn:aws:ssm:${REGION}:${ACCOUNT}`;
     const host = `arn:aws:ec2:${REGION}:${ACCOUNT}:instance/${values(state, "aws_instance.flyway_host").id}`;
     expect(statements(state, "ssm_access")).toEqual([
-      allow(["ssm:GetCommandInvocation"], [`${ssm}:*`]),
+      allow(["ssm:GetCommandInvocation", "ssm:ListCommandInvocations"], ["*"]),
       allow(["ssm:GetParameter", "ssm:GetParametersByPath"], [`${ssm}:parameter/flyway/s3-mapping/*`]),
       allow(["ssm:SendCommand"], [`${ssm}:document/flyway-migrate`, host]),
     ]);
@@ -289,7 +296,7 @@ describe("the stack", () => {
   it.each([
     [
       "flyway_host",
-      ["s3_access", "secret_access", "cloudwatch_access", "reconcile_access", "ssm_managed_instance_core"],
+      ["s3_access", "secret_access", "cloudwatch_access", "deployment_access", "ssm_managed_instance_core"],
     ],
     ["flyway_trigger", ["ssm_access", "notification_access", "basic_execution_role"]],
   ])("gives the role %s these policies", (role, attachments) => {
@@ -355,6 +362,7 @@ describe("the stack", () => {
       expect(values(added, 'aws_s3_bucket.this["Order_Items"]').bucket).toMatch(/^order-items\d{26}$/);
       const { arn } = values(added, 'aws_s3_bucket.this["Order_Items"]');
       expect(JSON.stringify(statements(added, "s3_access"))).toContain(`"${arn}*"`);
+      expect(JSON.stringify(statements(added, "deployment_access"))).toContain(`"${arn}/.flyway/runs/`);
     });
 
     it("leaves the other buckets as they were", () => {
@@ -384,20 +392,23 @@ describe("the stack", () => {
 
     it("says at plan what is deleted with it", () => {
       expect(plan.text.replace(/[\s│]+/g, " ")).toContain(
-        `the buckets ${bucket}, with all migrations and run records in them. The schemas stay as they are.`,
+        `which will be deleted: ${bucket}. All migrations and run records in them go too, every version.`,
       );
     });
 
     it("destroys this database's objects, and changes only what the host may read", () => {
       expect(changes(plan)).toEqual({
         ...ofDatabase("Users", "delete"),
+        "aws_iam_policy.deployment_access": "update",
         "aws_iam_policy.s3_access": "update",
       });
     });
 
     it("removes the bucket with all versions in it, and the host's access to it", async () => {
       expect(await bucketsInMoto(stage.endpoint)).not.toContain(bucket);
-      expect(JSON.stringify(statements(removed, "s3_access"))).not.toContain(bucket);
+      for (const policy of ["s3_access", "deployment_access"]) {
+        expect(JSON.stringify(statements(removed, policy))).not.toContain(bucket);
+      }
     });
 
     it("leaves the other buckets where they were", async () => {

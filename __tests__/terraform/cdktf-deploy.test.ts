@@ -65,7 +65,7 @@ describe("npx cdktf deploy", () => {
   it("deploys, and keeps the state beside the project", async () => {
     expect(printed).toMatch(/Apply complete! Resources: \d+ added, 0 changed, 0 destroyed/);
     expect(managed()).toContain("aws_lambda_function.flyway_trigger");
-    expect(await bucketsInMoto(cloud.endpoint)).toHaveLength(2);
+    expect(await bucketsInMoto(cloud.endpoint)).toHaveLength(3);
   });
 
   describe("destroyed, after the output folder was lost", () => {

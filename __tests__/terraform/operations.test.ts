@@ -123,7 +123,7 @@ describe("what people hear of", () => {
     expect(fn.environment[0].variables).toMatchObject({
       TOPIC_ARN: values("aws_sns_topic.notifications").arn,
       METRICS_NAMESPACE: "Flyway",
-      RECONCILE_MINUTES: "15",
+      RECONCILE_MINUTES: "1",
     });
   });
 
@@ -145,7 +145,7 @@ describe("what people hear of", () => {
   it("is on a dashboard, whose metrics are the alarms' and the function's", () => {
     const { widgets } = JSON.parse(values("aws_cloudwatch_dashboard.flyway").dashboard_body);
     const shown = widgets.flatMap((widget: Values) =>
-      widget.properties.metrics.map((metric: unknown[]) => metric[1]),
+      (widget.properties.metrics ?? []).map((metric: unknown[]) => metric[1]),
     );
     expect(new Set(shown)).toEqual(
       new Set([
@@ -158,7 +158,7 @@ describe("what people hear of", () => {
         "Errors",
       ]),
     );
-    const alarms = widgets.flatMap((widget: Values) => widget.properties.annotations?.alarms ?? []);
+    const alarms = widgets.flatMap((widget: Values) => widget.properties.alarms ?? []);
     expect(alarms).toEqual(
       ["uploads", "function_errors"].map((name) => values(`aws_cloudwatch_metric_alarm.${name}`).arn),
     );
@@ -166,10 +166,11 @@ describe("what people hear of", () => {
 
   it("is looked for every minute, and the host may list the mappings for it", () => {
     expect(values("aws_cloudwatch_event_rule.reconcile[0]").schedule_expression).toBe("rate(1 minute)");
-    const mappings = `arn:aws:ssm:${REGION}:${ACCOUNT}:parameter/flyway/s3-mapping`;
-    expect(statements("aws_iam_policy.reconcile_access")).toEqual([
-      { Effect: "Allow", Action: "ssm:GetParametersByPath", Resource: [`${mappings}/*`, mappings] },
-    ]);
+    expect(statements("aws_iam_policy.deployment_access")).toContainEqual({
+      Effect: "Allow",
+      Action: ["ssm:GetParametersByPath", "ssm:GetParameters", "ssm:GetParameter"],
+      Resource: `arn:aws:ssm:${REGION}:${ACCOUNT}:parameter/flyway/*`,
+    });
   });
 
   it("keeps run records as long as was asked for, and migrations for ever", () => {
@@ -215,7 +216,7 @@ describe("what people hear of", () => {
       after = await stage.workspace.state();
     });
 
-    it("loses the schedule and the buckets' rules, gains a subscription, and changes nothing but the alarm", () => {
+    it("loses the schedule and the buckets' rules, gains a subscription, and changes nothing but the alarm and what the function knows", () => {
       expect(changes(plan)).toEqual({
         "aws_cloudwatch_event_rule.reconcile[0]": "delete",
         "aws_cloudwatch_event_target.reconcile[0]": "delete",
@@ -224,6 +225,7 @@ describe("what people hear of", () => {
         'aws_s3_bucket_lifecycle_configuration.this["Users"]': "delete",
         'aws_sns_topic_subscription.email["boss@example.com"]': "create",
         "aws_cloudwatch_metric_alarm.uploads": "update",
+        "aws_lambda_function.flyway_trigger": "update",
       });
     });
 

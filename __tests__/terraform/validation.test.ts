@@ -200,7 +200,7 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
       ...["", "*", "other", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*"],
       ...[
         "arn:aws:secretsmanager:eu-central-1:1234:secret:a",
-        "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a",
+        "arn:aws:secretsmanager:eu-central-1:1234:secret:a",
       ],
       ...["arn:aws:ssm:eu-central-1:123456789012:parameter/a", `${SECRET}"`, `${SECRET}\n`, `${SECRET} `],
     ].map((arn) => target("secret_arn", arn, NO_SECRET)),
