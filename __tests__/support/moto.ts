@@ -1,11 +1,9 @@
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, rm, symlink } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { findExecutable, leashed } from "../../local/processes";
+import { cachedFolder } from "./cache";
 
 const run = promisify(execFile);
 
@@ -98,29 +96,22 @@ function endpointIn(log: string): string | undefined {
 
 /** Path of the Python that has moto. */
 async function installed(): Promise<string | undefined> {
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "flyway-on-aws");
-  const link = join(cache, `moto-${release}`);
-  const own = join(link, "bin", "python");
-  const isThere = () => existsSync(own) && existsSync(join(link, "bin", "moto_server"));
-  if (isThere()) return own;
-  const python = findExecutable(["python3"], []);
-  if (!python) return void skipLoudly("tests against moto", "python3 is not on PATH");
-
-  // Each installer fills a folder of its own and links to it when it's complete, so that several at once, or one
-  // that is killed, do no harm; a virtual environment can't be moved.
-  const folder = join(cache, `moto-${release}-${randomUUID()}`);
-  process.stderr.write(`Installing moto ${release} for the tests, once: about half a minute.\n`);
+  const program = (folder: string, name: string) => join(folder, "bin", name);
+  const isWhole = (folder: string) =>
+    ["python", "moto_server"].every((name) => existsSync(program(folder, name)));
   try {
-    await mkdir(cache, { recursive: true });
-    await run(python, ["-m", "venv", folder]);
-    await run(join(folder, "bin", "python"), ["-m", "pip", "install", "--quiet", `moto[server]==${release}`]);
-    if (!isThere()) await rm(link, { recursive: true, force: true });
-    await symlink(folder, link);
+    const folder = await cachedFolder(`moto-${release}`, isWhole, async (own) => {
+      const python = findExecutable(["python3"], []);
+      if (!python) throw new Error("python3 is not on PATH");
+      process.stderr.write(`Installing moto ${release} for the tests, once: about half a minute.\n`);
+      await run(python, ["-m", "venv", own]);
+      await run(program(own, "python"), ["-m", "pip", "install", "--quiet", `moto[server]==${release}`]);
+    });
+    return program(folder, "python");
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    if (isThere()) return own;
-    const reason = error instanceof Error ? error.message : String(error);
-    return void skipLoudly("tests against moto", `moto ${release} could not be installed: ${reason}`);
+    return void skipLoudly(
+      "tests against moto",
+      `moto ${release} could not be installed: ${(error as Error).message}`,
+    );
   }
-  return own;
 }

@@ -1,11 +1,10 @@
 import { execFile } from "node:child_process";
-import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { TestProject } from "vitest/node";
-import { cacheFolder } from "../../local/downloads";
 import { findExecutable } from "../../local/processes";
+import { cachedFolder } from "./cache";
 import { skipLoudly } from "./moto";
 
 declare module "vitest" {
@@ -41,24 +40,18 @@ export default async function setup(project: TestProject): Promise<void> {
 
 /** Brings Debian's where there is apt and a source of Debian's; else one on PATH. */
 async function findMysql(): Promise<string | undefined> {
-  const link = join(cacheFolder(), PACKAGE);
-  const program = join(link, "mysqld");
-  if (existsSync(program)) return program;
+  const isWhole = (folder: string) => existsSync(join(folder, "mysqld"));
   const site = await debianSite();
   if (site === undefined) return mysqlOnPath();
-
-  // As with moto: a folder of its own, linked to once it is whole, so that several at once do no harm.
-  const folder = join(cacheFolder(), `${PACKAGE}-${randomUUID()}`);
-  process.stderr.write("Getting Debian's MySQL for the tests, once: 60 MB.\n");
   try {
-    await unpackPackages(site, folder);
-    if (!existsSync(program)) rmSync(link, { recursive: true, force: true });
-    symlinkSync(folder, link);
+    const folder = await cachedFolder(PACKAGE, isWhole, async (own) => {
+      process.stderr.write("Getting Debian's MySQL for the tests, once: 60 MB.\n");
+      await unpackPackages(site, own);
+    });
+    return join(folder, "mysqld");
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true });
-    if (!existsSync(program)) return mysqlOnPath(`Debian's ${PACKAGE} could not be had: ${error}`);
+    return mysqlOnPath(`Debian's ${PACKAGE} could not be had: ${error}`);
   }
-  return program;
 }
 
 /** The address that this machine's own apt has Debian from; undefined where it has none. */

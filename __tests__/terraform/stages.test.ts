@@ -257,6 +257,18 @@ describe("two stages in one account", () => {
     });
   });
 
+  it("are refused in a second region of the account, whose roles they would share, with the remedy", async () => {
+    const second = await Workspace.open(cloud.terraform, cloud.endpoint);
+    const { errors } = await second.refusal({ aws_region: "us-east-1" });
+    expect(errors).toEqual(
+      ["flyway-host", "flyway-trigger"].map(
+        (role) =>
+          `The role ${role} is there already, of a deployment in ${REGION}, and an account has one role of a name. ` +
+          "Give this deployment a name of its own: set STAGE, such as STAGE=dev, when it is synthesized.",
+      ),
+    );
+  });
+
   it("plan nothing more", async () => {
     plain.ignoreWhatMotoLoses();
     dev.ignoreWhatMotoLoses();
