@@ -86,7 +86,8 @@ export class Permissions {
       },
       {},
     );
-    if (result.resultType === "error") throw new Error(JSON.stringify(result.errors));
+    if (result.resultType === "error")
+      throw new Error(`${action} on ${on}: ${JSON.stringify(result.errors)}`);
     return result.overallResult === "Allowed";
   }
 

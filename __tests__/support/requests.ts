@@ -68,8 +68,8 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
     ...["GetEndpoint", "GetMessages", "AcknowledgeMessage", "SendReply", "DeleteMessage", "FailMessage"].map(
       (name) => agent(`ec2messages:${name}`),
     ),
-    agent("logs:DescribeLogGroups", `arn:aws:logs:${REGION}:${of.account}:log-group:*`),
-    agent("logs:DescribeLogStreams", `${things.logGroup}:*`),
+    agent("logs:DescribeLogGroups"),
+    agent("logs:DescribeLogStreams", things.logGroup),
     agent("logs:CreateLogStream", `${things.logGroup}:log-stream:a`),
     agent("logs:PutLogEvents", `${things.logGroup}:log-stream:a`),
     func("GetParameterCommand", "ssm:GetParameter", `${parameters}/s3-mapping/users1`),
@@ -126,7 +126,7 @@ export function forbiddenRequests(of: Permissions, own: Things, foreign: Things)
     ...["ssm:GetParameter", "ssm:GetParameters"].flatMap((action) =>
       host(action, `${foreign.parameters}/target/a`, `${ssm}:parameter/somebodys`, `${own.parameters}x/a`),
     ),
-    ...host("ssm:GetParametersByPath", `${foreign.parameters}/s3-mapping`, `${ssm}:parameter/`),
+    ...host("ssm:GetParametersByPath", `${foreign.parameters}/s3-mapping`, `${ssm}:parameter/somebodys`),
     ...host("ssm:PutParameter", `${own.parameters}/target/test_flyway.conf`),
     ...host("secretsmanager:GetSecretValue", foreign.secret, `${own.secret}x`),
     ...host("secretsmanager:PutSecretValue", own.secret),
@@ -134,7 +134,7 @@ export function forbiddenRequests(of: Permissions, own: Things, foreign: Things)
     ...host("sns:Publish", own.topic),
     ...host("lambda:InvokeFunction", own.fn),
     ...host("logs:CreateLogStream", `${foreign.logGroup}:log-stream:a`),
-    ...func("ssm:SendCommand", `arn:aws:ssm:${REGION}::document/AWS-RunShellScript`, foreign.document),
+    ...func("ssm:SendCommand", `${ssm}:document/AWS-RunShellScript`, foreign.document),
     ...func(
       "ssm:SendCommand",
       foreign.host,
