@@ -301,7 +301,7 @@ take_ca() {
 
 # Who logs in: into shell variables that are not exported. A rotated secret may be the former one for a minute.
 read_secret() {
-  local secret arn
+  local secret arn word
   arn=$(printf '%s' "$target" | jq -r .secret)
   secret=$(retry aws secretsmanager get-secret-value --secret-id "$arn" --query SecretString --output text) ||
     die "cannot read the database's secret"
@@ -309,10 +309,12 @@ read_secret() {
   user=$(printf '%s' "$secret" | jq -r '.username | strings' 2>/dev/null) || true
   password=$(printf '%s' "$secret" | jq -r '.password | strings' 2>/dev/null) || true
   [ -n "$user" ] && [ -n "$password" ] || die "the secret $arn has no username and password: it must be JSON with both"
-  # It replaces them in whatever it reads from its environment
-  case $user$password in
-    *\$\{*.*\}*) die "the secret $arn has \${…} in its password, which Flyway would take for a placeholder: change the password" ;;
-  esac
+  for word in "$user" "$password"; do
+    case $word in # what Flyway makes of its environment
+      *\$\{*.*\}*) die "the secret $arn has \${…} in its password, which Flyway would take for a placeholder: change the password" ;;
+      ' '* | *' ') die "the secret $arn has a space at an end of its password, which Flyway would take away: change the password" ;;
+    esac
+  done
 }
 
 # download <URL> <file>

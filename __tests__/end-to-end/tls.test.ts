@@ -106,6 +106,11 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
 
   it.each([
     ["a placeholder of Flyway's", { username: "admin", password: "a${b.c}d" }, /has \$\{…\} in its password/],
+    [
+      "a space at an end",
+      { username: "admin", password: "a b | c " },
+      /has a space at an end of its password/,
+    ],
     ["no password", { username: "admin" }, /has no username and password/],
     ["no JSON", "admin:secret", /has no username and password/],
   ])(
