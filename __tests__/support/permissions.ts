@@ -144,6 +144,16 @@ export class Permissions {
   }
 }
 
+/** Those of the requests that are allowed, or are not. */
+export async function outcome(
+  of: Permissions,
+  requests: readonly Request[],
+  allowed: boolean,
+): Promise<Request[]> {
+  const answers = await Promise.all(requests.map((request) => of.allows(request)));
+  return requests.filter((_, i) => answers[i] === allowed);
+}
+
 /** The statement that Lambda adds to the function's policy for a permission. */
 export function invocation(functionArn: string, permission: Values): Values {
   const { source_account: account, source_arn: arn } = permission;

@@ -127,16 +127,23 @@ function unzip(file: string): Promise<Map<string, Buffer>> {
   });
 }
 
+/** What Terraform warns of, in one line each. */
+function warnings(text: string): string[] {
+  const blocks = text.split(/^Warning: /m).slice(1);
+  return blocks.map((block) => block.replaceAll(/[\s│]+/g, " "));
+}
+
 // These build on each other: one deployment, from nothing to nothing.
 describe("the stack", () => {
   let validation: Validation;
   let plan: Plan & { readonly text: string };
+  let applied: string;
   let state: State;
   beforeAll(async () => {
     if (!stage.workspace) return;
     validation = await stage.workspace.validate();
     plan = await stage.workspace.plan();
-    await stage.workspace.apply();
+    applied = await stage.workspace.apply();
     state = await stage.workspace.state();
   });
 
@@ -147,6 +154,7 @@ describe("the stack", () => {
   it("is made from nothing: it only creates, and reads what is there", () => {
     const actions = new Set(Object.values(changes(plan)));
     expect([...actions].sort()).toEqual(["create", "read"]);
+    expect(warnings(plan.text + applied)).toEqual([]);
   });
 
   it("has each of the contract's addresses", () => {
@@ -340,6 +348,7 @@ describe("the stack", () => {
     stage.workspace.ignoreWhatMotoLoses();
     const third = await stage.workspace.plan();
     expect(changes(third)).toEqual({});
+    expect(third.text).toContain("No changes.");
     const outputs = Object.values(third.output_changes).flatMap(({ actions }) => actions);
     expect(new Set(outputs)).toEqual(new Set(["no-op"]));
   });
@@ -356,6 +365,7 @@ describe("the stack", () => {
 
     it("creates this database's objects, and changes only what the host may read", () => {
       expect(changes(plan)).toEqual({ ...ofDatabase("Order_Items", "create"), ...SHARED });
+      expect(warnings(plan.text)).toEqual([]);
     });
 
     it("lets the host at the third bucket", () => {
@@ -376,6 +386,7 @@ describe("the stack", () => {
   describe("given the first database no longer", () => {
     const given = { flyway_managed_databases: ["Products", "Order_Items"] };
     let bucket: string;
+    let kept: string;
     let removed: State;
     beforeAll(async () => {
       if (!stage.workspace) return;
@@ -385,15 +396,22 @@ describe("the stack", () => {
         const put = await fetch(url, { method: "PUT", body, headers: authorization("s3") });
         expect(put.headers.get("x-amz-version-id"), await put.text()).toMatch(/^[0-9a-f-]{36}$/);
       }
+      kept = (await stage.workspace.plan({ ...given, force_destroy: false })).text;
       plan = await stage.workspace.plan(given);
       await stage.workspace.apply(given);
       removed = await stage.workspace.state();
     });
 
     it("says at plan what is deleted with it", () => {
-      expect(plan.text.replace(/[\s│]+/g, " ")).toContain(
-        `which will be deleted: ${bucket}. All migrations and run records in them go too, every version.`,
-      );
+      expect(warnings(plan.text)).toEqual([
+        expect.stringContaining(
+          `which will be deleted: ${bucket}. All migrations and run records in them go too, every version.`,
+        ),
+      ]);
+    });
+
+    it("says at plan that the deletion will fail where force_destroy is off", () => {
+      expect(warnings(kept)).toEqual([expect.stringContaining("so their deletion will fail")]);
     });
 
     it("destroys this database's objects, and changes only what the host may read", () => {

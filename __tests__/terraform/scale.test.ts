@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { invocation, outcome, Permissions } from "../support/permissions";
+import { forbiddenRequests, neededRequests, type Things, thingsOf } from "../support/requests";
 import { changes, type Plan, type State, useWorkspace, type Values } from "../support/terraform";
 
 /** The longest stage, so that every name and policy is as long as it can be. */
@@ -44,25 +46,9 @@ function planned(plan: Plan, resource: string): Values[] {
     .flatMap(({ change }) => (change.after ? [change.after] : []));
 }
 
-/** The statement that Lambda adds to the function's policy for a permission. */
-function statement(functionArn: string, permission: Values): object {
-  const arn = permission.source_arn;
-  return {
-    Sid: permission.statement_id,
-    Effect: "Allow",
-    Principal: { Service: permission.principal },
-    Action: permission.action,
-    Resource: functionArn,
-    Condition: {
-      StringEquals: { "AWS:SourceAccount": permission.source_account },
-      ...(arn && { ArnLike: { "AWS:SourceArn": arn } }),
-    },
-  };
-}
-
 function functionPolicy(plan: Plan, permissions: Values[]): string {
   const arn = planned(plan, "aws_lambda_function.flyway_trigger")[0]?.arn;
-  const Statement = permissions.map((permission) => statement(arn, permission));
+  const Statement = permissions.map((permission) => invocation(arn, permission));
   return JSON.stringify({ Version: "2012-10-17", Id: "default", Statement });
 }
 
@@ -110,6 +96,7 @@ function line(output: string, which: "first" | "last", pattern: RegExp): number 
 describe("a deployment in the longest stage, of databases with the longest names", () => {
   let few: { plan: Plan; file: string };
   let many: { plan: Plan; file: string };
+  let manyState: State;
   let more: string;
   let fewer: string;
   let end: State;
@@ -125,6 +112,7 @@ describe("a deployment in the longest stage, of databases with the longest names
     few = await settled(40);
     more = await workspace.apply(given(41));
     many = await settled(41);
+    manyState = await workspace.state();
     fewer = await workspace.apply(given(40));
     end = await workspace.state();
   });
@@ -220,6 +208,18 @@ describe("a deployment in the longest stage, of databases with the longest names
       const created = line(more, "last", /^aws_s3_bucket_policy\.this\[.*: Creation complete/);
       expect(line(more, "first", /^aws_iam_policy\.s3_access: Modifying/)).toBeGreaterThan(created);
     });
+  });
+
+  it("lets all who need to do what they do past 40 too, and nothing more", async () => {
+    const of = new Permissions(manyState);
+    const own = thingsOf(of, `-${STAGE}`);
+    const foreign = {
+      ...Object.fromEntries(Object.entries(own).map(([name, arn]) => [name, arn.replaceAll(STAGE, "other")])),
+      host: own.host.replace(/.{4}$/, "0000"),
+      secret: own.secret.replace(/.{4}$/, "0000"),
+    } as Things;
+    expect(await outcome(of, neededRequests(of, own), false)).toEqual([]);
+    expect(await outcome(of, forbiddenRequests(of, own, foreign), true)).toEqual([]);
   });
 
   describe("given 40 again", () => {

