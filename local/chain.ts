@@ -18,7 +18,7 @@ import { findFlyway } from "./flyway";
 import { LocalFunction } from "./function";
 import { leashed } from "./processes";
 import { LocalS3 } from "./s3/server";
-import { installTools, missingPrograms } from "./tools";
+import { installTools, missingPrograms, type Tool } from "./tools";
 import { Topic } from "./topic";
 import { Verdicts } from "./verdicts";
 
@@ -42,10 +42,10 @@ export interface ChainOptions {
    */
   readonly settleSeconds?: number;
   /**
-   * Uses the stand-ins for `aws` and `jq` even where the real ones are on PATH.
-   * @default false
+   * The programs that are stood in for even where they are on PATH.
+   * @default none
    */
-  readonly standIns?: boolean;
+  readonly standIns?: readonly Tool[];
   /**
    * The folder where the host installs Flyway's releases.
    * @default in the cache, shared by all chains

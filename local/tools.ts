@@ -4,6 +4,9 @@ import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { findExecutable } from "./processes";
 
+/** A program that can be stood in for. */
+export type Tool = "aws" | "jq";
+
 /**
  * Fills a folder, made where it isn't there, with what the host script needs beside a Unix: `aws`, which talks to
  * `endpoint` and never to AWS, and `jq` where PATH has none. The folder is meant for the front of the script's PATH.
@@ -14,8 +17,8 @@ export function installTools(
   folder: string,
   endpoint: string,
   options: {
-    /** Whether stand-ins are used even where the real programs are on PATH; for tests. Default: false. */
-    standIns?: boolean;
+    /** The programs that are stood in for even where they are on PATH; for tests. Default: none. */
+    standIns?: readonly Tool[];
   } = {},
 ): {
   /** Path of `aws`. */
@@ -24,7 +27,7 @@ export function installTools(
   said: string[];
 } {
   mkdirSync(folder, { recursive: true });
-  const real = (name: string) => (options.standIns ? undefined : workingProgram(name));
+  const real = (name: Tool) => (options.standIns?.includes(name) ? undefined : workingProgram(name));
   const said: string[] = [];
   const aws = join(folder, "aws");
   const cli = real("aws");

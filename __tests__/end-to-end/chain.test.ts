@@ -30,8 +30,8 @@ afterAll(() => {
 });
 
 describe.each([
-  { tools: "the programs on PATH", standIns: false },
-  { tools: "the stand-ins for aws and jq", standIns: true },
+  { tools: "the programs on PATH", standIns: [] },
+  { tools: "the stand-ins for aws and jq", standIns: ["aws", "jq"] as const },
 ])("the chain, with $tools", ({ standIns }) => {
   let chain: Chain;
   beforeAll(async () => {

@@ -40,7 +40,7 @@ describe("a burst", () => {
   const twenty = Array.from({ length: 20 }, (_, index) => `Burst${index + 1}`);
   let chain: Chain;
   beforeAll(async () => {
-    chain = await startTestChain({ databases: ["Burst", ...twenty], settleSeconds: 2, standIns: true });
+    chain = await startTestChain({ databases: ["Burst", ...twenty], settleSeconds: 2, standIns: ["aws"] });
   });
   afterAll(() => chain.stop());
 

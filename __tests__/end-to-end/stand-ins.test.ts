@@ -94,7 +94,7 @@ beforeAll(async () => {
   await put("full", "marker/", Buffer.alloc(0));
   await put("full", "deleted +.sql", Buffer.from("soon gone"));
   await s3Request({ endpoint, accessKeyId: "local" }, "DELETE", objectPath("full", "deleted +.sql"));
-  installTools(tools.standIn, endpoint, { standIns: true });
+  installTools(tools.standIn, endpoint, { standIns: ["aws", "jq"] });
   if (hasReal) installTools(tools.real, endpoint);
 });
 

@@ -131,7 +131,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
   );
   const access = { endpoint: aws.url, accessKeyId: KEY };
   const bin = join(directory, "bin");
-  installTools(bin, aws.url, { standIns: true }); // they start in a tenth of the AWS CLI's time
+  installTools(bin, aws.url, { standIns: ["aws"] }); // it starts in a tenth of the AWS CLI's time
   const root = join(directory, "host");
   const scripts = folder("scripts");
   const runs = new Set<StartedRun>();

@@ -270,7 +270,7 @@ export class World {
     try {
       const chain = await startTestChain({
         databases: Array.from({ length: STOCK }, (_, index) => `D${index}`),
-        standIns: true,
+        standIns: ["aws"],
         deliver: (event) => arrivals.get(placeOf(event))?.(event),
         ...options,
       });
