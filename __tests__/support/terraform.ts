@@ -37,7 +37,7 @@ const SERVICES = [
 export const REGION = "eu-central-1";
 
 /** What the provider logs in to moto with. */
-const TEST_CREDENTIALS = { region: REGION, access_key: "test", secret_key: "test" };
+export const TEST_CREDENTIALS = { region: REGION, access_key: "test", secret_key: "test" };
 
 /** Arguments of aws_rds_cluster.aurora_mysql that moto does not keep: every plan shows them as changed. */
 export const LOST_BY_MOTO: readonly string[] = ["enable_http_endpoint"];

@@ -15,8 +15,10 @@ import {
   authorization,
   changes,
   objectInMoto,
+  overrideProvider,
   REGION,
   type State,
+  TEST_CREDENTIALS,
   useCloud,
   type Values,
   Workspace,
@@ -253,7 +255,8 @@ describe("two stages in one account", () => {
 
   it("are refused in a second region of the account, whose roles they would share, with the remedy", async () => {
     const second = await Workspace.open(cloud.terraform, cloud.endpoint);
-    const { errors } = await second.refusal({ aws_region: "us-east-1" });
+    overrideProvider(second.folder, cloud.endpoint, { ...TEST_CREDENTIALS, region: "us-east-1" });
+    const { errors } = await second.refusal({});
     expect(errors).toEqual(
       ["flyway-host", "flyway-trigger"].map(
         (role) =>
