@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { commandDocument } from "../constructs/document";
+import { commandDocument, contentOf, LONGEST_VALUES } from "../constructs/document";
 import { commandFor, reconcileCommand } from "../lambda/command";
 import { PATTERNS } from "../lambda/mapping";
 
@@ -103,8 +103,17 @@ describe("the Command document", () => {
     expect(runCommand.join("\n")).not.toMatch(/["' ]\/flyway\//);
   });
 
-  it("is smaller than Systems Manager's 64 KB", () => {
-    expect(Buffer.byteLength(JSON.stringify(document, null, 2))).toBeLessThan(64 * 1024);
+  it("is given to Systems Manager as it is", () => {
+    expect(JSON.parse(contentOf(document))).toEqual(document);
+  });
+
+  it("is refused where it is larger than 64 KB with the longest of its parameters, and not a byte before", () => {
+    const values = Object.fromEntries(Object.entries(LONGEST_VALUES).map(([name, value]) => [name, [value]]));
+    const room = 65_536 - Buffer.byteLength(contentOf(document)) - Buffer.byteLength(JSON.stringify(values));
+    const longer = (by: number) => ({ ...document, description: document.description + "é".repeat(by / 2) });
+    const even = room - (room % 2);
+    expect(() => contentOf(longer(even))).not.toThrow();
+    expect(() => contentOf(longer(even + 2))).toThrow(/65\d\d\d bytes .*Systems Manager takes 65536/);
   });
 
   it("holds the whole script", () => {
@@ -160,6 +169,16 @@ describe.each(parameters)("the parameter %s", (name, parameter) => {
 
   it("refuses an empty value", () => {
     expect(takes(name, "")).toBe(false);
+  });
+
+  it("takes no value that is longer than the longest", () => {
+    const longest = LONGEST_VALUES[name] as string;
+    expect(takes(name, longest)).toBe(true);
+    const longer = [...longest, "0", "a", "9"].flatMap((character) => [
+      character + longest,
+      longest + character,
+    ]);
+    expect(longer.filter((value) => takes(name, value))).toEqual([]);
   });
 
   it("refuses a value that would be an option", () => {

@@ -102,6 +102,12 @@ describe("a message", () => {
     ["DeliveryTimedOut", "The host did not take the command in time"],
     ["Execution Timed Out", "The run took longer than its executionTimeout"],
     ["Cancelled", "The command was cancelled."],
+    [
+      "Cancelled",
+      "A run that is killed leaves no record; the next one, at the next reconcile or upload, brings",
+    ],
+    ["TimedOut", "A run that is killed leaves no record"],
+    ["ExecutionTimedOut", "A run that is killed leaves no record"],
   ])("explains %s, which left no output", (status, explanation) => {
     expect(message({ Comment: "Flyway: users1", StatusDetails: status }).text).toContain(explanation);
   });

@@ -22,6 +22,7 @@ const record: RunRecord = {
   attempts: 1,
   reason: null,
   repairRefused: null,
+  interrupted: [{ commandId: "b", startedAt: "2026-01-01T11:00:00Z" }],
   newestChange: null,
   objects: [],
   refused: [],
@@ -150,6 +151,11 @@ describe("parseRecord", () => {
 
   it("reads a record", () => {
     expect(parseRecord(JSON.stringify(record))).toEqual(record);
+  });
+
+  it("reads one of a former host's, which knows of no interrupted runs", () => {
+    const { interrupted, ...former } = record;
+    expect(parseRecord(JSON.stringify(former))).toEqual(former);
   });
 
   it("reads one that has a member more, of a newer host's", () => {

@@ -48,6 +48,8 @@ interface Run {
   readonly refused?: Readonly<Record<string, readonly [message: string, remedy: string]>>;
   readonly halfApplied?: HalfApplied;
   readonly databaseTime?: string;
+  /** When runs that were killed had begun, in seconds. @default none */
+  readonly interrupted?: readonly number[];
 }
 
 /** A run record, as assets/flyway-migrate.sh writes it. */
@@ -70,6 +72,7 @@ function run(given: Run): RunRecord {
     attempts: 1,
     reason: reason ?? null,
     repairRefused: null,
+    interrupted: (given.interrupted ?? []).map((at) => ({ commandId: `k-${at}`, startedAt: second(at) })),
     newestChange: time(at),
     objects: saw.map((object) => ({ ...split(object), eTag: "e", size: 1, lastModified: time(0) })),
     refused: Object.entries(given.refused ?? {}).map(([key, [message, remedy]]) => ({
@@ -1093,5 +1096,60 @@ Message    : ${why}
       verdict: "refused",
       message: expect.stringContaining(`To do: ${remedy}`),
     });
+  });
+});
+
+describe("a run after one that was killed", () => {
+  const killed = (at: number) =>
+    `A run before this one was killed (cancelled, out of time, or its host went down) and left no record: command k-${at}, begun ${second(at)}.`;
+  const judged = (records: RunRecord[], ...objects: string[]) =>
+    [...verdicts(listing(...objects), records).values()].map(({ verdict, message }) => [verdict, message]);
+
+  it("says so of what was applied since that began, and of nothing older", () => {
+    const states = info({ "V1__a.sql": "Success" }, 5).migrations?.concat(
+      info({ "V2__b.sql": "Success" }, 12).migrations ?? [],
+    );
+    const record = run({
+      saw: ["V1__a.sql@a", "V2__b.sql@b", "V3__c.sql@c"],
+      at: 20,
+      interrupted: [11, 15],
+      migrate: migrated("V3__c.sql"),
+      info: { migrations: [...(states ?? []), ...(info({ "V3__c.sql": "Success" }, 21).migrations ?? [])] },
+    });
+    expect(judged([record], "V1__a.sql@a", "V2__b.sql@b", "V3__c.sql@c")).toEqual([
+      ["already-applied", ""],
+      ["already-applied", killed(15)],
+      ["applied", ""],
+    ]);
+  });
+
+  it("says so of what fails, before what is to be done", () => {
+    const record = run({
+      saw: ["V1__a.sql@a", "V2__b.sql@b"],
+      exitCode: 1,
+      interrupted: [3],
+      migrate: error("FAULT", scriptFailed("V1__a.sql")),
+      info: info({ "V1__a.sql": "Pending", "V2__b.sql": "Pending" }),
+    });
+    const [first, second] = judged([record], "V1__a.sql@a", "V2__b.sql@b");
+    expect(first?.[0]).toBe("failed");
+    expect(first?.[1]?.split("\n").slice(-2)).toEqual([
+      killed(3),
+      expect.stringMatching(/^To do: look at what/),
+    ]);
+    expect(second).toEqual(["refused", expect.not.stringContaining("was killed")]);
+  });
+
+  it("leaves no word of it in the verdicts of the runs to come", () => {
+    const records = [10, 20].map((at) =>
+      run({ at, saw: ["V1__a.sql@a"], exitCode: 1, reason: "no", interrupted: at === 10 ? [3] : [] }),
+    );
+    expect(judged(records.slice(0, 1), "V1__a.sql@a")).toEqual([["failed", `no\n${killed(3)}`]]);
+    expect(judged(records, "V1__a.sql@a")).toEqual([["failed", "no"]]);
+  });
+
+  it("is one of a former host, which could not tell, without a member for it", () => {
+    const { interrupted, ...former } = run({ saw: ["V1__a.sql@a"], migrate: migrated("V1__a.sql") });
+    expect(judged([former], "V1__a.sql@a")).toEqual([["applied", ""]]);
   });
 });

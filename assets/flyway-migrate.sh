@@ -16,8 +16,9 @@
 # A test or the local chain may set:
 #   HOST_ROOT      folder for locks, work, state and records (/opt/flyway)
 #   HOST_RELEASES  folder for Flyway's releases ($HOST_ROOT/releases)
-#   MAX_RUNS       how many Flyway processes may run at once (by memory and CPUs)
+#   MAX_RUNS       how many runs may be under way at once (by memory and CPUs)
 #   RETRY_SECONDS  how long a database that cannot be reached or written to is tried again (180)
+#   STALL_SECONDS  how long a download may stand still (60)
 # A reconcile starts this script once per bucket, with the words `look <bucket>`, and sets:
 #   LOOK           its folder, with what all looks need
 #   COVERED        1 if another reconcile is under way, so that this one only looks
@@ -33,7 +34,7 @@ RECORDS=.flyway/runs # below this no notification matches
 root=${HOST_ROOT:-/opt/flyway}
 work=$root/work/$BUCKET
 spool=$root/records/$BUCKET
-state=$root/state/$BUCKET # .judged .seen .number .before
+state=$root/state/$BUCKET # .judged .seen .number .before .begun
 ballast=$root/ballast     # given up for the run record when the disk is full
 releases=${HOST_RELEASES:-$root/releases}
 command_id=${SSM_COMMAND_ID:-unknown}
@@ -69,72 +70,93 @@ retry() {
   "$@"
 }
 
-# need <program> <package>...: installs it where it is missing, from the first package that there is. A bare host's
-# first boot may be installing it at this moment; the package manager then waits.
+# need <packages> <program>...: installs programs where one is missing, by the first of the packages that there is.
+# Each takes more memory than a small host has for several; and its first boot may be installing at this moment: the
+# package manager then waits.
 need() {
-  local program=$1 package
+  local packages=$1 package installing
   shift
-  ! command -v "$program" >/dev/null || return 0
-  for package in "$@"; do
+  ! type -P "$@" >/dev/null || return 0
+  exec {installing}>"$root/locks/packages"
+  ! type -P flock >/dev/null || flock "$installing"
+  for package in $packages; do
+    ! type -P "$@" >/dev/null || break
     say "installing $package"
     { dnf -y -q install "$package" || yum -y -q install "$package"; } >&2 || true
     hash -r
-    ! command -v "$program" >/dev/null || return 0
   done
-  die "cannot install $program: install it on the host"
+  exec {installing}>&-
+  for package in "$@"; do type -P "$package" >/dev/null || die "cannot install $package: install it on the host"; done
 }
 
+# All that this script and Flyway's own call, and bash. Each line is in the user data too.
 need_programs() {
-  need jq jq
-  need aws awscli-2 awscli
+  need coreutils cat comm cp cut date df dirname expr head ls mkdir mktemp mv nproc rm sha256sum sleep sort tail tr uname wc
+  need util-linux flock
+  need findutils find xargs
+  need diffutils cmp
+  need grep grep
+  need sed sed
   need tar tar
   need gzip gzip
+  need "curl-minimal curl" curl
+  need jq jq
+  need "awscli-2 awscli" aws
 }
 
 # ---- Locks. A lock is held by an open file, so it ends with the process, and Flyway inherits it:
 # a run that is killed while its Flyway still works keeps the next one waiting.
 
-# One run at a time per bucket; a second waits; a third is covered by the one that waits.
+open_turn() { exec {turn}>"$root/locks/$BUCKET.turn" {next}>"$root/locks/$BUCKET.next"; }
+
+# One run at a time per bucket; a second waits; a third is covered by the one that waits, for its turn or its place.
 take_turn() {
-  exec {turn}>"$root/locks/$BUCKET.turn" {next}>"$root/locks/$BUCKET.next"
-  flock -n "$turn" && return
+  open_turn
   if [ "$OPERATION" = repair ]; then # whoever waits does not repair, so it covers none
-    say "waiting for the runs before this one"
-    flock "$turn"
-    return
-  fi
-  if ! flock -n "$next"; then
+    flock -n "$turn" || { say "waiting for the runs before this one"; flock "$turn"; }
+  elif ! flock -n "$next"; then
     say "COVERED: a run that waits will look at this bucket after this upload"
     exit 0
+  elif ! flock -n "$turn"; then
+    say "waiting for the run before this one"
+    flock "$turn"
   fi
-  say "waiting for the run before this one"
-  flock "$turn"
-  flock -u "$next"
 }
 
-# How many runs share the host: one per 400 MB of memory and per CPU, at least one.
+# How many runs share the host: one per 400 MB of memory and per CPU, and one alone below 2 GB, as a host of 2 GiB is
+# too. For a run takes up to 400 MB: Flyway's JVM, whose heap may grow to a quarter of the memory, or before it the AWS
+# CLI. A t3.micro's 935 MB hold one beside the system (200 MB), a look of a reconcile and a package manager.
 places() {
   [ -n "${MAX_RUNS:-}" ] && echo "$MAX_RUNS" && return
-  awk -v cpus="$(nproc)" '/^MemTotal/ { n = int($2 / 400000); if (n > cpus) n = cpus; print n < 1 ? 1 : n }' /proc/meminfo
+  local memory cpus places
+  read -r _ memory _ </proc/meminfo # MemTotal, in KiB
+  cpus=$(nproc)
+  places=$((memory < 2000000 ? 1 : memory / 400000))
+  echo $((places < cpus ? places : cpus))
 }
 
+# take_place <for what>: a run or a look; each kind has its own places, so that a look waits for no migration.
 take_place() {
-  local places place
+  local places place said=""
   places=$(places)
   while :; do
     for ((place = 1; place <= places; place++)); do
-      exec {held}>"$root/locks/place.$place"
+      exec {held}>"$root/locks/$1.$place"
       flock -n "$held" && return
       exec {held}>&-
     done
+    [ "$1" = look ] || [ -n "$said" ] || say "waiting for a place: $places run at a time on this host"
+    said=1
     sleep 0.5
   done
 }
 
+leave_place() { exec {held}>&-; }
+
 # ---- The disk
 
 # KB
-free_room() { df -Pk "$root" | awk 'NR == 2 { print $4 }'; }
+free_room() { df -Pk "$root" | { read -r _ && read -r _ _ _ room _ && echo "$room"; }; }
 
 # Keeps room for a run record, against the day when the disk is full.
 keep_room() {
@@ -203,10 +225,10 @@ fingerprint() {
   { jq -c .objects "$1" && printf '%s\n' "$mapping" "$target" && declare -f; } | sha256sum | cut -c 1-64
 }
 
-# Whether the bucket is as Flyway last judged it, not longer ago than a day.
+# Whether the bucket is as Flyway last judged it, not longer ago than a day, and no run has begun since and not ended.
 is_judged() {
   local age
-  [ -s "$state.judged" ] || return
+  [ -s "$state.judged" ] && [ ! -s "$state.begun" ] || return
   age=$(($(date +%s) - $(date -r "$state.judged" +%s)))
   [ "$age" -ge 0 ] && [ "$age" -lt 86400 ] && [ "$(cat "$state.judged")" = "$(fingerprint "$1")" ]
 }
@@ -218,6 +240,18 @@ remember() {
   fingerprint "$work/listing.json" >"$state.judged"
   # A refusal may stand between a run that was killed and the one that can tell what it left
   [ -n "$left" ] && [ -z "$told" ] || rm -f "$state.before"
+}
+
+# Writes down that this run has begun; it is taken back when there is its record. What stands there already is of runs
+# that were killed, and goes into the record.
+begin() {
+  jq -cR 'fromjson? | objects | {commandId, startedAt} | select(.commandId | strings)
+    | select(.startedAt | strings | test("^[0-9-]{10}T[0-9:]{8}Z$"))' "$state.begun" 2>/dev/null |
+    tail -n 20 >"$work/interrupted.json" || true
+  {
+    cat "$work/interrupted.json" &&
+      jq -cn --arg id "$command_id" --arg started "$started" '{commandId: $id, startedAt: $started}'
+  } >"$state.begun.new" && mv "$state.begun.new" "$state.begun"
 }
 
 # As a filter of jq's: the objects of $listing[0] that $seen[0] has not.
@@ -317,12 +351,14 @@ read_secret() {
   done
 }
 
-# download <URL> <file>
+# download <URL> <file>: ends where nothing comes any more. The AWS CLI gives up a connection by itself after 60 s
+# without a byte (https://docs.aws.amazon.com/cli/latest/reference/#options, --cli-read-timeout), and tries it again.
+# Below 1 KB/s, the ten hours that a run has bring 36 MB, and no Flyway is that small.
 download() {
   case $1 in
     file://*) cp "${1#file://}" "$2" ;;
     s3://*) retry aws s3 cp --only-show-errors "$1" "$2" ;;
-    *) curl -fsSL --retry 3 --connect-timeout 20 -o "$2" "$1" ;;
+    *) curl -fsSL --retry 3 --connect-timeout 20 --speed-limit 1000 --speed-time "${STALL_SECONDS:-60}" -o "$2" "$1" ;;
   esac
 }
 
@@ -637,6 +673,7 @@ write_record() {
   : >>"$work/refused.json" || return 1
   : >>"$work/landed.json" || return 1
   : >>"$work/before.look" || return 1
+  : >>"$work/interrupted.json" || return 1
   next_number || return 1
   jq -n --arg commandId "$command_id" --arg bucket "$BUCKET" --arg schema "$SCHEMA" --argjson number "$number" \
     --arg host "${AWS_SSM_INSTANCE_ID:-unknown}" --arg flywayVersion "$VERSION" --arg operation "$OPERATION" \
@@ -644,7 +681,7 @@ write_record() {
     --arg finishedAt "$(date -u +%Y-%m-%dT%H:%M:%SZ)" --arg location "$work/sql" --arg reason "$reason" \
     --argjson exitCode "$1" --argjson attempts "$attempts" --slurpfile listing "$work/listing.json" \
     --slurpfile refused "$work/refused.json" --slurpfile landed "$work/landed.json" \
-    --slurpfile before "$work/before.look" --slurpfile migrate "$work/migrate.part" --slurpfile repair "$work/repair.part" \
+    --slurpfile before "$work/before.look" --slurpfile interrupted "$work/interrupted.json" --slurpfile migrate "$work/migrate.part" --slurpfile repair "$work/repair.part" \
     --slurpfile info "$work/info.part" --slurpfile validate "$work/validate.part" '
     # "migrate info" answers with both results in one, if it is well
     ($migrate[0].individualResults // [$migrate[0], $info[0]]) as $results
@@ -652,13 +689,13 @@ write_record() {
        flywayVersion: $flywayVersion, flywayConf: $flywayConf, operation: $operation, startedAt: $startedAt,
        finishedAt: $finishedAt, location: $location, exitCode: $exitCode, attempts: $attempts,
        reason: (if $reason == "" then null else $reason end),
-       repairRefused: (if $repairRefused == "" then null else $repairRefused end),
+       repairRefused: (if $repairRefused == "" then null else $repairRefused end), interrupted: $interrupted,
        newestChange: $listing[0].newestChange, objects: $listing[0].objects, refused: $refused,
        databaseTime: ([$before[] | select(.look == "time") | .name][0]), halfApplied: $landed[0],
        flyway: {migrate: $results[0], info: $results[1], validate: $validate[0], repair: $repair[0]}}' \
     >"$work/record.json" || return 1
   record=$spool/$(printf %08d "$number")-$(date -u +%Y%m%dT%H%M%S)-$command_id.json
-  mv "$work/record.json" "$record"
+  mv "$work/record.json" "$record" && rm -f "$state.begun"
 }
 
 # Brings the spooled records into the bucket, oldest first.
@@ -678,7 +715,8 @@ upload_records() {
 # What a person reads in the command's output.
 summarize() {
   jq -r '.flyway as $f
-    | ($f.repair.repairActions // [] | .[]),
+    | (.interrupted[] | "command \(.commandId), begun \(.startedAt), was ended before it could leave a record"),
+      ($f.repair.repairActions // [] | .[]),
       ($f.migrate.migrations // [] | .[] | "applied \(.filepath | split("/") | last)"),
       (if $f.migrate != null and $f.migrate.error == null and (($f.migrate.migrations // []) == []) then "nothing new to apply" else empty end),
       (.refused[] | "refused \(.key): \(.message); \(.remedy)"),
@@ -723,15 +761,20 @@ run() {
   rm -rf "$work" # what a killed run left
   mkdir -p "$work"
   trap finish EXIT
-  trap 'reason="the run was cancelled"; exit 143' TERM INT
+  # The agent sends none: it kills. systemd does, when the host shuts down, to all that runs.
+  trap 'reason="the run was ended by a signal, as of a host that shuts down"; exit 143' TERM INT
   need_programs
+  begin || true # a full disk is told of below
   if [ -s "$state.before" ] && jq -c . "$state.before" >/dev/null 2>&1; then left=1; else rm -f "$state.before"; fi
+  # Uploads until here are in the listing to come, so their runs are covered
+  flock -n "$next" || true
+  take_place run
+  flock -u "$next"
   take_objects
   read_mapping
   read_target
   stop_if_refused
   find_blank_files
-  take_place
   install_flyway
   migrate
 }
@@ -741,6 +784,7 @@ run() {
 # Looks at one bucket for a reconcile: how long its oldest upload has waited for a run, and whether one is due.
 look() {
   local listing=$LOOK/$BUCKET.listing
+  take_place look
   if ! retry list_bucket "$listing" 2>"$LOOK/$BUCKET.said"; then
     cat "$LOOK/$BUCKET.said" >&2
     ! grep -q '(NoSuchBucket)' "$LOOK/$BUCKET.said" || say "the bucket is gone, but has a mapping: apply the Terraform configuration" >&2
@@ -757,6 +801,7 @@ look() {
   if ! is_judged "$listing"; then
     [ -z "$COVERED" ] || exit 0
     take_turn_or_leave
+    leave_place
     run
   elif [ -n "$(ls -A "$spool" 2>/dev/null)" ]; then
     take_turn_or_leave
@@ -770,7 +815,7 @@ look() {
 }
 
 take_turn_or_leave() {
-  exec {turn}>"$root/locks/$BUCKET.turn"
+  open_turn
   flock -n "$turn" || { say "a run is under way"; exit 0; }
 }
 
@@ -786,6 +831,7 @@ reconcile() {
   trap 'rm -rf "$LOOK"' EXIT
   trap 'exit 143' TERM INT
   date +%s >"$LOOK/began"
+  take_place look
   retry list_mappings || die "cannot read the mappings below $PARAMETERS/s3-mapping"
   jq -r --argjson patterns "$PATTERNS" '.Parameters[] | (.Name | split("/") | last)
     | select(test("\\A(?:\($patterns.bucket))\\z"))' "$LOOK/mappings" >"$LOOK/buckets"
@@ -798,6 +844,7 @@ reconcile() {
   for conf in ${confs[@]+"${confs[@]}"}; do
     retry parameter "target/$conf" >"$LOOK/target.$conf" || true # its buckets' runs say what is wrong
   done
+  leave_place
   # A look that is killed would end xargs
   # shellcheck disable=SC2016 # the variables are the inner shell's
   xargs -r -n 1 -P "$(places)" bash -c 'bash "$0" look "$1" || : >"$LOOK/$1.failed"' "$0" <"$LOOK/buckets"
@@ -822,7 +869,7 @@ if [ "$EXPIRES_AT" -ne 0 ] && [ "$(date +%s)" -ge "$EXPIRES_AT" ]; then
 fi
 mkdir -p "$root/locks" "$root/state" "$root/work"
 keep_room
-need flock util-linux
+need util-linux flock
 if [ "$BUCKET" = '*' ]; then
   reconcile
 else

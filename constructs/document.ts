@@ -26,6 +26,39 @@ export interface DocumentParameter {
 }
 
 /**
+ * How large a document may be, in bytes, "including the content specified for input parameters at runtime":
+ * https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_CreateDocument.html
+ */
+const DOCUMENT_SIZE = 64 * 1024;
+
+/** Of each parameter, a value that is as long as any that its pattern takes. */
+export const LONGEST_VALUES: Readonly<Record<string, string>> = {
+  Bucket: "b".repeat(63),
+  Operation: "migrate",
+  SettleSeconds: "300",
+  ExpiresAt: "9".repeat(12),
+  executionTimeout: "172800",
+};
+
+/**
+ * A document as Systems Manager is given it: JSON, for people to read too.
+ *
+ * @throws where it and the longest values of its parameters are more than Systems Manager takes
+ */
+export function contentOf(document: CommandDocument): string {
+  const content = `${JSON.stringify(document, null, 2)}\n`;
+  const values = Object.keys(document.parameters).map((name) => [name, [LONGEST_VALUES[name]]]);
+  const size = Buffer.byteLength(content) + Buffer.byteLength(JSON.stringify(Object.fromEntries(values)));
+  if (size > DOCUMENT_SIZE) {
+    throw new Error(
+      `The Command document is ${size} bytes with its parameters, and Systems Manager takes ${DOCUMENT_SIZE}: ` +
+        "shorten assets/flyway-migrate.sh, or have its JSON without indentation",
+    );
+  }
+  return content;
+}
+
+/**
  * The document that the host runs: parameters, each with its pattern, and assets/flyway-migrate.sh. Whoever may
  * send it can have buckets migrated as their mappings say, and nothing else; `AWS-RunShellScript` would let them
  * run anything as root.

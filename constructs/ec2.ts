@@ -15,7 +15,7 @@ import type { FlywayArchives } from "./archives";
 import type { Artifacts } from "./artifacts";
 import { fileAsset } from "./bundle";
 import { type Data, HOST_TYPE } from "./data";
-import { commandDocument } from "./document";
+import { commandDocument, contentOf } from "./document";
 import type { Names } from "./names";
 import { attachManaged, grant, serviceRole } from "./policies";
 import type { Rds } from "./rds";
@@ -162,7 +162,7 @@ export class Ec2 extends Construct {
       },
     });
 
-    const content = `${JSON.stringify(commandDocument(names.parameters), null, 2)}\n`;
+    const content = contentOf(commandDocument(names.parameters));
     this.document = new SsmDocument(this, "aws_ssm_document.flyway_migrate", {
       name: names.of("flyway-migrate"),
       documentType: "Command",

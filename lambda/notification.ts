@@ -24,12 +24,15 @@ const SUBJECT_LENGTH = 99;
 /** How much of the output a message has, in characters; the log has it all. */
 const REASON_LENGTH = 4_000;
 
+/** The agent kills by SIGKILL: https://github.com/aws/amazon-ssm-agent/blob/mainline/agent/executers/executers_unix.go */
+const NO_RECORD =
+  "A run that is killed leaves no record; the next one, at the next reconcile or upload, brings the verdict.";
+
 /** What a status means that the run itself cannot explain; by status, without spaces. */
 const EXPLANATIONS: Readonly<Record<string, string>> = {
-  Cancelled: "The command was cancelled.",
-  TimedOut:
-    "The command was not delivered in time, or its run took longer than its executionTimeout and was ended.",
-  ExecutionTimedOut: "The run took longer than its executionTimeout and was ended.",
+  Cancelled: `The command was cancelled. ${NO_RECORD}`,
+  TimedOut: `The command was not delivered in time, or its run took longer than its executionTimeout and was killed. ${NO_RECORD}`,
+  ExecutionTimedOut: `The run took longer than its executionTimeout and was killed. ${NO_RECORD}`,
   DeliveryTimedOut: "The host did not take the command in time: it is down, or its SSM agent is.",
   Undeliverable: "The host could not be reached: it is down, or its SSM agent is.",
   Terminated: "Systems Manager ended the command before the host had it.",

@@ -33,6 +33,11 @@ export interface RunRecord {
   readonly reason: string | null;
   /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
   readonly repairRefused: string | null;
+  /**
+   * The runs of this bucket since the last record of this host that began and left none, oldest first, at most 20: they
+   * were killed, because the command was cancelled, took too long or its host went down. Not in records of former hosts.
+   */
+  readonly interrupted?: readonly InterruptedRun[];
   /** When the bucket last changed before the run looked, deletions included, by S3's clock; null for an empty one. */
   readonly newestChange: string | null;
   /** Exactly what the run saw in the bucket, by key. */
@@ -50,6 +55,13 @@ export interface RunRecord {
     readonly validate: FlywayValidate | null;
     readonly repair: FlywayRepair | null;
   };
+}
+
+export interface InterruptedRun {
+  /** As the record's; the same where the agent repeats a command that was under way when its host was rebooted. */
+  readonly commandId: string;
+  /** ISO 8601, UTC, by the host's clock. */
+  readonly startedAt: string;
 }
 
 export interface SeenObject {

@@ -89,7 +89,8 @@ export function verdicts(
     for (const object of record.objects) {
       const known = seen.get(id(object));
       if (known?.verdict !== "applied" && known?.verdict !== "already-applied") {
-        seen.set(id(object), { commandId: record.commandId, ...judge(record, object, before, known) });
+        const judgement = withInterruption(record, object, judge(record, object, before, known));
+        seen.set(id(object), { commandId: record.commandId, ...judgement });
       }
       const verdict = seen.get(id(object))?.verdict;
       if (verdict === "failed") failed.add(object.key);
@@ -147,6 +148,31 @@ function seconds(time: string): number {
   return Math.floor(Date.parse(time) / 1000);
 }
 
+/** Adds that a run before this one was killed where it may have been that one's doing. */
+function withInterruption(record: RunRecord, object: SeenObject, judgement: Judgement): Judgement {
+  const [first] = record.interrupted ?? [];
+  const killed = record.interrupted?.at(-1);
+  if (!first || !killed || judgement.commandId !== undefined) return judgement;
+  const { verdict, message } = judgement;
+  const state = stateOf(record, object);
+  const isItsDoing =
+    verdict === "failed" ||
+    (verdict === "already-applied" && (state?.installedOnUTC ?? "") >= first.startedAt);
+  if (!isItsDoing) return judgement;
+  const note =
+    "A run before this one was killed (cancelled, out of time, or its host went down) and left no record: " +
+    `command ${killed.commandId}, begun ${killed.startedAt}.`;
+  const lines = message.trimEnd().split("\n").filter(Boolean);
+  const toDo = lines.findLastIndex((line) => line.startsWith("To do: "));
+  lines.splice(toDo < 0 ? lines.length : toDo, 0, note);
+  return { ...judgement, message: lines.join("\n") };
+}
+
+/** What Flyway's info says of an object that a run saw. */
+function stateOf({ flyway: { info }, location }: RunRecord, { key }: SeenObject) {
+  return info?.migrations?.filter(({ filepath }) => filepath === `${location}/${key}`).at(-1);
+}
+
 /** What one run says of one object that it saw, given the keys of what was applied and what failed before it. */
 function judge(
   record: RunRecord,
@@ -154,7 +180,7 @@ function judge(
   before: { readonly applied: ReadonlySet<string>; readonly failed: ReadonlySet<string> },
   known?: Judgement,
 ): Judgement {
-  const { migrate, info, validate } = record.flyway;
+  const { migrate, validate } = record.flyway;
   const own = record.refused.find(({ key }) => key === object.key);
   if (own) return { verdict: "refused", message: `${own.message}\nTo do: ${own.remedy}` };
 
@@ -168,7 +194,7 @@ function judge(
   const invalid = validate?.invalidMigrations?.find(
     ({ filepath, errorDetails }) => filepath === file && !errorDetails.errorCode.endsWith("_NOT_APPLIED"),
   )?.errorDetails.errorMessage;
-  const state = info?.migrations?.filter(({ filepath }) => filepath === file).at(-1);
+  const state = stateOf(record, object);
   const refused = (message: string): Judgement => ({
     verdict: "refused",
     message: withRemedy(message, migrate?.error),

@@ -60,7 +60,8 @@ describe("a burst", () => {
   });
 
   it("in 20 buckets is applied in all, by no more Flyways at once than the host has places for", async () => {
-    const places = Math.max(1, Math.min(cpus().length, Math.floor(totalmem() / 1024 / 400_000)));
+    const memory = totalmem() / 1024;
+    const places = memory < 2_000_000 ? 1 : Math.min(cpus().length, Math.floor(memory / 400_000));
     const flyways = () =>
       processesNaming("-schemas=Burst").filter((line) => line.includes("org.flywaydb.commandline"));
     const counts: number[] = [];
@@ -271,9 +272,62 @@ describe("a host", () => {
       await reached;
       await kill(run);
       host.faults = () => undefined;
-      expect((await host.run("*")).code).toBe(0);
+      const { code, stdout } = await host.run("*");
+      expect(code).toBe(0);
+      expect(stdout).toMatch(/^command command-1, begun \S+, was ended before it could leave a record$/m);
       expect(await applied(host, "syncs")).toEqual(["1"]);
-      expect((await verdict("syncs", "V1__a.sql")).verdict).toBe("applied");
+      expect(await verdict("syncs", "V1__a.sql")).toMatchObject({ verdict: "applied", message: "" });
+      const [record] = await host.records("syncs");
+      expect(record?.interrupted).toEqual([{ commandId: "command-1", startedAt: expect.any(String) }]);
+    });
+
+    it("again and again, and has its command repeated, leaves records of its own, and tells of each run once", async () => {
+      host.bucket("repeated");
+      await host.put("repeated", "V1__a.sql", table("A"));
+      const env = { SSM_COMMAND_ID: "repeated-command" }; // by the agent, after a reboot
+      const shut = await gate(host, "repeated");
+      await host.put("repeated", "V2__b.sql", shut.sql);
+      const first = host.start("repeated", { env });
+      await shut.reached();
+      await kill(first);
+      await shut.open();
+      const reached = holding(({ url }) => url?.startsWith("/repeated?") === true);
+      const second = host.start("repeated", { env: { SSM_COMMAND_ID: "another-command" } });
+      await reached;
+      await kill(second);
+      host.faults = () => undefined;
+      for (const _ of [1, 2]) expect((await host.run("repeated", { env })).code).toBe(0);
+      const own = await host.records("repeated");
+      expect(own.map(({ number, commandId }) => [number, commandId])).toEqual([
+        [1, "repeated-command"],
+        [2, "repeated-command"],
+      ]);
+      expect(own.map(({ interrupted }) => interrupted?.map(({ commandId }) => commandId))).toEqual([
+        ["repeated-command", "another-command"],
+        [],
+      ]);
+      expect(own.flatMap(schemaErrors)).toEqual([]);
+      expect(await applied(host, "repeated")).toEqual(["1", "2"]);
+      expect(await verdict("repeated", "V1__a.sql")).toMatchObject({
+        verdict: "already-applied",
+        message: expect.stringMatching(
+          /^A run before this one was killed .*: command another-command, begun/,
+        ),
+      });
+      expect(await verdict("repeated", "V2__b.sql")).toMatchObject({ verdict: "applied", message: "" });
+    });
+
+    it("in a run of what Flyway has judged already is told of by the reconcile's run", async () => {
+      host.bucket("idle");
+      expect((await host.run("idle")).code).toBe(0);
+      const reached = holding(({ url }) => url?.startsWith("/idle?") === true);
+      const run = host.start("idle");
+      await reached;
+      await kill(run);
+      host.faults = () => undefined;
+      expect((await host.run("*")).code).toBe(0);
+      const counts = (await host.records("idle")).map(({ interrupted }) => interrupted?.length);
+      expect(counts).toEqual([0, 1]);
     });
 
     it("while it uploads its record has kept it: the next reconcile uploads it, without another run", async () => {
@@ -302,7 +356,9 @@ describe("a host", () => {
       expect((await host.run("*")).code).toBe(1);
       const failed = await verdict("killed", "V2__k.sql");
       expect(failed.verdict).toBe("failed");
-      expect(failed.message).toMatch(/already exists[\s\S]*\n- table Landed added\nTo do: /);
+      expect(failed.message).toMatch(
+        /already exists[\s\S]*\n- table Landed added\nA run before this one was killed .*\nTo do: /,
+      );
 
       await host.put("killed", "V2__k.sql", table("C"));
       expect((await host.run("killed", { operation: "repair" })).code).toBe(0);
@@ -358,7 +414,9 @@ describe("a host", () => {
       expect((await host.run("*")).code).toBe(1);
       expect(await verdict("repairs", "V1__r.sql")).toMatchObject({
         verdict: "failed",
-        message: expect.stringMatching(/already exists[\s\S]*\n- table B added\nTo do: /),
+        message: expect.stringMatching(
+          /already exists[\s\S]*\n- table B added\nA run before this one was killed .*\nTo do: /,
+        ),
       });
       await host.put("repairs", "V1__r.sql", table("C"));
       expect((await host.run("repairs", { operation: "repair" })).code).toBe(0);
