@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { cpus, totalmem } from "node:os";
@@ -15,6 +15,7 @@ import type { Chain } from "../../local/chain";
 import { connectTo } from "../../local/database";
 import type { Fault } from "../../local/endpoint";
 import type { Judgement, Verdict } from "../../records/verdict";
+import { type ArchiveServer, serveArchive } from "../support/archive";
 import { columns, processesNaming, put, query, records, remove, startTestChain } from "../support/chain";
 import { gate } from "../support/gate";
 import { type StartedRun, startTestHost, type TestHost } from "../support/host";
@@ -664,6 +665,50 @@ esac
       proxy.mode = "pass";
       expect((await host.run("*")).code).toBe(0);
       expect((await verdict("gone", "V1__a.sql")).verdict).toBe("applied");
+    });
+  });
+
+  describe("whose download of Flyway", () => {
+    let server: ArchiveServer;
+    let releases: string;
+    beforeAll(async () => {
+      host.bucket("installs");
+      await host.run("installs");
+      server = await serveArchive(host, "90.1");
+      releases = `${host.root}-releases`;
+    });
+    afterAll(() => server.close());
+
+    const bucket = async (name: string) => {
+      host.bucket(name, { flywayVersion: server.version });
+      await host.put(name, "V1__a.sql", table("A"));
+    };
+
+    it("stands still is failed, with its URL, and gives up its lock; the next run installs it", async () => {
+      await bucket("stuck");
+      server.mode = "stuck";
+      const env = { HOST_RELEASES: releases, STALL_SECONDS: "1" };
+      const runs = await Promise.all(["stuck", "stuck"].map((name) => host.run(name, { env })));
+      expect(runs.map(({ code }) => code)).toContain(1);
+      expect(await verdict("stuck", "V1__a.sql")).toMatchObject({
+        verdict: "failed",
+        message: `cannot download Flyway 90.1 from ${server.url}`,
+      });
+      expect(readdirSync(releases)).toEqual([]);
+      await promisify(execFile)("flock", ["-n", join(host.root, "locks", "install.90.1"), "true"]);
+      server.mode = "whole";
+      expect((await host.run("stuck", { env })).code).toBe(0);
+      expect(await applied(host, "stuck")).toEqual(["1"]);
+    });
+
+    it("is slow is waited for", async () => {
+      await bucket("slowly");
+      rmSync(releases, { recursive: true });
+      server.mode = "slow";
+      const before = server.requests;
+      const env = { HOST_RELEASES: releases, STALL_SECONDS: "2" }; // of the five that it takes
+      expect((await host.run("slowly", { env })).code).toBe(0);
+      expect(server.requests).toBe(before + 1);
     });
   });
 

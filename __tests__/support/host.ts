@@ -15,7 +15,7 @@ import { type Faults, serveAws } from "../../local/endpoint";
 import { findFlyway } from "../../local/flyway";
 import { leashed } from "../../local/processes";
 import { LocalS3, type ObjectVersion } from "../../local/s3/server";
-import { installTools } from "../../local/tools";
+import { installTools, type Tool } from "../../local/tools";
 import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 import { type Judgement, verdicts } from "../../records/verdict";
 import { NEWER, newerArchive } from "./flyway";
@@ -66,6 +66,8 @@ export interface TestHost {
   /** `HOST_ROOT`: another one is another host. */
   readonly root: string;
   readonly flywayVersion: string;
+  /** `HOST_RELEASES`; the release is there once the host has run. */
+  readonly releases: string;
   faults: Faults;
   /** Makes a bucket with a mapping to a schema of its name, unless told otherwise. */
   bucket(name: string, mapping?: Partial<Mapping>): void;
@@ -80,7 +82,11 @@ export interface TestHost {
   stop(): Promise<void>;
 }
 
-export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Promise<TestHost> {
+/** @param standIns of `aws`, by default, which starts in a tenth of the AWS CLI's time */
+export async function startTestHost(
+  flywayVersion = DEFAULT_FLYWAY_VERSION,
+  standIns: readonly Tool[] = ["aws"],
+): Promise<TestHost> {
   const directory = mkdtempSync(join(tmpdir(), "host-"));
   const keeper = leashed("sleep", ["2147483647"], { cleanup: directory });
   const folder = (name: string) => {
@@ -131,7 +137,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
   );
   const access = { endpoint: aws.url, accessKeyId: KEY };
   const bin = join(directory, "bin");
-  installTools(bin, aws.url, { standIns: ["aws"] }); // it starts in a tenth of the AWS CLI's time
+  installTools(bin, aws.url, { standIns });
   const root = join(directory, "host");
   const scripts = folder("scripts");
   const runs = new Set<StartedRun>();
@@ -145,6 +151,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     secrets,
     root,
     flywayVersion,
+    releases: flyway.releases,
     faults: () => undefined,
     bucket(name, mapping = {}) {
       s3.createBucket(name);
