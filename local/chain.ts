@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { S3Event } from "aws-lambda";
@@ -8,10 +8,10 @@ import { commandDocument } from "../constructs/document";
 import { Names } from "../constructs/names";
 import { bucketPrefixOf } from "../constructs/variables";
 import { EVERY_BUCKET, RECONCILE } from "../lambda/command";
-import { type Mapping, mappingName, type Target } from "../lambda/mapping";
+import { type Mapping, mappingName } from "../lambda/mapping";
 import { type Message, STATUS_CHANGE } from "../lambda/notification";
 import { Commands, type RunningCommand } from "./commands";
-import { type Database, startDatabase } from "./database";
+import { type Database, startDatabase, targetOf } from "./database";
 import type { Progress } from "./downloads";
 import { type Faults, serveAws } from "./endpoint";
 import { findFlyway } from "./flyway";
@@ -177,12 +177,7 @@ async function start(
   const topic = new Topic({ arn: TOPIC, accessKeyId, onMessage: options.onMessage ?? (() => {}) });
   const parameters = new Map<string, string>();
   const caFile = join(directory, "ca.pem");
-  writeFileSync(caFile, database.ca);
-  const target: Target = {
-    url: `jdbc:mysql://${database.host}:${database.port}`,
-    secret: SECRET,
-    ca: { url: `file://${caFile}`, sha256: createHash("sha256").update(database.ca).digest("hex") },
-  };
+  const target = targetOf(database, SECRET, caFile);
   parameters.set(`${NAMES.parameters}/target/${CONF}`, JSON.stringify(target));
   parameters.set(`${NAMES.parameters}/archive/${flyway.version}`, JSON.stringify(flyway.archive));
   const login = { username: database.user, password: database.password };

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
-import { randomInt } from "node:crypto";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { createHash, randomInt } from "node:crypto";
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import artifactUrl from "mvn-artifact-url";
 import { type Connection, createConnection } from "mysql2/promise";
+import type { Target } from "../lambda/mapping";
 import { type Certificate, certificateFor } from "./certificate";
 import { cached, download, type Progress, unpackZip } from "./downloads";
 import { findExecutable, freePort, type LeashedProcess, leashed } from "./processes";
@@ -327,6 +328,13 @@ async function answer(running: LeashedProcess, listener: Server, login: Login): 
   }
   await running.stop();
   return undefined;
+}
+
+/** What the host is told of a server, whose authority goes into a file. */
+export function targetOf({ host, port, ca }: Server, secret: string, caFile: string): Target {
+  writeFileSync(caFile, ca);
+  const sha256 = createHash("sha256").update(ca).digest("hex");
+  return { url: `jdbc:mysql://${host}:${port}`, secret, ca: { url: `file://${caFile}`, sha256 } };
 }
 
 /** Logs in, by a connection that is encrypted and verified. */

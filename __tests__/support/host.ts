@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +9,7 @@ import { commandDocument } from "../../constructs/document";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type Mapping, mappingName, type Target } from "../../lambda/mapping";
 import { Commands } from "../../local/commands";
-import { type Database, startDatabase } from "../../local/database";
+import { type Database, startDatabase, targetOf } from "../../local/database";
 import { type Faults, serveAws } from "../../local/endpoint";
 import { findFlyway } from "../../local/flyway";
 import { leashed } from "../../local/processes";
@@ -106,12 +105,7 @@ export async function startTestHost(
   const database = await startDatabase(folder("database"), { say: () => {}, progress, program: mysqld() });
   const s3 = new LocalS3({ directory: folder("s3"), region: REGION, accessKeyId: KEY });
   const caFile = join(directory, "ca.pem");
-  writeFileSync(caFile, database.ca);
-  const target: Target = {
-    url: `jdbc:mysql://${database.host}:${database.port}`,
-    secret: SECRET,
-    ca: { url: `file://${caFile}`, sha256: createHash("sha256").update(database.ca).digest("hex") },
-  };
+  const target = targetOf(database, SECRET, caFile);
   const parameters = new Map([
     ["/flyway/target/local.conf", JSON.stringify(target)],
     [`/flyway/archive/${flyway.version}`, JSON.stringify(flyway.archive)],
