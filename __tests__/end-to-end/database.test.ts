@@ -6,10 +6,12 @@ import { join, resolve } from "node:path";
 import { createConnection, type RowDataPacket } from "mysql2/promise";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import {
+  connectTo,
   type Database,
   installCommand,
   missingLibrary,
   productOf,
+  type Server,
   startDatabase,
 } from "../../local/database";
 import { runs } from "../support/processes";
@@ -34,9 +36,8 @@ afterAll(() => {
   for (const path of folders) rmSync(path, { recursive: true, force: true });
 });
 
-function login(database: Pick<Database, "host" | "port">, user: string, password: string) {
-  const { host, port } = database;
-  return createConnection({ host, port, user, password, connectTimeout: 10_000 });
+function login(server: Partial<Server> & Pick<Server, "port">, user: string, password: string) {
+  return connectTo({ host: "127.0.0.1", ca: "", ...server }, { user, password });
 }
 
 async function ask(database: Database, ...statements: string[]): Promise<RowDataPacket[]> {
@@ -116,6 +117,13 @@ describe("a private database", () => {
     });
   });
 
+  it("takes no connection in clear", async () => {
+    const { host, port, user, password } = database;
+    await expect(createConnection({ host, port, user, password })).rejects.toMatchObject({
+      code: "ER_SECURE_TRANSPORT_REQUIRED",
+    });
+  });
+
   it("leaves no account without a password that somebody could use", async () => {
     const rows = await ask(database, "SELECT User, Host FROM mysql.user WHERE User IN ('', 'root')");
     expect(rows).toEqual([{ User: "root", Host: "localhost" }]);
@@ -184,7 +192,7 @@ it("dies with its owner, even when that is killed by SIGKILL", async () => {
      });`,
   );
   const owner = fork(script, { execArgv: ["--import", "tsx"] });
-  const [where] = (await once(owner, "message")) as [Pick<Database, "host" | "port">];
+  const [where] = (await once(owner, "message")) as [Pick<Server, "host" | "port">];
   const pid = pidIn(directory);
   expect(runs(pid)).toBe(true);
   owner.kill("SIGKILL");
@@ -197,7 +205,7 @@ it("tells the end of the log when a server does not start, and leaves no data", 
   const directory = folder();
   const bin = folder();
   const broken = `#!/bin/sh
-case "$*" in *--version*) echo "mysqld Ver 8.4.3"; exit ;; *--initialize*) exit 0 ;; esac
+case "$*" in *--version*) echo "mysqld Ver 8.4.3"; exit ;; *--initialize*) mkdir data; exit 0 ;; esac
 echo "InnoDB: the cat sat on the keyboard" >&2
 exit 1
 `;
