@@ -12,6 +12,7 @@ import { PATTERNS } from "../../lambda/mapping";
 import { findExecutable } from "../../local/processes";
 import { LocalS3 } from "../../local/s3/server";
 import { installTools, missingPrograms } from "../../local/tools";
+import { passing } from "../../records/failures";
 import { skipLoudly } from "../support/moto";
 import { objectPath, s3Request } from "../support/s3";
 
@@ -34,7 +35,7 @@ const files: Record<string, Buffer> = {
   "zz/12 MB.bin": randomBytes(12_000_000),
 };
 
-const secret = JSON.stringify({ username: "root", password: ` ü"'\\$x\t ` });
+const secret = JSON.stringify({ username: "root", password: `ü "'\\$x\t` });
 const parameters: Record<string, string> = {
   "/flyway/target/default": JSON.stringify({
     url: "jdbc:mysql://[::1]:3306/?useSsl=true&c",
@@ -129,6 +130,7 @@ async function bash(kind: keyof typeof tools, bucket: string, body: string): Pro
     SETTLE_SECONDS: "0",
     PARAMETERS: "/flyway",
     PATTERNS: JSON.stringify(PATTERNS),
+    FAILURES: JSON.stringify(passing),
     HOST_ROOT: root,
   };
   // One try is enough here.
@@ -327,7 +329,7 @@ describe("parameters and secrets", () => {
     const { code, stdout } = await compare("full", body, printed);
     expect({ code, stdout }).toEqual({
       code: 0,
-      stdout: `jdbc:mysql://[::1]:3306/?useSsl=true&c&allowLocalInfile=false|root| ü"'\\$x\t |`,
+      stdout: `jdbc:mysql://[::1]:3306/?useSsl=true&c&allowLocalInfile=false|root|ü "'\\$x\t|`,
     });
   });
 
@@ -427,8 +429,8 @@ describe("what the host makes of Flyway's words", () => {
       })
       .join("");
 
-  const passing = (errorCode: string, message: string) =>
-    `${given({ "migrate.json": { error: { errorCode, message } } })}result=$work/migrate.json; is_passing && echo yes || echo no`;
+  const failed = (errorCode: string, message: string) =>
+    `${given({ "migrate.json": { error: { errorCode, message } } })}result=$work/migrate.json; read_result migrate; is_passing && echo yes || echo no`;
 
   test.each([
     [
@@ -464,7 +466,7 @@ describe("what the host makes of Flyway's words", () => {
       "no",
     ],
   ])("is_passing of %s", async (_, errorCode, message, expected) => {
-    const found = await compare("full", passing(errorCode, message), printed);
+    const found = await compare("full", failed(errorCode, message), printed);
     expect(found).toEqual({ code: 0, stdout: `${expected}\n` });
   });
 
