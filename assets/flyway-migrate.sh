@@ -395,12 +395,14 @@ install_flyway() {
   exec {installing}>&-
 }
 
-# start_flyway <options and commands>: Flyway's output is stdout.
+# start_flyway <options and commands>: Flyway's output is stdout. Its JVM lives for seconds: without the compiler and the
+# collector that pay for servers it needs half of the processor's time, and less memory.
 start_flyway() {
   # A 7.x does not know it
   [ "${VERSION%%.*}" -lt 9 ] || set -- -skipCheckForUpdate "$@"
   cd "$work"
-  FLYWAY_URL=$url FLYWAY_USER=$user FLYWAY_PASSWORD=$password \
+  JAVA_ARGS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" \
+    FLYWAY_URL=$url FLYWAY_USER=$user FLYWAY_PASSWORD=$password \
     exec "$release/flyway" ${driver[@]+"${driver[@]}"} "-schemas=$SCHEMA" -connectRetries=3 "$@" </dev/null
 }
 
