@@ -401,7 +401,7 @@ start_flyway() {
   # A 7.x does not know it
   [ "${VERSION%%.*}" -lt 9 ] || set -- -skipCheckForUpdate "$@"
   cd "$work"
-  JAVA_ARGS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" \
+  JAVA_ARGS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC ${JAVA_ARGS:-}" \
     FLYWAY_URL=$url FLYWAY_USER=$user FLYWAY_PASSWORD=$password \
     exec "$release/flyway" ${driver[@]+"${driver[@]}"} "-schemas=$SCHEMA" -connectRetries=3 "$@" </dev/null
 }

@@ -36,7 +36,7 @@ export const FAILURES: readonly Failure[] = [
   { said: "RSA public key is not available client side", passes: false, remedy: ENCRYPT },
   // Of the driver: unknown authority, expired, another name, none at all, no PEM file
   {
-    said: "PKIX path|valid certification path|[Hh]ostname verification failed|ssl not enabled in the server|CertificateExpired|serverSslCert",
+    said: "PKIX path|valid certification path|[Hh]ostname verification failed|ssl not enabled in the server|CertificateExpired|Failed to find serverSslCert",
     passes: false,
     remedy: TRUST,
   },

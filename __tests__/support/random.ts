@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { S3Event } from "aws-lambda";
@@ -267,15 +267,14 @@ export class World {
     const own = makeScratch();
     process.env.JAVA_ARGS = own.javaArgs;
     const arrivals: World["arrivals"] = new Map();
+    let chain: Chain | undefined;
     try {
-      const chain = await startTestChain({
+      chain = await startTestChain({
         databases: Array.from({ length: STOCK }, (_, index) => `D${index}`),
         standIns: ["aws"],
         deliver: (event) => arrivals.get(placeOf(event))?.(event),
         ...options,
       });
-      // A jq that is there takes a tenth of the time
-      if (findExecutable(["jq"], [])) rmSync(join(dirname(chain.aws), "jq"));
       const world = new World(chain, own, arrivals);
       if (!world.installed()) {
         world.map();
@@ -285,6 +284,7 @@ export class World {
       await world.plainMigrate("Warm_up", [], `-XX:ArchiveClassesAtExit=${own.scratch}/classes`);
       return world;
     } catch (error) {
+      await chain?.stop();
       await own.keeper.stop();
       throw error;
     }
