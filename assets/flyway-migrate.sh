@@ -621,8 +621,8 @@ names_in() { tr 'A-Z \t\r\f\v`"(),;.' 'a-z\n' | sort -u | comm -12 "$work/names.
 # The .sql files that Flyway passes over without a word.
 refuse_ignored_files() {
   cat "$work/migrate.json" "$work/info.json" 2>/dev/null | jq -cn --slurpfile listing "$work/listing.json" --arg location "$work/sql/" '
-    [inputs | .individualResults // [.] | .[] | select(.operation == "info" or has("allSchemasEmpty"))] | last | select(. != null)
-    | (.migrations // [] | map({key: .filepath, value: true}) | from_entries) as $known
+    [inputs | .individualResults // [.] | .[] | select(.operation == "info" or has("allSchemasEmpty"))] | last
+    | select(.migrations | type == "array") | (.migrations | map({key: .filepath, value: true}) | from_entries) as $known
     | $listing[0].objects[] | select(.key | test("[.]sql$"; "i")) | select($known[$location + .key] | not)
     | select(.key | split("/") | last | test("^((before|after)(Each)?[A-Z][A-Za-z]*|createSchema)(__.*)?[.]sql$") | not)
     | {key, remedy: "upload it again under such a name, and delete this one", message: (if .key | endswith(".sql")

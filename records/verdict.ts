@@ -38,6 +38,9 @@ export interface UploadedVersion {
 const REFUSALS = /^(VALIDATE_ERROR|DUPLICATE_\w+)$/;
 const REFUSAL_MESSAGE = /^Invalid SQL filenames found/;
 
+/** What Flyway says of a callback that fails. It leaves nothing in the history, so there is nothing to repair. */
+const CALLBACK = /^Error while executing \w+ callback: /;
+
 /** What to do about what Flyway says of the content; the first that matches. Flyway's own advice would hide an edit or a deletion. */
 const REMEDIES: readonly (readonly [said: RegExp, remedy: string])[] = [
   [
@@ -58,10 +61,7 @@ const REMEDIES: readonly (readonly [said: RegExp, remedy: string])[] = [
     "upload it again as V<version>__<description>.sql or R__<description>.sql, and delete the misnamed one",
   ],
   [/Found more than one/, "delete one of them, or upload it again under a version of its own"],
-  [
-    /^Error while executing \w+ callback: /,
-    "correct the callback and upload it; the next run tries everything again",
-  ],
+  [CALLBACK, "correct the callback and upload it; the next run tries everything again"],
   [
     /^\s*((Script|Migration) [^\n]* failed|Failed to execute script [^\n]*)\n/, // up to 11, and from 11.9 on
     "look at what of it is in the schema, correct it so that it does not repeat that, upload it, and have the host repair (docs/verdicts.md)",
@@ -274,9 +274,11 @@ function failure(message: string, landed: HalfApplied, error?: FlywayError): str
   } else {
     lines.push(`No table, column or index is other than before ${key}${others}; rows may be.`);
   }
-  const what =
-    changes?.length === 0 && !isThere ? "correct it" : "correct it, so that it does not repeat what is there";
-  lines.push(`To do: ${what}, upload it, and have the host repair (docs/verdicts.md)`);
+  const [what, next] = CALLBACK.test(message)
+    ? ["the callback", "upload it; the next run tries everything again"]
+    : ["it", "upload it, and have the host repair (docs/verdicts.md)"];
+  const how = changes?.length === 0 && !isThere ? "" : ", so that it does not repeat what is there";
+  lines.push(`To do: correct ${what}${how}, ${next}`);
   return lines.join("\n");
 }
 

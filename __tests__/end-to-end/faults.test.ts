@@ -14,6 +14,7 @@ import { mappingName } from "../../lambda/mapping";
 import type { Chain } from "../../local/chain";
 import { connectTo } from "../../local/database";
 import type { Fault } from "../../local/endpoint";
+import { findExecutable } from "../../local/processes";
 import type { Judgement, Verdict } from "../../records/verdict";
 import { type ArchiveServer, serveArchive } from "../support/archive";
 import { columns, processesNaming, put, query, records, remove, startTestChain } from "../support/chain";
@@ -495,12 +496,15 @@ describe("a host", () => {
       if (!/^(aws.*|jq|yum|dnf)$/.test(name) && !existsSync(join(bin, name)))
         symlinkSync(path, join(bin, name));
     }
-    const from = join(dirname(host.root), "bin");
+    const [jq, aws] = ["jq", "aws"].map((name) => {
+      const own = join(dirname(host.root), "bin", name);
+      return existsSync(own) ? own : findExecutable([name], []);
+    });
     const dnf = `#!/bin/sh
 echo "$@" >>'${machine}/installed'
 case $4 in
-  jq) ln -s '${from}/jq' '${bin}/jq' ;;
-  awscli) ln -s '${from}/aws' '${bin}/aws' ;;
+  jq) ln -s '${jq}' '${bin}/jq' ;;
+  awscli) ln -s '${aws}' '${bin}/aws' ;;
   *) exit 1 ;;
 esac
 `;
