@@ -20,7 +20,7 @@ export default defineConfig({
           name: "terraform",
           include: ["__tests__/terraform/*.test.ts"],
           testTimeout: 600_000,
-          hookTimeout: 900_000,
+          hookTimeout: 1_800_000, // scale.test.ts applies three times, beside whatever else runs,
         },
       },
       {
