@@ -49,7 +49,7 @@ export default defineConfig({
           ].map((name) => `__tests__/end-to-end/${name}.test.ts`),
           globalSetup: "__tests__/support/mysql.ts",
           setupFiles: "__tests__/support/mysql-only.ts",
-          testTimeout: 300_000,
+          testTimeout: 600_000, // a burst makes 20 schemas, which MySQL is slow at
           hookTimeout: 900_000,
         },
       },
