@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { App } from "cdktf";
-import { officialArchives } from "./constructs/archives";
+import { officialArchives } from "./deployment/archives";
 import { parseBackend } from "./constructs/backend";
 import { temporaryFolder } from "./constructs/bundle";
 import { exportStack, JSON_FILE, Refusal } from "./constructs/export";
 import { FlywayStack } from "./constructs/flyway-stack";
-import { Names } from "./constructs/names";
+import { Names } from "./deployment/names";
 import { archivesLine, measureArchive, publishedUrl, Unavailable } from "./constructs/published";
 
 const USAGE = `Usage:

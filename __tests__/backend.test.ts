@@ -1,6 +1,6 @@
 import { Testing } from "cdktf";
 import { describe, expect, it } from "vitest";
-import { officialArchives } from "../constructs/archives";
+import { officialArchives } from "../deployment/archives";
 import { type Backend, parseBackend } from "../constructs/backend";
 import { FlywayStack } from "../constructs/flyway-stack";
 import { type Block, inTemporaryFolder, parse } from "./support/synthesis";

@@ -12,7 +12,7 @@ import {
   SSMClient,
 } from "@aws-sdk/client-ssm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Commands, type Finished } from "../local/commands";
+import { Commands, type Finished } from "../local/aws/commands";
 
 const HOST = "i-00000000000000000";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { commandDocument, contentOf, LONGEST_VALUES } from "../constructs/document";
 import { commandFor, reconcileCommand } from "../lambda/command";
-import { PATTERNS } from "../lambda/mapping";
+import { PATTERNS } from "../deployment/mapping";
 
 const document = commandDocument("/flyway");
 const parameters = Object.entries(document.parameters);

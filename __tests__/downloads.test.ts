@@ -15,7 +15,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { cached, cacheFolder, download, unpackZip } from "../local/downloads";
+import { cached, cacheFolder, download, unpackZip } from "../local/machine/downloads";
 
 const content = Buffer.from("0123456789".repeat(50_000));
 const sha256 = createHash("sha256").update(content).digest("hex");

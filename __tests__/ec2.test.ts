@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { officialArchives } from "../constructs/archives";
+import { officialArchives } from "../deployment/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { RECORD_PREFIX } from "../records/record";
 import { type Block, synthesize } from "./support/synthesis";

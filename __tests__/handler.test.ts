@@ -21,7 +21,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { bundleFunction } from "../constructs/bundle";
 import { createHandler, type Dependencies } from "../lambda";
 import { commandFor, reconcileCommand } from "../lambda/command";
-import { MappingError, mappingName } from "../lambda/mapping";
+import { MappingError, mappingName } from "../deployment/mapping";
 import { logEvent, uploadRecord as record, statusChangeEvent, TEST_EVENT } from "./support/events";
 
 const environment = {

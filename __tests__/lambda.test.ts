@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MAPPING_PATH } from "../lambda/mapping";
+import { MAPPING_PATH } from "../deployment/mapping";
 import { synthesize } from "./support/synthesis";
 
 const IN_ACCOUNT =

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { MappingError, mappingName, PATTERNS, parseMapping } from "../lambda/mapping";
+import { MappingError, mappingName, PATTERNS, parseMapping } from "../deployment/mapping";
 
 const bucket = "users20260101000000000000000001";
 const name = mappingName("/flyway", bucket);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Names } from "../constructs/names";
+import { Names } from "../deployment/names";
 
 describe("the names of a deployment", () => {
   it("are the contract's without a stage", () => {

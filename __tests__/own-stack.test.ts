@@ -1,6 +1,6 @@
 import { TerraformStack, Testing } from "cdktf";
 import { beforeAll, describe, expect, it } from "vitest";
-import { officialArchives } from "../constructs/archives";
+import { officialArchives } from "../deployment/archives";
 import { Flyway } from "../constructs/flyway";
 import { PlatformStack } from "../docs/own-stack";
 import { inTemporaryFolder, parse, type Synthesis, synthesize } from "./support/synthesis";

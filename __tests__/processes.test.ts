@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { findExecutable, freePort, leashed } from "../local/processes";
+import { findExecutable, freePort, leashed } from "../local/machine/processes";
 import { runs } from "./support/processes";
 
 const bound = { timeout: 20_000, interval: 20 };
@@ -135,7 +135,7 @@ describe("a leashed process", () => {
     const command = `trap "" TERM; echo $$ >${file}; sleep 600 & echo $! >>${file}; wait`;
     writeFileSync(
       script,
-      `import { leashed } from ${JSON.stringify(resolve("local/processes.ts"))};
+      `import { leashed } from ${JSON.stringify(resolve("local/machine/processes.ts"))};
        leashed("sh", ["-c", ${JSON.stringify(command)}], { cleanup: ${JSON.stringify(scratch)} });`,
     );
     const owner = fork(script, { execArgv: ["--import", "tsx"] });

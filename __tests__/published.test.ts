@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { archivesLine, publishedUrl } from "../constructs/published";
-import { certificateFor } from "../local/certificate";
+import { certificateFor } from "../local/machine/certificate";
 import { runMain } from "./support/project";
 
 describe("the published URL", () => {

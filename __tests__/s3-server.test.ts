@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { S3Event } from "aws-lambda";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { unframed } from "../local/s3/body";
-import { LocalS3 } from "../local/s3/server";
+import { unframed } from "../local/aws/s3/body";
+import { LocalS3 } from "../local/aws/s3/server";
 
 const authorization =
   "AWS4-HMAC-SHA256 Credential=local/20261123/eu-central-1/s3/aws4_request, SignedHeaders=host, Signature=0";

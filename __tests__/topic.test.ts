@@ -2,7 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Topic } from "../local/topic";
+import { Topic } from "../local/aws/topic";
 
 const ARN = "arn:aws:sns:eu-central-1:000000000000:flyway-notifications";
 

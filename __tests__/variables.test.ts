@@ -6,7 +6,7 @@ import {
   type FlywayTarget,
   type VariablesProps,
 } from "../constructs/variables";
-import { PATTERNS } from "../lambda/mapping";
+import { PATTERNS } from "../deployment/mapping";
 import { synthesize } from "./support/synthesis";
 
 describe("variables.tf", () => {

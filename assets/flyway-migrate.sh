@@ -9,7 +9,7 @@
 #   SETTLE_SECONDS  how long a bucket must be still before it is migrated
 #   EXPIRES_AT      from when on, in seconds since 1970, the run is not begun any more; 0 if it always is
 #   PARAMETERS      what the names of this deployment's parameters begin with: /flyway
-#   PATTERNS        what a mapping's members must match, as JSON (see lambda/mapping.ts)
+#   PATTERNS        what a mapping's members must match, as JSON (see deployment/mapping.ts)
 #   FAILURES        which failures of a database pass by themselves, as JSON (see records/failures.ts)
 # The agent sets:
 #   AWS_SSM_REGION_NAME AWS_SSM_INSTANCE_ID SSM_COMMAND_ID

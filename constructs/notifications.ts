@@ -15,7 +15,7 @@ import { QUIET_STATUSES, STATUS_CHANGE } from "../lambda/notification";
 import type { Data } from "./data";
 import type { Ec2 } from "./ec2";
 import type { Lambda } from "./lambda";
-import type { Names } from "./names";
+import type { Names } from "../deployment/names";
 import { grant } from "./policies";
 import { RECONCILES } from "./reconcile";
 

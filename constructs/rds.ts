@@ -11,7 +11,7 @@ import { DataResource, Fn, TerraformIterator, TerraformOutput, Token } from "cdk
 import { Construct } from "constructs";
 import type { Artifacts } from "./artifacts";
 import type { Data } from "./data";
-import type { Names } from "./names";
+import type { Names } from "../deployment/names";
 import type { Variables } from "./variables";
 
 /** MySQL's port. */

@@ -5,7 +5,7 @@ import { Token } from "cdktf";
 import { Construct } from "constructs";
 import { RECONCILE } from "../lambda/command";
 import type { Lambda } from "./lambda";
-import type { Names } from "./names";
+import type { Names } from "../deployment/names";
 
 /** Terraform expression for whether there is a schedule. */
 export const RECONCILES = "var.reconcile_minutes > 0";

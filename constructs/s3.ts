@@ -15,9 +15,9 @@ import {
   Token,
 } from "cdktf";
 import { Construct } from "constructs";
-import { mappingName } from "../lambda/mapping";
+import { mappingName } from "../deployment/mapping";
 import { RECORD_PREFIX } from "../records/record";
-import type { Names } from "./names";
+import type { Names } from "../deployment/names";
 import { serverOf } from "./rds";
 import { AddressStack } from "./stack";
 import { bucketPrefix, type Variables } from "./variables";
@@ -31,7 +31,7 @@ export const FEW_DATABASES = "local.few_databases";
 /** A value of a standard parameter: https://docs.aws.amazon.com/general/latest/gr/ssm.html */
 const PARAMETER_LENGTH = 4_096;
 
-/** The mapping of database `d`: see lambda/mapping.ts. What is not set is not in it. */
+/** The mapping of database `d`: see deployment/mapping.ts. What is not set is not in it. */
 const MAPPING = `merge({
   schema = coalesce(try(var.flyway_database_settings[d].schema, null), d)
   flywayVersion = coalesce(try(var.flyway_database_settings[d].flyway_version, null), var.flyway_version)

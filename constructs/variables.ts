@@ -1,7 +1,7 @@
 import { TerraformVariable, type TerraformVariableValidationConfig } from "cdktf";
 import { Construct } from "constructs";
-import { PATTERNS, TLS, type Tls } from "../lambda/mapping";
-import type { Names } from "./names";
+import { PATTERNS, TLS, type Tls } from "../deployment/mapping";
+import type { Names } from "../deployment/names";
 
 /** The Flyway release of a new deployment: the newest whose official bundle could be checked, see archives.ts. */
 export const DEFAULT_FLYWAY_VERSION = "11.8.2";

@@ -3,7 +3,7 @@ import { AwsProvider } from "@cdktf/provider-aws/lib/provider";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3Backend, TerraformOutput } from "cdktf";
 import type { Construct } from "constructs";
-import type { FlywayArchives } from "../constructs/archives";
+import type { FlywayArchives } from "../deployment/archives";
 import { Flyway } from "../constructs/flyway";
 import { AddressStack } from "../constructs/stack";
 

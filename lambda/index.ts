@@ -19,7 +19,7 @@ import {
   uploadsOf,
   WAITING_STATUSES,
 } from "./command";
-import { type Mapping, MappingError, mappingName, parseMapping } from "./mapping";
+import { type Mapping, MappingError, mappingName, parseMapping } from "../deployment/mapping";
 import { logDataOf, metricsOf } from "./metrics";
 import { bucketOf, isWorthTelling, messageOf, type StatusChange, statusChangeOf } from "./notification";
 

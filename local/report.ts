@@ -1,6 +1,6 @@
 import type { RowDataPacket } from "mysql2/promise";
 import type { Chain } from "./chain";
-import { connectTo } from "./database";
+import { connectTo } from "./machine/database";
 
 /** Prints each database's tables with their columns, and Flyway's history. */
 export async function report(chain: Chain, say: (line: string) => void): Promise<void> {

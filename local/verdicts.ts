@@ -1,7 +1,7 @@
 import { parseRecord } from "../records/parse";
 import { RECORD_PREFIX } from "../records/record";
 import { type Judgement, verdicts } from "../records/verdict";
-import type { LocalS3 } from "./s3/server";
+import type { LocalS3 } from "./aws/s3/server";
 
 /** The verdict of one upload. */
 export interface UploadVerdict extends Judgement {

@@ -13,13 +13,13 @@ import {
   productOf,
   type Server,
   startDatabase,
-} from "../../local/database";
+} from "../../local/machine/database";
 import { runs } from "../support/processes";
 
 /** Ports to propose before free ones. */
 const ports: number[] = vi.hoisted(() => []);
-vi.mock("../../local/processes", async (original) => {
-  const real = await original<typeof import("../../local/processes")>();
+vi.mock("../../local/machine/processes", async (original) => {
+  const real = await original<typeof import("../../local/machine/processes")>();
   return { ...real, freePort: async () => ports.shift() ?? real.freePort() };
 });
 
@@ -186,7 +186,7 @@ it("dies with its owner, even when that is killed by SIGKILL", async () => {
   const script = join(folder(), "owner.ts");
   writeFileSync(
     script,
-    `import { startDatabase } from ${JSON.stringify(resolve("local/database.ts"))};
+    `import { startDatabase } from ${JSON.stringify(resolve("local/machine/database.ts"))};
      startDatabase(${JSON.stringify(directory)}, { say() {}, progress() {} }).then(({ host, port }) => {
        process.send?.({ host, port });
      });`,

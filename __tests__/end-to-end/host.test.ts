@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import type { Chain } from "../../local/chain";
-import { cacheFolder } from "../../local/downloads";
+import { cacheFolder } from "../../local/machine/downloads";
 import { configure, migrate, query, remove, startTestChain, upload } from "../support/chain";
 import { s3Request } from "../support/s3";
 import { schemaErrors } from "../support/schema";

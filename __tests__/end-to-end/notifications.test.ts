@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { mappingName } from "../../lambda/mapping";
+import { mappingName } from "../../deployment/mapping";
 import type { Message } from "../../lambda/notification";
 import type { Chain } from "../../local/chain";
 import { migrate, startTestChain, upload } from "../support/chain";

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findExecutable } from "../../local/processes";
+import { findExecutable } from "../../local/machine/processes";
 import { serveArchive } from "../support/archive";
 import { startTestHost, type TestHost } from "../support/host";
 

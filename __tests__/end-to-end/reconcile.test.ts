@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { mappingName } from "../../lambda/mapping";
+import { mappingName } from "../../deployment/mapping";
 import { processesNaming, query } from "../support/chain";
 import { gate } from "../support/gate";
 import { type Finished, startTestHost, type TestHost } from "../support/host";

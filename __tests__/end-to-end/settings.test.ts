@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { officialArchives } from "../../constructs/archives";
-import { mappingName, type Target } from "../../lambda/mapping";
+import { officialArchives } from "../../deployment/archives";
+import { mappingName, type Target } from "../../deployment/mapping";
 import type { Chain } from "../../local/chain";
-import { startDatabase } from "../../local/database";
-import { findFlyway } from "../../local/flyway";
+import { startDatabase } from "../../local/machine/database";
+import { findFlyway } from "../../local/machine/flyway";
 import { columns, configure, migrate, query, startTestChain, upload } from "../support/chain";
 import { mysqld } from "../support/mysql";
 

@@ -6,7 +6,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
-import { findExecutable } from "../../local/processes";
+import { findExecutable } from "../../local/machine/processes";
 import { skipLoudly } from "../support/moto";
 
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { cacheFolder } from "../../local/downloads";
+import { cacheFolder } from "../../local/machine/downloads";
 
 /**
  * A folder of the cache, filled by the first who needs it. Each fills one of its own and links to it once it is whole, so

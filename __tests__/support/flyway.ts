@@ -11,10 +11,10 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import artifactUrl from "mvn-artifact-url";
-import { type FlywayArchive, officialArchives } from "../../constructs/archives";
+import { type FlywayArchive, officialArchives } from "../../deployment/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
-import { cacheFolder, download } from "../../local/downloads";
-import { findExecutable } from "../../local/processes";
+import { cacheFolder, download } from "../../local/machine/downloads";
+import { findExecutable } from "../../local/machine/processes";
 import { skipLoudly } from "./moto";
 
 /** Stands for 12 and 13, whose bundles are on GitHub only. */

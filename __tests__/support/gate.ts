@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Chain } from "../../local/chain";
-import { connectTo } from "../../local/database";
+import { connectTo } from "../../local/machine/database";
 import { query } from "./chain";
 
 /** Where a migration waits until a test lets it go on: by a lock of the database that the test holds. */

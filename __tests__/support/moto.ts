@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { findExecutable, leashed } from "../../local/processes";
+import { findExecutable, leashed } from "../../local/machine/processes";
 import { cachedFolder } from "./cache";
 
 const run = promisify(execFile);

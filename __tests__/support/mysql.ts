@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { TestProject } from "vitest/node";
-import { findExecutable } from "../../local/processes";
+import { findExecutable } from "../../local/machine/processes";
 import { cachedFolder } from "./cache";
 import { skipLoudly } from "./moto";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Testing } from "cdktf";
 import { afterAll } from "vitest";
-import { officialArchives } from "../../constructs/archives";
+import { officialArchives } from "../../deployment/archives";
 import { FlywayStack } from "../../constructs/flyway-stack";
 import type { VariablesProps } from "../../constructs/variables";
 

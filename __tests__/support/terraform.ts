@@ -5,11 +5,11 @@ import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { App } from "cdktf";
 import { afterAll, beforeAll, beforeEach } from "vitest";
-import { officialArchives } from "../../constructs/archives";
+import { officialArchives } from "../../deployment/archives";
 import type { FlywayProps } from "../../constructs/flyway";
 import { FlywayStack } from "../../constructs/flyway-stack";
-import { Names } from "../../constructs/names";
-import { findExecutable, leashed } from "../../local/processes";
+import { Names } from "../../deployment/names";
+import { findExecutable, leashed } from "../../local/machine/processes";
 import { skipLoudly, startMoto } from "./moto";
 
 const execute = promisify(execFile);

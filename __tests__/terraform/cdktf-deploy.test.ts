@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { findExecutable } from "../../local/processes";
+import { findExecutable } from "../../local/machine/processes";
 import { copySources, PROJECT } from "../support/project";
 import { bucketsInMoto, homeFolder, overrideProvider, REGION, succeed, useCloud } from "../support/terraform";
 

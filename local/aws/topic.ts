@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type * as http from "node:http";
 import { text } from "node:stream/consumers";
-import type { Message } from "../lambda/notification";
+import type { Message } from "../../lambda/notification";
 
 export interface TopicOptions {
   readonly arn: string;

@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import artifactUrl from "mvn-artifact-url";
 import { type Connection, createConnection } from "mysql2/promise";
-import type { Target } from "../lambda/mapping";
+import type { Target } from "../../deployment/mapping";
 import { type Certificate, certificateFor } from "./certificate";
 import { cached, download, type Progress, unpackZip } from "./downloads";
 import { findExecutable, freePort, type LeashedProcess, leashed } from "./processes";

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { closeSync, openSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bundleFunction } from "../constructs/bundle";
+import { bundleFunction } from "../../constructs/bundle";
 
 /** Waits before an event is delivered again, in milliseconds. Lambda waits one minute, then two. */
 const RETRY_DELAYS = [1_000, 2_000];

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { FlywayArchive, FlywayArchives } from "../constructs/archives";
+import type { FlywayArchive, FlywayArchives } from "../../deployment/archives";
 import { cacheFolder, download, type Progress } from "./downloads";
 import { findExecutable } from "./processes";
 

@@ -13,7 +13,7 @@ import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
-import { xmlElements, xmlText } from "./s3/xml";
+import { xmlElements, xmlText } from "../aws/s3/xml";
 
 /** Ends the program. */
 class Failure extends Error {

@@ -4,8 +4,8 @@ import type * as http from "node:http";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
-import type { CommandDocument } from "../constructs/document";
-import { type LeashedProcess, leashed } from "./processes";
+import type { CommandDocument } from "../../constructs/document";
+import { type LeashedProcess, leashed } from "../machine/processes";
 
 /** The most parameters in one answer: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html */
 const PARAMETERS_PER_PAGE = 10;
