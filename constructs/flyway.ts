@@ -1,10 +1,10 @@
 import { Construct } from "constructs";
 import type { FlywayArchives } from "../deployment/archives";
+import { Names } from "../deployment/names";
 import { Artifacts } from "./artifacts";
 import { Data } from "./data";
 import { Ec2 } from "./ec2";
 import { Lambda } from "./lambda";
-import { Names } from "../deployment/names";
 import { Notifications } from "./notifications";
 import { Rds } from "./rds";
 import { Reconcile } from "./reconcile";

@@ -10,12 +10,12 @@ import { SnsTopicPolicy } from "@cdktf/provider-aws/lib/sns-topic-policy";
 import { SnsTopicSubscription } from "@cdktf/provider-aws/lib/sns-topic-subscription";
 import { type ITerraformDependable, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
+import type { Names } from "../deployment/names";
 import type { Metric } from "../lambda/metrics";
 import { QUIET_STATUSES, STATUS_CHANGE } from "../lambda/notification";
 import type { Data } from "./data";
 import type { Ec2 } from "./ec2";
 import type { Lambda } from "./lambda";
-import type { Names } from "../deployment/names";
 import { grant } from "./policies";
 import { RECONCILES } from "./reconcile";
 

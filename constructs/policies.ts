@@ -8,8 +8,8 @@ import { IamPolicy } from "@cdktf/provider-aws/lib/iam-policy";
 import { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy-attachment";
 import type { Construct } from "constructs";
-import type { Data } from "./data";
 import type { Names } from "../deployment/names";
+import type { Data } from "./data";
 import type { Variables } from "./variables";
 
 /** Of a role: the region of the deployment that it belongs to. */

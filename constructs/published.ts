@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import { PATTERNS } from "../deployment/mapping";
 import { bundleUrl, type FlywayArchive } from "../deployment/archives";
+import { PATTERNS } from "../deployment/mapping";
 import { Refusal } from "./export";
 
 /** Where Flyway's makers publish its bundles from 11.9.0 on: `<this>/flyway-<version>/<file>`. */

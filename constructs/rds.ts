@@ -9,9 +9,9 @@ import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { DataResource, Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
+import type { Names } from "../deployment/names";
 import type { Artifacts } from "./artifacts";
 import type { Data } from "./data";
-import type { Names } from "../deployment/names";
 import type { Variables } from "./variables";
 
 /** MySQL's port. */

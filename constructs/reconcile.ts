@@ -3,9 +3,9 @@ import { CloudwatchEventTarget } from "@cdktf/provider-aws/lib/cloudwatch-event-
 import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
 import { Token } from "cdktf";
 import { Construct } from "constructs";
+import type { Names } from "../deployment/names";
 import { RECONCILE } from "../lambda/command";
 import type { Lambda } from "./lambda";
-import type { Names } from "../deployment/names";
 
 /** Terraform expression for whether there is a schedule. */
 export const RECONCILES = "var.reconcile_minutes > 0";

@@ -16,8 +16,8 @@ import {
 } from "cdktf";
 import { Construct } from "constructs";
 import { mappingName } from "../deployment/mapping";
-import { RECORD_PREFIX } from "../records/record";
 import type { Names } from "../deployment/names";
+import { RECORD_PREFIX } from "../records/record";
 import { serverOf } from "./rds";
 import { AddressStack } from "./stack";
 import { bucketPrefix, type Variables } from "./variables";

@@ -3,9 +3,9 @@ import { AwsProvider } from "@cdktf/provider-aws/lib/provider";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3Backend, TerraformOutput } from "cdktf";
 import type { Construct } from "constructs";
-import type { FlywayArchives } from "../deployment/archives";
 import { Flyway } from "../constructs/flyway";
 import { AddressStack } from "../constructs/stack";
+import type { FlywayArchives } from "../deployment/archives";
 
 /** A team's own stack: its providers, its backend, its resources, and Flyway beside them. */
 export class PlatformStack extends AddressStack {

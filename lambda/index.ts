@@ -8,6 +8,7 @@ import {
   type SendCommandCommandInput,
   SSMClient,
 } from "@aws-sdk/client-ssm";
+import { type Mapping, MappingError, mappingName, parseMapping } from "../deployment/mapping";
 import {
   COMMENT,
   commandFor,
@@ -19,7 +20,6 @@ import {
   uploadsOf,
   WAITING_STATUSES,
 } from "./command";
-import { type Mapping, MappingError, mappingName, parseMapping } from "../deployment/mapping";
 import { logDataOf, metricsOf } from "./metrics";
 import { bucketOf, isWorthTelling, messageOf, type StatusChange, statusChangeOf } from "./notification";
 

@@ -3,9 +3,9 @@ import { readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:f
 import { constants } from "node:os";
 import { join, resolve, sep } from "node:path";
 import { parseArgs, promisify } from "node:util";
+import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { type FlywayArchives, officialArchives } from "../deployment/archives";
 import { Names } from "../deployment/names";
-import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import type { Message } from "../lambda/notification";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./machine/downloads";

@@ -16,8 +16,8 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import type { S3Event } from "aws-lambda";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { findExecutable } from "../../local/machine/processes";
 import { LocalS3 } from "../../local/aws/s3/server";
+import { findExecutable } from "../../local/machine/processes";
 import { skipLoudly, startMoto } from "../support/moto";
 
 const run = promisify(execFile);

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Testing } from "cdktf";
 import { afterAll } from "vitest";
-import { officialArchives } from "../../deployment/archives";
 import { FlywayStack } from "../../constructs/flyway-stack";
 import type { VariablesProps } from "../../constructs/variables";
+import { officialArchives } from "../../deployment/archives";
 
 // A worker of vitest's ends without the "exit" at which what is made at synth would go.
 const temporary = mkdtempSync(join(tmpdir(), "flyway-on-aws-test-"));
