@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { logDataOf, metricsOf } from "../lambda/metrics";
-import { reportsIn } from "../lambda/report";
+import { reportsIn } from "../records/report";
 import { LOGGED_AT, logEvent } from "./support/events";
 
 const run = { flyway: "run", database: "Users", bucket: "users1", exitCode: 0, applied: 2, seconds: 12 };

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { PATTERNS } from "../deployment/mapping";
+import { PATTERNS, type Source } from "../deployment/mapping";
 import { passing } from "../records/failures";
 
 /** A Systems Manager Command document, as far as this project writes one. */
@@ -65,8 +65,9 @@ export function contentOf(document: CommandDocument): string {
  *
  * @param parameters what the names of the deployment's parameters begin with: `/flyway`
  */
-export function commandDocument(parameters: string): CommandDocument {
-  const script = readFileSync(join(__dirname, "..", "assets", "flyway-migrate.sh"), "utf8").trimEnd();
+export function commandDocument(parameters: string, runner?: Source): CommandDocument {
+  const asset = runner ? "host.sh" : "flyway-migrate.sh";
+  const script = readFileSync(join(__dirname, "..", "assets", asset), "utf8").trimEnd();
   return {
     schemaVersion: "2.2",
     description: "Brings one database, or each, to what its bucket holds now, with Flyway",
@@ -112,8 +113,12 @@ export function commandDocument(parameters: string): CommandDocument {
           runCommand: [
             "#!/usr/bin/env bash", // without it, the agent's sh reads the script
             `export BUCKET='{{ Bucket }}' OPERATION='{{ Operation }}' SETTLE_SECONDS='{{ SettleSeconds }}' EXPIRES_AT='{{ ExpiresAt }}' PARAMETERS='${parameters}'`,
-            `export PATTERNS='${JSON.stringify(PATTERNS)}'`,
-            `export FAILURES='${JSON.stringify(passing)}'`,
+            ...(runner
+              ? [`export RUNNER_URL='${runner.url}' RUNNER_SHA256='${runner.sha256}'`]
+              : [
+                  `export PATTERNS='${JSON.stringify(PATTERNS)}'`,
+                  `export FAILURES='${JSON.stringify(passing)}'`,
+                ]),
             ...script.split("\n"),
           ],
         },

@@ -6,6 +6,12 @@
 /** Under a deployment's parameters, the path of one mapping per bucket: `/flyway/s3-mapping/<bucket>`. */
 export const MAPPING_PATH = "s3-mapping";
 
+/** The same of one target per `flyway_conf`: `/flyway/target/<flyway_conf>`. */
+export const TARGET_PATH = "target";
+
+/** The same of one archive per Flyway release: `/flyway/archive/<version>`. */
+export const ARCHIVE_PATH = "archive";
+
 /**
  * Allow-lists, as regular expressions that JavaScript, Terraform (RE2) and Systems Manager read alike.
  * A value reaches the host's shell only if it matches its pattern as a whole.
@@ -52,7 +58,15 @@ export interface Target {
   /** How the connection is encrypted; unset, `verified`. */
   readonly tls?: Tls;
   /** The authorities that a verified connection trusts: PEM certificates. */
-  readonly ca?: { readonly url: string; readonly sha256: string };
+  readonly ca?: Source;
+}
+
+/** Something that the host downloads, and what it must be. */
+export interface Source {
+  /** `https://`, `s3://` or `file://`. */
+  readonly url: string;
+  /** SHA-256, 64 hexadecimal digits. */
+  readonly sha256: string;
 }
 
 /**
@@ -82,14 +96,93 @@ export function mappingName(parameters: string, bucket: string): string {
   return `${parameters}/${MAPPING_PATH}/${bucket}`;
 }
 
+/** The name of a target's parameter. */
+export function targetName(parameters: string, flywayConf: string): string {
+  return `${parameters}/${TARGET_PATH}/${flywayConf}`;
+}
+
+/** The name of the parameter that says where a Flyway release is. */
+export function archiveName(parameters: string, flywayVersion: string): string {
+  return `${parameters}/${ARCHIVE_PATH}/${flywayVersion}`;
+}
+
 /**
- * Reads the value of a mapping parameter. Its optional members are the host's to read.
+ * Reads the value of a mapping parameter.
  *
  * @throws MappingError that names the parameter, what is wrong with it and the remedy
  */
 export function parseMapping(name: string, value: string): Mapping {
-  const remedy = "It is written by aws_ssm_parameter.s3_mapping: apply the Terraform configuration again.";
-  const wrong = (what: string) => new MappingError(`Parameter ${name} ${what}. ${remedy}`);
+  const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.s3_mapping");
+  const matching = (member: string, found: unknown, pattern: keyof typeof PATTERNS): string => {
+    if (typeof found === "string" && new RegExp(PATTERNS[pattern]).test(found)) return found;
+    throw wrong(`has no valid "${member}": ${JSON.stringify(found)} does not match ${PATTERNS[pattern]}`);
+  };
+  const member = (name: keyof typeof PATTERNS & keyof Mapping) => matching(name, object[name], name);
+  const { outOfOrder, placeholders, baselineVersion } = object;
+  if (outOfOrder !== undefined && outOfOrder !== null && typeof outOfOrder !== "boolean") {
+    throw wrong(`has no valid "outOfOrder": ${JSON.stringify(outOfOrder)} is neither true nor false`);
+  }
+  if (typeof (placeholders ?? {}) !== "object" || Array.isArray(placeholders)) {
+    throw wrong(`has no valid "placeholders": ${JSON.stringify(placeholders)} is no object`);
+  }
+  const given = Object.entries(placeholders ?? {}).map(([key, text]) => [
+    matching("placeholders", key, "placeholder"),
+    matching(`placeholders.${key}`, text, "placeholderValue"),
+  ]);
+  return {
+    schema: member("schema"),
+    flywayVersion: member("flywayVersion"),
+    flywayConf: member("flywayConf"),
+    ...(typeof outOfOrder === "boolean" ? { outOfOrder } : {}),
+    ...(given.length > 0 ? { placeholders: Object.fromEntries(given) } : {}),
+    ...(baselineVersion === undefined || baselineVersion === null
+      ? {}
+      : { baselineVersion: member("baselineVersion") }),
+  };
+}
+
+/**
+ * Reads the value of a target parameter.
+ *
+ * @throws MappingError that names the parameter, what is wrong with it and the remedy
+ */
+export function parseTarget(name: string, value: string): Target {
+  const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.target");
+  const { url, secret, tls, ca } = object as { [member in keyof Target]?: unknown };
+  if (typeof url !== "string") throw wrong('has no "url"');
+  if (typeof secret !== "string") throw wrong('has no "secret"');
+  if (tls !== undefined && tls !== null && !TLS.includes(tls as Tls)) {
+    throw wrong(`has the tls ${JSON.stringify(tls)}, not ${TLS.join(", ")}`);
+  }
+  return {
+    url,
+    secret,
+    ...(typeof tls === "string" ? { tls: tls as Tls } : {}),
+    ...(ca ? { ca: sourceOf(ca, "ca", wrong) } : {}),
+  };
+}
+
+/**
+ * Reads the value of an archive's parameter.
+ *
+ * @throws MappingError that names the parameter, what is wrong with it and the remedy
+ */
+export function parseArchive(name: string, value: string): Source {
+  const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.flyway_archive");
+  return sourceOf(object, undefined, wrong);
+}
+
+type Wrong = (what: string) => MappingError;
+
+function membersOf(
+  name: string,
+  value: string,
+  address: string,
+): { readonly object: Record<string, unknown>; readonly wrong: Wrong } {
+  const wrong: Wrong = (what) =>
+    new MappingError(
+      `Parameter ${name} ${what}. It is written by ${address}: apply the Terraform configuration again.`,
+    );
   let parsed: unknown;
   try {
     parsed = JSON.parse(value);
@@ -97,12 +190,15 @@ export function parseMapping(name: string, value: string): Mapping {
     throw wrong("is not JSON");
   }
   if (typeof parsed !== "object" || parsed === null) throw wrong("is not a JSON object");
-  const field = (name: "schema" | "flywayVersion" | "flywayConf"): string => {
-    const found = (parsed as Record<string, unknown>)[name];
-    if (typeof found !== "string" || !new RegExp(PATTERNS[name]).test(found)) {
-      throw wrong(`has no valid "${name}": ${JSON.stringify(found)} does not match ${PATTERNS[name]}`);
-    }
-    return found;
-  };
-  return { schema: field("schema"), flywayVersion: field("flywayVersion"), flywayConf: field("flywayConf") };
+  return { object: parsed as Record<string, unknown>, wrong };
+}
+
+function sourceOf(found: unknown, member: string | undefined, wrong: Wrong): Source {
+  const { url, sha256 } = found as { [member in keyof Source]?: unknown };
+  const where = member ? `"${member}" with` : "";
+  if (typeof url !== "string") throw wrong(`has no ${where} "url"`.replace("  ", " "));
+  if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) {
+    throw wrong(`has no ${where} "sha256" of 64 hexadecimal digits`.replace("  ", " "));
+  }
+  return { url, sha256: sha256.toLowerCase() };
 }

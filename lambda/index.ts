@@ -8,7 +8,7 @@ import {
   type SendCommandCommandInput,
   SSMClient,
 } from "@aws-sdk/client-ssm";
-import { type Mapping, MappingError, mappingName, parseMapping } from "../deployment/mapping";
+import { MappingError, mappingName, parseMapping } from "../deployment/mapping";
 import {
   COMMENT,
   commandFor,
@@ -78,7 +78,7 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep, now }: 
     const failures: unknown[] = [];
     for (const [bucket, keys] of buckets) {
       try {
-        await readMapping(bucket); // refuses here, where it is heard at once, what the host would refuse
+        await readMapping(bucket); // a bucket without one is no database's; one that is wrong, its run says is
         const commandId = await send(bucket, commandFor(bucket, environment));
         log({ level: "info", message: "command sent", bucket, keys, commandId });
       } catch (error) {
@@ -143,10 +143,11 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep, now }: 
   /** The schema of a bucket; undefined where it cannot be had: a message with less is better than none. */
   async function schemaOf(bucket: string | undefined): Promise<string | undefined> {
     if (bucket === undefined || bucket === EVERY_BUCKET) return undefined;
-    return readMapping(bucket).then(
-      ({ schema }) => schema,
-      () => undefined,
-    );
+    try {
+      return parseMapping(bucket, await readMapping(bucket)).schema;
+    } catch {
+      return undefined;
+    }
   }
 
   async function send(bucket: string, input: SendCommandCommandInput): Promise<string | undefined> {
@@ -170,12 +171,12 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep, now }: 
     }
   }
 
-  /** @throws MappingError where there is none, or no valid one */
-  async function readMapping(bucket: string): Promise<Mapping> {
+  /** @throws MappingError where there is none */
+  async function readMapping(bucket: string): Promise<string> {
     const name = mappingName(environment.parameters, bucket);
     try {
       const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name }));
-      return parseMapping(name, Parameter?.Value ?? "");
+      return Parameter?.Value ?? "";
     } catch (error) {
       if (!(error instanceof ParameterNotFound)) throw error;
       throw new MappingError(

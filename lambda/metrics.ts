@@ -1,5 +1,5 @@
 import { gunzipSync } from "node:zlib";
-import { type Report, reportsIn } from "./report";
+import { type Report, reportsIn } from "../records/report";
 
 /** What the function publishes: names and units of CloudWatch metrics. They have no dimensions; each costs. */
 export const METRICS = {

@@ -1,6 +1,6 @@
 import type { GetCommandInvocationCommandOutput } from "@aws-sdk/client-ssm";
+import { type RunReport, reportIn, reportsIn } from "../records/report";
 import { COMMENT, EVERY_BUCKET } from "./command";
-import { type RunReport, reportIn, reportsIn } from "./report";
 
 /** Systems Manager's event on what became of a command: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ssm.html */
 export const STATUS_CHANGE = "EC2 Command Invocation Status-change Notification";

@@ -19,6 +19,7 @@ import { type Database, startDatabase, targetOf } from "./machine/database";
 import type { Progress } from "./machine/downloads";
 import { findFlyway } from "./machine/flyway";
 import { leashed } from "./machine/processes";
+import { installRunner } from "./machine/runner";
 import { installTools, missingPrograms, type Tool } from "./machine/tools";
 import { Verdicts } from "./verdicts";
 
@@ -188,7 +189,7 @@ async function start(
     accessKeyId,
     hostId: HOST_ID,
     documentName: DOCUMENT,
-    document: commandDocument(NAMES.parameters),
+    document: commandDocument(NAMES.parameters, installRunner(folder("runner"))),
     parameters,
     secrets,
     hostEnvironment: {

@@ -132,6 +132,7 @@ export interface FlywayValidate {
     readonly filepath: string;
     readonly errorDetails: { readonly errorCode: string; readonly errorMessage: string };
   }[];
+  readonly error?: FlywayError;
 }
 
 /** What `flyway repair` says. */

@@ -571,7 +571,7 @@ esac
     const user = "limited";
     beforeAll(async () => {
       proxy = await DatabaseProxy.before(host.database);
-      const target = { ...host.target, url: `jdbc:mysql://127.0.0.1:${proxy.port}`, secret: "limited" };
+      const target = { ...host.target, url: `jdbc:mysql://localhost:${proxy.port}`, secret: "limited" };
       host.parameters.set("/flyway/target/proxy.conf", JSON.stringify(target));
       former = JSON.stringify({ username: user, password: "its password" });
       await query(host, `CREATE USER ${user}@'%' IDENTIFIED BY 'its password'`);

@@ -54,7 +54,7 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
       await host.put("s3", key, "SELECT 1;");
       expect((await host.run("s3", { env })).code).toBe(0);
     }
-    expect(objects).toEqual(["/artifacts/ca.pem"]);
+    expect(objects).toEqual(["/artifacts/ca.pem?x-id=GetObject"]);
     host.faults = () => undefined;
     const tampered = { url: "s3://artifacts/ca.pem", sha256: "0".repeat(64) };
     expect(await migrate("tampered", { ca: tampered })).toMatchObject({
@@ -66,7 +66,7 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
   it("fails where the server's certificate is of another authority, or for another name", async () => {
     const { ca } = await certificateFor("127.0.0.1");
     expect((await migrate("stranger", { ca: fileOf("stranger.pem", ca) })).verdict).toBe("failed");
-    const url = plain().replace("127.0.0.1", "localhost");
+    const url = plain().replace("127.0.0.1", "0.0.0.0");
     expect((await migrate("misnamed", { url })).verdict).toBe("failed");
     for (const schema of ["stranger", "misnamed"]) {
       expect(await query(host, `SHOW DATABASES LIKE '${schema}'`)).toEqual([]);
@@ -74,7 +74,7 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
   });
 
   it("is encrypted but takes any certificate where the target is unverified", async () => {
-    const url = plain().replace("127.0.0.1", "localhost");
+    const url = plain().replace("127.0.0.1", "0.0.0.0");
     expect((await migrate("unverified", { url, tls: "unverified", ca: undefined })).verdict).toBe("applied");
   });
 
@@ -100,7 +100,7 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
       "the target nameless.conf names no CA certificates: apply the Terraform configuration again",
     );
     expect((await migrate("unknown", { tls: "maybe" as Target["tls"] })).message).toMatch(
-      /^the target unknown\.conf has the tls "maybe", not verified, unverified or cleartext/,
+      /^Parameter \/flyway\/target\/unknown\.conf has the tls "maybe", not verified, unverified, cleartext/,
     );
   });
 

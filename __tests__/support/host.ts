@@ -14,6 +14,7 @@ import { LocalS3, type ObjectVersion } from "../../local/aws/s3/server";
 import { type Database, startDatabase, targetOf } from "../../local/machine/database";
 import { findFlyway } from "../../local/machine/flyway";
 import { leashed } from "../../local/machine/processes";
+import { installRunner } from "../../local/machine/runner";
 import { installTools, type Tool } from "../../local/machine/tools";
 import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 import { type Judgement, verdicts } from "../../records/verdict";
@@ -133,6 +134,7 @@ export async function startTestHost(
   const bin = join(directory, "bin");
   installTools(bin, aws.url, { standIns });
   const root = join(directory, "host");
+  const runner = process.env.HOST_PROGRAM === "script" ? undefined : installRunner(folder("runner"));
   const scripts = folder("scripts");
   const runs = new Set<StartedRun>();
   let number = 0;
@@ -170,7 +172,7 @@ export async function startTestHost(
         SettleSeconds: settleSeconds,
         ExpiresAt: expiresAt,
       };
-      const lines = commandDocument("/flyway").mainSteps[0].inputs.runCommand;
+      const lines = commandDocument("/flyway", runner).mainSteps[0].inputs.runCommand;
       const filled = lines.join("\n").replace(/\{\{ (\w+) \}\}/g, (_, name) => values[name] as string);
       writeFileSync(script, filled, { mode: 0o700 });
       const [program = script, ...args] = [...under, script];
@@ -183,6 +185,7 @@ export async function startTestHost(
           HOME: process.env.HOME,
           AWS_ACCESS_KEY_ID: KEY,
           AWS_SECRET_ACCESS_KEY: "local",
+          AWS_ENDPOINT_URL: aws.url,
           AWS_DEFAULT_REGION: REGION,
           HOST_ROOT: root,
           HOST_RELEASES: flyway.releases,

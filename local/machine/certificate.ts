@@ -10,6 +10,9 @@ export interface Certificate {
 /** How long they are valid, in milliseconds: longer than a chain is up. */
 const VALIDITY = 365 * 86_400_000;
 
+/** The name that a server's certificate is for, beside its address. */
+export const NAME = "localhost";
+
 /**
  * Makes an authority, and a server's certificate of it, as RDS has them: clients verify the chain and the name.
  *
@@ -34,7 +37,13 @@ export async function certificateFor(address: string): Promise<Certificate> {
     ca: { key: authority.private, cert: authority.cert },
     extensions: [
       { name: "basicConstraints", cA: false },
-      { name: "subjectAltName", altNames: [{ type: 7, ip: address }] },
+      {
+        name: "subjectAltName",
+        altNames: [
+          { type: 2, value: NAME },
+          { type: 7, ip: address },
+        ],
+      },
     ],
   });
   return { ca: authority.cert, certificate: server.cert, key: server.private };

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import artifactUrl from "mvn-artifact-url";
 import { type Connection, createConnection } from "mysql2/promise";
 import type { Target } from "../../deployment/mapping";
-import { type Certificate, certificateFor } from "./certificate";
+import { type Certificate, certificateFor, NAME } from "./certificate";
 import { cached, download, type Progress, unpackZip } from "./downloads";
 import { findExecutable, freePort, type LeashedProcess, leashed } from "./processes";
 
@@ -331,10 +331,10 @@ async function answer(running: LeashedProcess, listener: Server, login: Login): 
 }
 
 /** What the host is told of a server, whose authority goes into a file. */
-export function targetOf({ host, port, ca }: Server, secret: string, caFile: string): Target {
+export function targetOf({ port, ca }: Server, secret: string, caFile: string): Target {
   writeFileSync(caFile, ca);
   const sha256 = createHash("sha256").update(ca).digest("hex");
-  return { url: `jdbc:mysql://${host}:${port}`, secret, ca: { url: `file://${caFile}`, sha256 } };
+  return { url: `jdbc:mysql://${NAME}:${port}`, secret, ca: { url: `file://${caFile}`, sha256 } };
 }
 
 /** Logs in, by a connection that is encrypted and verified. */

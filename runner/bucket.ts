@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ListObjectVersionsCommandOutput, ObjectVersion } from "@aws-sdk/client-s3";
+import type { Refusal, SeenObject } from "../records/record";
+import { RECORD_PREFIX } from "../records/record";
+import { type Aws, decodeKey } from "./aws";
+
+/** What a bucket holds now. */
+export interface Listing {
+  /** Its objects but those below `.flyway/` and folders, by key. */
+  readonly objects: readonly SeenObject[];
+  /** When these last changed, deletions included, by S3's clock; null where there never was one. */
+  readonly newestChange: string | null;
+  /** The number of the newest run record; 0 where there is none. */
+  readonly number: number;
+  /** When it was asked for, by S3's clock, in milliseconds. */
+  readonly now: number;
+}
+
+const FLYWAY_FOLDER = ".flyway/";
+
+const RECORD_NUMBER = new RegExp(`^${RECORD_PREFIX.replaceAll(".", "[.]")}(\\d{8})-`);
+
+/** The most times that a bucket is looked at which does not come to rest. */
+const ROUNDS = 100;
+
+/** The longest name of a file on Linux, in bytes: https://man7.org/linux/man-pages/man7/path_resolution.7.html */
+const NAME_LENGTH = 255;
+
+export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
+  const objects: SeenObject[] = [];
+  let newest: Date | undefined;
+  let number = 0;
+  let clock = 0;
+  for await (const { page, now } of aws.versions(bucket)) {
+    clock = now;
+    for (const { Key, LastModified, VersionId, IsLatest, ETag, Size } of versionsIn(page)) {
+      const key = decodeKey(Key as string);
+      const changed = LastModified as Date;
+      if (key.startsWith(FLYWAY_FOLDER)) {
+        number = Math.max(number, Number(RECORD_NUMBER.exec(key)?.[1] ?? 0));
+        continue;
+      }
+      if (newest === undefined || changed > newest) newest = changed;
+      if (ETag === undefined || !IsLatest || key.endsWith("/")) continue;
+      objects.push({
+        key,
+        versionId: VersionId as string,
+        eTag: ETag.replaceAll('"', ""),
+        size: Size as number,
+        lastModified: isoTime(changed),
+      });
+    }
+  }
+  objects.sort((a, b) => (a.key < b.key ? -1 : 1));
+  return { objects, newestChange: newest ? isoTime(newest) : null, number, now: clock };
+}
+
+/** Delete markers too, which have no ETag. */
+function versionsIn({ Versions = [], DeleteMarkers = [] }: ListObjectVersionsCommandOutput): ObjectVersion[] {
+  return [...Versions, ...DeleteMarkers];
+}
+
+function isoTime(time: Date): string {
+  return time.toISOString();
+}
+
+/**
+ * Lists a bucket once it has been still for a while, counted from its newest change by S3's clock: one that is older is not
+ * waited for at all.
+ *
+ * @param onChange called when the bucket changed while it was waited for
+ * @throws if it does not come to rest
+ */
+export async function listStillBucket(
+  list: () => Promise<Listing>,
+  seconds: number,
+  onChange: () => void,
+): Promise<Listing> {
+  let listing = await list();
+  for (let round = 0; round < ROUNDS; round++) {
+    const changed = Date.parse(listing.newestChange ?? "1970-01-01");
+    const rest = Math.min(seconds * 1_000 - (listing.now - changed), seconds * 1_000);
+    if (rest <= 0) return listing;
+    await sleep(rest);
+    const next = await list();
+    if (next.newestChange === listing.newestChange && isSame(next, listing)) return next;
+    onChange();
+    listing = next;
+  }
+  throw new Error("the bucket did not come to rest");
+}
+
+function isSame(a: Listing, b: Listing): boolean {
+  return (
+    a.objects.length === b.objects.length &&
+    a.objects.every(({ key, versionId }, index) => {
+      const other = b.objects[index] as SeenObject;
+      return key === other.key && versionId === other.versionId;
+    })
+  );
+}
+
+/** Refuses the keys that are no file's name, or that make a folder of another one's file. */
+export function oddKeys(objects: readonly SeenObject[]): Refusal[] {
+  const keys = new Set(objects.map(({ key }) => key));
+  return objects.flatMap(({ key }) => {
+    const parts = key.split("/");
+    if (parts.some((part) => part === "" || part === "." || part === "..")) {
+      const message = "its key is no file name, because of an empty part, '.' or '..'";
+      return [{ key, message, remedy: "delete it" }];
+    }
+    if (key.includes("\0") || parts.some((part) => Buffer.byteLength(part) > NAME_LENGTH)) {
+      const message = `its key is no file name: a part has a NUL, or more than ${NAME_LENGTH} bytes`;
+      return [{ key, message, remedy: "upload it again under another name, and delete it" }];
+    }
+    const file = parts
+      .map((_, index) => parts.slice(0, index).join("/"))
+      .find((folder) => folder !== "" && keys.has(folder));
+    if (file === undefined) return [];
+    return [
+      { key, message: `${file} is an object too, so it can be no folder`, remedy: "delete one of them" },
+    ];
+  });
+}

@@ -1,0 +1,81 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { RowDataPacket, Connection as Session } from "mysql2/promise";
+import type { Credentials } from "./credentials";
+import { type Connection, caFile } from "./target";
+
+/** A part of a schema: what it is, and how it is. */
+export interface SchemaPart {
+  readonly kind: "table" | "column" | "index";
+  /** `table`, `table.column` or `table.index`. */
+  readonly name: string;
+  /** A table's engine, a column's type, an index's columns. */
+  readonly is: string;
+}
+
+/** What a look at a schema saw. */
+export interface Look {
+  /** By the database's clock, ISO 8601, UTC. */
+  readonly time: string;
+  readonly parts: readonly SchemaPart[];
+}
+
+/** How long the runner's own look at a database waits for a connection, in milliseconds. It is never what a run fails by. */
+const TIMEOUT = 10_000;
+
+/**
+ * Opens a session of the runner's own, for what is not Flyway's business. mysql2 verifies names, so a verified target that is
+ * named by an address has none.
+ */
+export async function openSession(
+  { host, port, tls, ca }: Connection,
+  { user, password }: Credentials,
+  directory: string,
+): Promise<Session> {
+  const { createConnection } = await import("mysql2/promise"); // only then: it takes its time to load
+  const verified = {
+    rejectUnauthorized: true,
+    verifyIdentity: true,
+    ...(ca ? { ca: await readFile(join(directory, caFile(ca.sha256)), "utf8") } : {}),
+  };
+  const ssl = tls === "verified" ? verified : { rejectUnauthorized: false };
+  return createConnection({
+    host,
+    port,
+    user,
+    password,
+    connectTimeout: TIMEOUT,
+    dateStrings: true,
+    ...(tls === "cleartext" ? {} : { ssl }),
+  });
+}
+
+const TIME = "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ') AS time";
+
+const IN_SCHEMA = "WHERE TABLE_SCHEMA = ? AND TABLE_NAME <> 'flyway_schema_history'";
+
+const PARTS = [
+  `SELECT 'table' AS kind, TABLE_NAME AS name, COALESCE(ENGINE, TABLE_TYPE) AS \`is\` FROM information_schema.TABLES ${IN_SCHEMA}`,
+  `SELECT 'column' AS kind, CONCAT(TABLE_NAME, '.', COLUMN_NAME) AS name, CONCAT_WS(' ', COLUMN_TYPE,
+     IF(IS_NULLABLE = 'NO', 'NOT NULL', NULL), CONCAT('DEFAULT ', COLUMN_DEFAULT), NULLIF(EXTRA, '')) AS \`is\`
+   FROM information_schema.COLUMNS ${IN_SCHEMA}`,
+  `SELECT 'index' AS kind, CONCAT(TABLE_NAME, '.', INDEX_NAME) AS name, CONCAT(IF(MIN(NON_UNIQUE) = 0, 'UNIQUE ', ''), '(',
+     GROUP_CONCAT(COALESCE(COLUMN_NAME, 'an expression') ORDER BY SEQ_IN_INDEX), ')') AS \`is\`
+   FROM information_schema.STATISTICS ${IN_SCHEMA} GROUP BY TABLE_NAME, INDEX_NAME`,
+];
+
+/** The tables, columns and indexes of a schema. */
+export async function lookAtSchema(session: Session, schema: string): Promise<Look> {
+  const [[now]] = await session.query<RowDataPacket[]>(TIME);
+  const parts: SchemaPart[] = [];
+  for (const query of PARTS) {
+    const [rows] = await session.query<RowDataPacket[]>(query, [schema]);
+    for (const { kind, name, is } of rows) parts.push({ kind, name, is: String(is) });
+  }
+  return { time: now?.time, parts };
+}
+
+/** Ends a session; resolves when its connection is closed, so that it takes none of a limited number. */
+export async function closeSession(session: Session): Promise<void> {
+  await session.end().catch(() => session.destroy());
+}

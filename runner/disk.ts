@@ -1,0 +1,36 @@
+import { rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
+
+/** Below this much room, in bytes, a disk counts as full. */
+const LEAST_ROOM = 8_388_608;
+
+/** What is given up for a run record when the disk is full, in bytes. */
+const BALLAST = 4_194_304;
+
+/** The file system of the host's folder. */
+export class Disk {
+  private readonly ballast: string;
+
+  constructor(private readonly root: string) {
+    this.ballast = `${root}/ballast`;
+  }
+
+  get isFull(): boolean {
+    const { bavail, bsize } = statfsSync(this.root);
+    return bavail * bsize < LEAST_ROOM;
+  }
+
+  /** Keeps room for a run record, against the day when the disk is full. */
+  keepRoom(): void {
+    if (this.isFull) {
+      this.giveRoom();
+      return;
+    }
+    if ((statSync(this.ballast, { throwIfNoEntry: false })?.size ?? 0) === 0) {
+      writeFileSync(this.ballast, Buffer.alloc(BALLAST));
+    }
+  }
+
+  giveRoom(): void {
+    rmSync(this.ballast, { force: true });
+  }
+}

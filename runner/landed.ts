@@ -1,0 +1,101 @@
+import { createReadStream } from "node:fs";
+import { createInterface } from "node:readline";
+import type { FailedStatement } from "../records/flyway";
+import type { FlywayInfo, HalfApplied, SchemaChange } from "../records/record";
+import type { Look, SchemaPart } from "./database";
+
+/** The most changes that a record lists. */
+const CHANGES = 200;
+
+/** How much of a statement a record has, in characters. */
+const STATEMENT_LENGTH = 2_000;
+
+/** The file that failed; line and statement are null where a run was killed and left no word of it. */
+export type FailedFile = { readonly file: string } & (
+  | Pick<FailedStatement, "line" | "statement">
+  | { readonly line: null; readonly statement: null }
+);
+
+/** The files other than the failed one that were applied since the schema was looked at, as paths. */
+export function othersApplied(info: FlywayInfo | null, file: string, before: Look | undefined): string[] {
+  if (!before) return [];
+  return (info?.migrations ?? [])
+    .filter(
+      ({ state, filepath, installedOnUTC }) =>
+        state === "Success" && filepath !== "" && filepath !== file && (installedOnUTC ?? "") >= before.time,
+    )
+    .map(({ filepath }) => filepath);
+}
+
+/** The names in small letters of all parts. */
+export function namesOf(parts: readonly SchemaPart[]): Set<string> {
+  return new Set(parts.flatMap(({ name }) => name.toLowerCase().split(".")));
+}
+
+/** Those of some names that a file's SQL has in it. By line, for a file may have 50 MB. */
+export async function namesIn(
+  file: string,
+  names: ReadonlySet<string>,
+  lines = Number.POSITIVE_INFINITY,
+): Promise<Set<string>> {
+  const found = new Set<string>();
+  let line = 0;
+  for await (const text of createInterface({ input: createReadStream(file) })) {
+    if (++line > lines) break;
+    for (const word of text.toLowerCase().split(/[\s`"(),;.]+/)) if (names.has(word)) found.add(word);
+  }
+  return found;
+}
+
+export interface LandedInput {
+  readonly failed: FailedFile;
+  readonly location: string;
+  readonly before: Look | undefined;
+  readonly after: Look | undefined;
+  /** Paths of other files that were applied since. */
+  readonly others: readonly string[];
+  /** The names that the failed file has up to the statement that failed. */
+  readonly ownNames: ReadonlySet<string>;
+  readonly otherNames: ReadonlySet<string>;
+}
+
+/** What a file that failed has left in the schema: MySQL cannot take DDL back. */
+export function landed(input: LandedInput): HalfApplied {
+  const { failed, location, before, after, others, ownNames, otherNames } = input;
+  const key = (file: string) => file.slice(location.length + 1);
+  const changes = before && after ? changesBetween(before.parts, after.parts) : null;
+  const relevant = changes
+    ?.filter(({ name }) => others.length === 0 || areIn(name, ownNames))
+    .map((change) => ({ ...change, shared: areIn(change.name, otherNames) }));
+  return {
+    key: key(failed.file),
+    line: failed.line,
+    statement: failed.statement?.slice(0, STATEMENT_LENGTH) ?? null,
+    applied: others.map(key),
+    changes: relevant?.slice(0, CHANGES) ?? null,
+    moreChanges: Math.max((relevant?.length ?? 0) - CHANGES, 0),
+  };
+}
+
+function areIn(name: string, names: ReadonlySet<string>): boolean {
+  return name
+    .toLowerCase()
+    .split(".")
+    .every((word) => word === "primary" || names.has(word));
+}
+
+function changesBetween(
+  before: readonly SchemaPart[],
+  after: readonly SchemaPart[],
+): Omit<SchemaChange, "shared">[] {
+  const id = ({ kind, name }: SchemaPart) => `${kind} ${name}`;
+  const was = new Map(before.map((part) => [id(part), part]));
+  const is = new Map(after.map((part) => [id(part), part]));
+  return [...new Set([...was.keys(), ...is.keys()])]
+    .sort()
+    .filter((id) => was.get(id)?.is !== is.get(id)?.is)
+    .map((id) => {
+      const { kind, name } = (is.get(id) ?? was.get(id)) as SchemaPart;
+      return { kind, name, before: was.get(id)?.is ?? null, after: is.get(id)?.is ?? null };
+    });
+}

@@ -1,0 +1,39 @@
+import { writeSync } from "node:fs";
+import { Aws } from "./aws";
+import { readEnvironment } from "./environment";
+import { createLog } from "./log";
+import { look } from "./reconcile";
+import { Interruption, run } from "./run";
+
+/*
+ * The host program, started by assets/host.sh: `run` for the bucket that has its turn and its place, `look` for a
+ * reconcile, which hands the buckets that are due on as lines of descriptor 5.
+ */
+
+/** The file descriptor that assets/host.sh reads the buckets from that are due. */
+const DUE = 5;
+
+async function main(): Promise<number> {
+  const environment = readEnvironment(process.env);
+  const aws = new Aws(environment.region);
+  const log = createLog(environment.bucket);
+  if (process.argv[2] === "look") {
+    return look(environment, aws, log, (buckets) => {
+      if (buckets.length > 0) writeSync(DUE, `${buckets.join("\n")}\n`);
+    });
+  }
+  // The agent sends none: it kills. systemd does, when the host shuts down, to all that runs.
+  const interruption = new Promise<never>((_, reject) => {
+    for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => reject(new Interruption(143)));
+  });
+  interruption.catch(() => {});
+  return run(environment, aws, log, interruption);
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error) => {
+    process.stderr.write(`${String(error?.stack ?? error)}\n`);
+    process.exit(1);
+  },
+);

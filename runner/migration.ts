@@ -1,0 +1,285 @@
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { failureOf } from "../records/failures";
+import {
+  type FlywayResult,
+  failedStatementIn,
+  isCallback,
+  isFailedState,
+  isLeftByRepair,
+  isOnContent,
+  isRefusal,
+  isUntriedState,
+  isWithoutConnection,
+} from "../records/flyway";
+import type { FlywayError, HalfApplied, Refusal, SeenObject } from "../records/record";
+import { isMigration } from "./copy";
+import type { Credentials } from "./credentials";
+import type { Look } from "./database";
+import type { Answer } from "./flyway";
+import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
+import type { Log } from "./log";
+
+/** What became of a bucket's content in a run. */
+export type Outcome =
+  /** The database is what the bucket holds. */
+  | { readonly kind: "migrated" }
+  /** Nothing of it was tried: its names, versions or content stand against it. */
+  | { readonly kind: "refused"; readonly reason: string | null }
+  /** A file, or the run before, failed, and has left this in the schema; null where nothing is known to be of it. */
+  | { readonly kind: "failed"; readonly landed: HalfApplied | null }
+  /** It was not judged: the database, AWS or the host let the run down. The next run tries again. */
+  | { readonly kind: "unreachable"; readonly reason: string | null };
+
+/** What Flyway said, by command; null where it was not started. */
+export interface Results {
+  readonly migrate: FlywayResult | null;
+  readonly info: FlywayResult | null;
+  readonly validate: FlywayResult | null;
+  readonly repair: FlywayResult | null;
+}
+
+export interface Migration {
+  readonly outcome: Outcome;
+  readonly results: Results;
+  /** The files of the bucket that are refused here, and not by Flyway. */
+  readonly refused: readonly Refusal[];
+  /** How often it was tried to migrate. */
+  readonly attempts: number;
+  /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
+  readonly repairRefused: string | null;
+  /** What the schema was before; undefined where it could not be looked at. */
+  readonly before: Look | undefined;
+}
+
+/** What a migration needs of the world. */
+export interface MigrationSteps {
+  /** Who logs in, read for each attempt: a rotated secret may be the former one for a minute. */
+  credentials(): Promise<Credentials>;
+  flyway(commands: readonly string[], credentials: Credentials): Promise<Answer>;
+  /** Undefined where the schema cannot be looked at. */
+  look(credentials: Credentials): Promise<Look | undefined>;
+  /** Keeps what the schema is before the migration, for the case that this run is killed. */
+  remember(before: Look): void;
+}
+
+export interface MigrationInput {
+  readonly operation: "migrate" | "repair";
+  readonly schema: string;
+  readonly flywayVersion: string;
+  readonly objects: readonly SeenObject[];
+  readonly location: string;
+  /** What a run that was killed before saw of the schema. */
+  readonly former: Look | undefined;
+  readonly retrySeconds: number;
+  readonly log: Log;
+}
+
+/** The most attempts, and how long it is waited before each but the first, in milliseconds. */
+const ATTEMPTS = 60;
+const PAUSE = 5_000;
+
+/** A file with nothing but white space in it is smaller than this, in bytes. */
+const BLANK_SIZE = 64;
+
+/** Brings a database to a copy of its bucket; a database that is resuming, failing over or rotating its password is given time. */
+export async function migrate(input: MigrationInput, steps: MigrationSteps): Promise<Migration> {
+  const { operation, location, log } = input;
+  const blank = await blankFiles(input.objects, location);
+  const deadline = Date.now() + input.retrySeconds * 1_000;
+  const refused: Refusal[] = [];
+  const results: { -readonly [command in keyof Results]: Results[command] } = {
+    migrate: null,
+    info: null,
+    validate: null,
+    repair: null,
+  };
+  let before = input.former;
+  let isTouched = false;
+  let repairRefused: string | null = null;
+  let attempts = 0;
+  let credentials: Credentials;
+  const end = (outcome: Outcome): Migration => ({
+    outcome,
+    results,
+    refused,
+    attempts,
+    repairRefused,
+    before,
+  });
+  /** Starts Flyway and keeps what it says. */
+  const flyway = async (commands: readonly (keyof Results)[]): Promise<FlywayError | undefined> => {
+    const answer = await steps.flyway(commands, credentials);
+    commands.forEach((command, index) => {
+      const result = answer.results[index];
+      if (result) results[command] = result;
+    });
+    return answer.error;
+  };
+  const repair = async (): Promise<FlywayError | undefined> => {
+    const error = (await flyway(["info"])) ?? (await validateError());
+    if (error) return error;
+    repairRefused = reasonAgainstRepair(results.info, results.validate);
+    results.info = results.validate = null; // they are of before the migration
+    if (repairRefused !== null) {
+      log.complain(`REPAIR REFUSED: ${repairRefused}`);
+      return undefined;
+    }
+    log.say(`repairing Flyway's history of schema ${input.schema}`);
+    return flyway(["repair"]);
+  };
+  /** Validate answers what it finds without an error; but from some release on it fails too. */
+  const validateError = async () => {
+    const error = await flyway(["validate"]);
+    return results.validate?.invalidMigrations ? undefined : error;
+  };
+  const attempt = async (): Promise<FlywayError | undefined> => {
+    if (operation === "repair" && results.repair === null && repairRefused === null) {
+      const error = await repair();
+      if (error) return error;
+    }
+    if (blank.length > 0) {
+      const error = await flyway(["info"]);
+      if (error) return error;
+      refused.push(...refusedBlankFiles(blank, results.info, location));
+      if (refused.length > 0) return undefined;
+    }
+    return flyway(["migrate", "info"]);
+  };
+
+  log.say(`migrating schema ${input.schema} with Flyway ${input.flywayVersion}`);
+  for (;;) {
+    attempts++;
+    credentials = await steps.credentials();
+    if (before === undefined && !isTouched) {
+      before = await steps.look(credentials);
+      if (before) steps.remember(before);
+    }
+    const error = await attempt();
+    if (refused.length > 0) return end({ kind: "refused", reason: reasonOf(refused) });
+    if (!error) {
+      refused.push(...ignoredFiles(input.objects, results.info, location));
+      return end({ kind: "migrated" });
+    }
+    results.migrate ??= { error };
+    const passes = failureOf(error)?.passes ?? false;
+    if (passes && Date.now() < deadline && attempts < ATTEMPTS) {
+      isTouched ||= !isWithoutConnection(error); // from here on, a look would see what this run did
+      log.complain(`the database is not ready, trying again: ${firstPart(error.message)}`);
+      results.migrate = null;
+      await sleep(PAUSE);
+      continue;
+    }
+    if (passes) {
+      log.complain(`gave up after ${attempts} attempts`);
+      return end({ kind: "unreachable", reason: null });
+    }
+    results.info = null;
+    await flyway(["info"]); // what stands where, for the record
+    await flyway(["validate"]);
+    refused.push(...ignoredFiles(input.objects, results.info, location));
+    const isKilled = input.former !== undefined;
+    const failed = await failedFile(error, results.info, isKilled);
+    const rest = failed && (await leftOf(failed, isKilled, before, credentials));
+    if (!isOnContent(error)) return end({ kind: "unreachable", reason: null });
+    return end(
+      isRefusal(error) && !rest
+        ? { kind: "refused", reason: null }
+        : { kind: "failed", landed: rest ?? null },
+    );
+  }
+
+  async function leftOf(
+    failed: FailedFile,
+    isKilled: boolean,
+    before: Look | undefined,
+    credentials: Credentials,
+  ): Promise<HalfApplied> {
+    const after = await steps.look(credentials);
+    const others = othersApplied(results.info, failed.file, before);
+    const names = namesOf([...(before?.parts ?? []), ...(after?.parts ?? [])]);
+    // A run that was killed may have gone further
+    const ownNames = await namesIn(failed.file, names, isKilled ? undefined : (failed.line ?? undefined));
+    const otherNames = new Set<string>();
+    for (const other of others) for (const name of await namesIn(other, names)) otherNames.add(name);
+    return landed({ failed, location, before, after, others, ownNames, otherNames });
+  }
+}
+
+/** Why a bucket is refused, of all its files that are. */
+export function reasonOf(refused: readonly Refusal[]): string {
+  const each = refused.map(({ key, message, remedy }) => `${key}: ${message}; ${remedy}`);
+  return `nothing was migrated: ${each.join("\n")}`;
+}
+
+function firstPart(message: string): string {
+  return (message.split("\n---")[0] as string).replace(/^\n+/, "");
+}
+
+/** Which file failed. A run that was killed may have left a failed migration, and no word of it. */
+async function failedFile(
+  error: FlywayError,
+  info: FlywayResult | null,
+  isKilled: boolean,
+): Promise<FailedFile | undefined> {
+  const failed = info?.migrations?.findLast(({ state }) => state === "Failed");
+  const file: FailedFile | undefined =
+    failedStatementIn(error) ??
+    (isKilled && failed ? { file: failed.filepath, line: null, statement: null } : undefined);
+  return file && existsSync(file.file) ? file : undefined;
+}
+
+/** Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none. */
+function reasonAgainstRepair(info: FlywayResult | null, validate: FlywayResult | null): string | null {
+  if (!info?.migrations?.some(({ state }) => isFailedState(state))) {
+    return "there is nothing to repair: Flyway has no failed migration in its history";
+  }
+  const findings = (validate?.invalidMigrations ?? [])
+    .filter(({ errorDetails }) => !isLeftByRepair(errorDetails.errorCode))
+    .map(({ errorDetails }) => errorDetails.errorMessage);
+  const all = [...(validate?.error ? [validate.error.message] : []), ...findings];
+  return all.length > 0 ? `a repair would hide this: ${all.join("; ")}` : null;
+}
+
+/** The files of a bucket with nothing in them, not even a comment. */
+async function blankFiles(objects: readonly SeenObject[], location: string): Promise<string[]> {
+  const blank: string[] = [];
+  for (const { key, size } of objects.filter(isMigration)) {
+    if (size > BLANK_SIZE) continue;
+    if ((await readFile(`${location}/${key}`, "latin1")).replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "") {
+      blank.push(key);
+    }
+  }
+  return blank;
+}
+
+/** Flyway would take an empty file for applied, and its content for an edit ever after. */
+function refusedBlankFiles(keys: readonly string[], info: FlywayResult | null, location: string): Refusal[] {
+  return keys.flatMap((key) => {
+    const state = info?.migrations?.findLast(({ filepath }) => filepath === `${location}/${key}`)?.state;
+    return state !== undefined && isUntriedState(state)
+      ? [{ key, message: "it is empty", remedy: "upload it again with its statements, or delete it" }]
+      : [];
+  });
+}
+
+/** The .sql files that Flyway passes over without a word. */
+function ignoredFiles(
+  objects: readonly SeenObject[],
+  info: FlywayResult | null,
+  location: string,
+): Refusal[] {
+  if (!info?.migrations) return [];
+  const known = new Set(info.migrations.map(({ filepath }) => filepath));
+  return objects
+    .filter(({ key }) => key.toLowerCase().endsWith(".sql") && !known.has(`${location}/${key}`))
+    .filter(({ key }) => !isCallback(key.slice(key.lastIndexOf("/") + 1)))
+    .map(({ key }) => ({
+      key,
+      message: key.endsWith(".sql")
+        ? "Flyway takes no notice of it: a migration is named V<version>__<description>.sql or R__<description>.sql"
+        : "Flyway takes no notice of it: a migration's name ends in .sql, in small letters",
+      remedy: "upload it again under such a name, and delete this one",
+    }));
+}

@@ -1,0 +1,116 @@
+import { join } from "node:path";
+import { MAPPING_PATH, type Mapping, PATTERNS, parseMapping, targetName } from "../deployment/mapping";
+import { type Aws, isNoBucket } from "./aws";
+import { listBucket } from "./bucket";
+import type { Environment } from "./environment";
+import { orFail } from "./failure";
+import { createLog, type Log } from "./log";
+import { fingerprint } from "./run";
+import { Spool } from "./spool";
+import { State, versionOf } from "./state";
+
+/** How many buckets are looked at at once. */
+const LOOKS = 8;
+
+/** What a look at one bucket found. */
+interface Finding {
+  /** Whether a run is to be started: the bucket, its mapping or its target is not as Flyway last judged it. */
+  readonly isDue: boolean;
+  /** How long its oldest upload waits for a run, in seconds. */
+  readonly age: number;
+}
+
+/**
+ * Looks at every bucket that has a mapping.
+ *
+ * @param onDue takes the buckets that a run is to be started for
+ * @returns the exit code: 0 if all could be looked at
+ */
+export async function look(
+  environment: Environment,
+  aws: Aws,
+  log: Log,
+  onDue: (buckets: readonly string[]) => void,
+): Promise<number> {
+  const { parameters, root } = environment;
+  const path = `${parameters}/${MAPPING_PATH}`;
+  const values = await orFail(
+    aws.parametersBelow(path),
+    `cannot read the mappings below ${path}`,
+    log.complain,
+  );
+  const isBucket = new RegExp(PATTERNS.bucket);
+  const mappings = [...values]
+    .map(([name, value]) => [name.slice(path.length + 1), name, value] as const)
+    .filter(([bucket]) => isBucket.test(bucket));
+  const targets = new Map<string, Promise<string | undefined>>();
+  const targetOf = (name: string) => {
+    // Where there is none, its buckets' runs say what is wrong
+    if (!targets.has(name))
+      targets.set(
+        name,
+        aws.parameter(name).catch(() => undefined),
+      );
+    return targets.get(name);
+  };
+  const due: string[] = [];
+  const ages: number[] = [];
+  let failed = 0;
+  const queue = mappings.values();
+  await Promise.all(
+    Array.from({ length: LOOKS }, async () => {
+      for (const [bucket, name, value] of queue) {
+        try {
+          const mapping = mappingOf(name, value);
+          const target = mapping && (await targetOf(targetName(parameters, mapping.flywayConf)));
+          const { isDue, age } = await lookAt(bucket, mapping, target);
+          if (isDue) due.push(bucket);
+          ages.push(age);
+        } catch (error) {
+          failed++;
+          complain(bucket, error);
+        }
+      }
+    }),
+  );
+  onDue(due.sort());
+  log.report({
+    flyway: "reconcile",
+    buckets: mappings.length,
+    failed,
+    oldestUploadSeconds: Math.max(0, ...ages),
+  });
+  return failed === 0 ? 0 : 1;
+
+  async function lookAt(bucket: string, mapping: Mapping | undefined, target?: string): Promise<Finding> {
+    const listing = await listBucket(aws, bucket);
+    const state = new State(join(root, "state", bucket));
+    const spool = new Spool(aws, bucket, join(root, "records", bucket));
+    const seen = state.seen();
+    const waiting = listing.objects.filter(
+      (object) => seen && !seen.has(versionOf(object)) && object.key.toLowerCase().endsWith(".sql"),
+    );
+    const ages = waiting.map(({ lastModified }) =>
+      Math.floor((listing.now - Date.parse(lastModified)) / 1_000),
+    );
+    const isJudged = state.isJudged(fingerprint(environment, listing, mapping, target), Date.now());
+    return { isDue: !isJudged || !spool.isEmpty, age: Math.max(0, ...ages) };
+  }
+
+  function complain(bucket: string, error: unknown): void {
+    const its = createLog(bucket);
+    its.complain(String((error as Error)?.message ?? error));
+    if (isNoBucket(error))
+      its.complain("the bucket is gone, but has a mapping: apply the Terraform configuration");
+    its.complain("FAILED: cannot list the bucket");
+  }
+}
+
+/** Undefined where it is none: the bucket's run says what is wrong. */
+function mappingOf(name: string, value: string): Mapping | undefined {
+  try {
+    return parseMapping(name, value);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,96 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { archiveName, parseArchive } from "../deployment/mapping";
+import type { Aws } from "./aws";
+import { download, isSource } from "./download";
+import type { Environment } from "./environment";
+import { Failure, orFail } from "./failure";
+import type { Log } from "./log";
+
+/** How long an unfinished installation is left alone, in milliseconds. */
+const UNFINISHED = 86_400_000;
+
+/**
+ * Installs a Flyway where it is missing: a new version needs no new host.
+ *
+ * @returns its folder
+ * @throws Failure
+ */
+export async function installRelease(
+  aws: Aws,
+  version: string,
+  { releases, root, parameters, stallSeconds }: Environment,
+  log: Log,
+): Promise<string> {
+  const release = join(releases, version);
+  const isThere = () => existsSync(join(release, "flyway"));
+  if (isThere()) return release;
+  await mkdir(releases, { recursive: true });
+  const unlock = await lock(join(root, "locks", `install.${version}`));
+  try {
+    if (isThere()) return release;
+    await removeUnfinished(releases);
+    const name = archiveName(parameters, version);
+    const value = await orFail(
+      aws.parameter(name),
+      `Flyway ${version} has no archive: add its URL and SHA-256 to flyway_archives`,
+      log.complain,
+    );
+    const archive = parseArchive(name, value);
+    log.say(`installing Flyway ${version}`);
+    const partial = await mkdtemp(join(releases, ".partial."));
+    try {
+      const file = join(partial, "archive");
+      await orFail(
+        download(aws, archive.url, file, stallSeconds),
+        `cannot download Flyway ${version} from ${archive.url}`,
+        log.complain,
+      );
+      if (!(await isSource(archive, file))) {
+        throw new Failure(
+          `the archive of Flyway ${version} from ${archive.url} does not have the SHA-256 ${archive.sha256}`,
+        );
+      }
+      const folder = join(partial, "release");
+      await mkdir(folder);
+      const options = ["-C", folder, "--strip-components=1", "--no-same-owner"];
+      await orFail(
+        promisify(execFile)("tar", ["-xzf", file, ...options]),
+        `cannot unpack Flyway ${version}`,
+        log.complain,
+      );
+      await rename(folder, release);
+    } finally {
+      await rm(partial, { recursive: true, force: true });
+    }
+    return release;
+  } finally {
+    unlock();
+  }
+}
+
+/** What installations left that were killed. */
+async function removeUnfinished(releases: string): Promise<void> {
+  for (const name of await readdir(releases)) {
+    const folder = join(releases, name);
+    if (name.startsWith(".partial.") && Date.now() - (await stat(folder)).mtimeMs > UNFINISHED) {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+/**
+ * Waits for a lock between processes. Node.js has none, so a program holds it for as long as we live.
+ *
+ * @returns gives it up
+ */
+async function lock(file: string): Promise<() => void> {
+  const holder = spawn("flock", [file, "cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  holder.stdin.write("\n");
+  await once(holder.stdout, "data"); // it has the lock
+  return () => holder.stdin.end();
+}
