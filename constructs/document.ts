@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PATTERNS, type Source } from "../deployment/mapping";
-import { passing } from "../records/failures";
 
 /** A Systems Manager Command document, as far as this project writes one. */
 export interface CommandDocument {
@@ -52,22 +51,22 @@ export function contentOf(document: CommandDocument): string {
   if (size > DOCUMENT_SIZE) {
     throw new Error(
       `The Command document is ${size} bytes with its parameters, and Systems Manager takes ${DOCUMENT_SIZE}: ` +
-        "shorten assets/flyway-migrate.sh, or have its JSON without indentation",
+        "shorten assets/host.sh, or have its JSON without indentation",
     );
   }
   return content;
 }
 
 /**
- * The document that the host runs: parameters, each with its pattern, and assets/flyway-migrate.sh. Whoever may
+ * The document that the host runs: parameters, each with its pattern, and assets/host.sh. Whoever may
  * send it can have buckets migrated as their mappings say, and nothing else; `AWS-RunShellScript` would let them
  * run anything as root.
  *
  * @param parameters what the names of the deployment's parameters begin with: `/flyway`
+ * @param runner where the host finds its program
  */
-export function commandDocument(parameters: string, runner?: Source): CommandDocument {
-  const asset = runner ? "host.sh" : "flyway-migrate.sh";
-  const script = readFileSync(join(__dirname, "..", "assets", asset), "utf8").trimEnd();
+export function commandDocument(parameters: string, runner: Source): CommandDocument {
+  const script = readFileSync(join(__dirname, "..", "assets", "host.sh"), "utf8").trimEnd();
   return {
     schemaVersion: "2.2",
     description: "Brings one database, or each, to what its bucket holds now, with Flyway",
@@ -113,12 +112,7 @@ export function commandDocument(parameters: string, runner?: Source): CommandDoc
           runCommand: [
             "#!/usr/bin/env bash", // without it, the agent's sh reads the script
             `export BUCKET='{{ Bucket }}' OPERATION='{{ Operation }}' SETTLE_SECONDS='{{ SettleSeconds }}' EXPIRES_AT='{{ ExpiresAt }}' PARAMETERS='${parameters}'`,
-            ...(runner
-              ? [`export RUNNER_URL='${runner.url}' RUNNER_SHA256='${runner.sha256}'`]
-              : [
-                  `export PATTERNS='${JSON.stringify(PATTERNS)}'`,
-                  `export FAILURES='${JSON.stringify(passing)}'`,
-                ]),
+            `export RUNNER_URL='${runner.url}' RUNNER_SHA256='${runner.sha256}'`,
             ...script.split("\n"),
           ],
         },

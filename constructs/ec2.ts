@@ -27,6 +27,9 @@ const READ = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetO
 
 const READ_PARAMETERS = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
 
+/** Where the runner's URL, which has the bucket's name, stands in the document's file. */
+const RUNNER_URL = "s3://ARTIFACTS";
+
 /** The run records of a bucket. */
 const RECORDS = `${RECORD_PREFIX}*.json`;
 
@@ -162,13 +165,15 @@ export class Ec2 extends Construct {
       },
     });
 
-    const content = contentOf(commandDocument(names.parameters));
+    const { url, sha256 } = artifacts.runner;
+    const content = contentOf(commandDocument(names.parameters, { url: RUNNER_URL, sha256 }));
+    const file = fileAsset(this, "flyway_migrate", "flyway-migrate.json", content);
     this.document = new SsmDocument(this, "aws_ssm_document.flyway_migrate", {
       name: names.of("flyway-migrate"),
       documentType: "Command",
       documentFormat: "JSON",
       targetType: "/AWS::EC2::Instance",
-      content: `\${file(${fileAsset(this, "flyway_migrate", "flyway-migrate.json", content)})}`,
+      content: `\${replace(file(${file}), "${RUNNER_URL}", "${url}")}`,
     });
     new TerraformLocal(
       this,

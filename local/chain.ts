@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
+import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import type { S3Event } from "aws-lambda";
 import { commandDocument } from "../constructs/document";
 import { bucketPrefixOf } from "../constructs/variables";
@@ -20,7 +21,7 @@ import type { Progress } from "./machine/downloads";
 import { findFlyway } from "./machine/flyway";
 import { leashed } from "./machine/processes";
 import { installRunner } from "./machine/runner";
-import { installTools, missingPrograms, type Tool } from "./machine/tools";
+import { missingPrograms } from "./machine/tools";
 import { Verdicts } from "./verdicts";
 
 const REGION = "eu-central-1";
@@ -42,11 +43,6 @@ export interface ChainOptions {
    * @default 2, as on AWS
    */
   readonly settleSeconds?: number;
-  /**
-   * The programs that are stood in for even where they are on PATH.
-   * @default none
-   */
-  readonly standIns?: readonly Tool[];
   /**
    * The folder where the host installs Flyway's releases.
    * @default in the cache, shared by all chains
@@ -88,10 +84,8 @@ export interface Chain {
   /** What the database's certificate is verified with, in a file. */
   readonly caFile: string;
   readonly flywayVersion: string;
-  /** The AWS CLI, or its stand-in, bound to this chain. */
-  readonly aws: string;
-  /** The environment in which `aws` works. */
-  readonly awsEnvironment: Readonly<Record<string, string>>;
+  /** Uploads a migration, as any S3 client does. */
+  upload(database: string, key: string, body: string | Uint8Array): Promise<void>;
   readonly verdicts: Verdicts;
   /** Parameter Store, by name: mappings, targets, archives. */
   readonly parameters: Map<string, string>;
@@ -162,8 +156,6 @@ async function start(
   );
   undo.push(() => aws.close());
   const endpoint = aws.url;
-  const tools = installTools(folder("bin"), endpoint, { standIns: options.standIns });
-  for (const line of tools.said) options.say(line);
   const awsEnvironment = {
     ...withoutAws(process.env),
     AWS_ACCESS_KEY_ID: accessKeyId,
@@ -194,7 +186,7 @@ async function start(
     secrets,
     hostEnvironment: {
       ...awsEnvironment,
-      PATH: `${join(directory, "bin")}:${process.env.PATH}`,
+      PATH: [dirname(process.execPath), process.env.PATH].join(delimiter), // of the host's Node.js
       HOST_ROOT: join(directory, "host"),
       HOST_RELEASES: options.releases ?? flyway.releases,
     },
@@ -259,6 +251,8 @@ async function start(
     verdicts.fail(name, `A run for ${name} ended without a verdict`);
   };
 
+  const credentials = { accessKeyId, secretAccessKey };
+  const client = new S3Client({ region: REGION, endpoint, credentials, forcePathStyle: true });
   return {
     endpoint,
     region: REGION,
@@ -268,8 +262,9 @@ async function start(
     database,
     caFile,
     flywayVersion: flyway.version,
-    aws: tools.aws,
-    awsEnvironment,
+    upload: async (database, key, body) => {
+      await client.send(new PutObjectCommand({ Bucket: buckets[database], Key: key, Body: body }));
+    },
     verdicts,
     parameters,
     secrets,

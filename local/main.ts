@@ -1,8 +1,7 @@
-import { execFile } from "node:child_process";
-import { readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { join, resolve, sep } from "node:path";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs } from "node:util";
 import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { type FlywayArchives, officialArchives } from "../deployment/archives";
 import { Names } from "../deployment/names";
@@ -158,9 +157,7 @@ async function uploadAll(
   for (const [database, keys] of files) {
     for (const key of keys) {
       const start = Date.now();
-      const target = `s3://${chain.buckets[database]}/${key}`;
-      const arguments_ = ["s3", "cp", "--only-show-errors", join(folder, database, key), target];
-      await promisify(execFile)(chain.aws, arguments_, { env: chain.awsEnvironment });
+      await chain.upload(database, key, readFileSync(join(folder, database, key)));
       const verdict = await chain.verdicts.wait(database, key);
       print(verdict, (Date.now() - start) / 1000);
       judged.push(verdict);

@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
 import { Aws } from "./aws";
 import { readEnvironment } from "./environment";
+import { Failure } from "./failure";
 import { createLog } from "./log";
 import { look } from "./reconcile";
 import { Interruption, run } from "./run";
@@ -33,7 +34,9 @@ async function main(): Promise<number> {
 main().then(
   (code) => process.exit(code),
   (error) => {
-    process.stderr.write(`${String(error?.stack ?? error)}\n`);
+    process.stderr.write(
+      error instanceof Failure ? `FAILED: ${error.message}\n` : `${error?.stack ?? error}\n`,
+    );
     process.exit(1);
   },
 );

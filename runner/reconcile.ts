@@ -3,7 +3,7 @@ import { MAPPING_PATH, type Mapping, PATTERNS, parseMapping, targetName } from "
 import { type Aws, isNoBucket } from "./aws";
 import { listBucket } from "./bucket";
 import type { Environment } from "./environment";
-import { orFail } from "./failure";
+import { Failure, orFail } from "./failure";
 import { createLog, type Log } from "./log";
 import { fingerprint } from "./run";
 import { Spool } from "./spool";
@@ -33,6 +33,7 @@ export async function look(
   onDue: (buckets: readonly string[]) => void,
 ): Promise<number> {
   const { parameters, root } = environment;
+  if (environment.operation === "repair") throw new Failure("a repair is of one bucket");
   const path = `${parameters}/${MAPPING_PATH}`;
   const values = await orFail(
     aws.parametersBelow(path),

@@ -29,13 +29,10 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe.each([
-  { tools: "the programs on PATH", standIns: [] },
-  { tools: "the stand-ins for aws and jq", standIns: ["aws", "jq"] as const },
-])("the chain, with $tools", ({ standIns }) => {
+describe("the chain", () => {
   let chain: Chain;
   beforeAll(async () => {
-    chain = await startTestChain({ standIns });
+    chain = await startTestChain();
   });
   afterAll(() => chain.stop());
 

@@ -21,7 +21,7 @@ describe("on a t3.micro's memory", () => {
   let folder: string;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "memory-"));
-    host = await startTestHost(undefined, []); // the AWS CLI, where it is there, takes what it does
+    host = await startTestHost(); // the AWS CLI, where it is there, takes what it does
     try {
       group = makeMemoryGroup(T3_MICRO);
     } catch (error) {

@@ -98,7 +98,7 @@ describe("a reconcile", () => {
     const now = Math.floor(Date.now() / 1_000);
     const late = await host.run("*", { expiresAt: String(now) });
     expect({ code: late.code, reports: metrics(late) }).toEqual({ code: 0, reports: [] });
-    expect(late.stdout).toMatch(/EXPIRED: .*; the next reconcile looks at every bucket\n$/);
+    expect(late.stdout).toMatch(/EXPIRED at .*; the next reconcile looks at every bucket\n$/);
     await host.put("one", "V2__b.sql", "CREATE TABLE B (id int);");
     expect(ranFor(await host.run("*", { expiresAt: String(now + 600) }))).toEqual(["one"]);
   });

@@ -1,9 +1,5 @@
-import { execFile } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
 import type { RowDataPacket } from "mysql2/promise";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { officialArchives } from "../../deployment/archives";
@@ -37,7 +33,7 @@ export function configure(chain: Chain, database: string, change: Partial<Mappin
   chain.parameters.set(name, JSON.stringify({ ...mapping, ...change }));
 }
 
-/** Uploads a migration with the AWS CLI and waits for its verdict. */
+/** Uploads a migration and waits for its verdict. */
 export async function migrate(
   chain: Chain,
   database: string,
@@ -48,12 +44,12 @@ export async function migrate(
   return chain.verdicts.wait(database, key);
 }
 
-/** Deletes a migration from its bucket; not with `aws`, whose stand-in deletes nothing. */
+/** Deletes a migration from its bucket. */
 export async function remove(chain: Chain, database: string, key: string): Promise<void> {
   await s3Request(chain, "DELETE", objectPath(chain.buckets[database] as string, key));
 }
 
-/** Uploads a migration without `aws`: for many at once. */
+/** Uploads a migration by a bare request: for many at once. */
 export async function put(chain: Chain, database: string, key: string, sql: string): Promise<void> {
   await s3Request(chain, "PUT", objectPath(chain.buckets[database] as string, key), sql);
 }
@@ -63,18 +59,9 @@ export async function records(chain: Chain, database: string): Promise<RunRecord
   return recordsIn(chain, chain.buckets[database] as string);
 }
 
-/** Uploads a migration with the AWS CLI. */
+/** Uploads a migration with AWS's SDK. */
 export async function upload(chain: Chain, database: string, key: string, sql: string): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), "upload-"));
-  try {
-    writeFileSync(join(folder, "file"), sql);
-    const target = `s3://${chain.buckets[database]}/${key}`;
-    await promisify(execFile)(chain.aws, ["s3", "cp", "--only-show-errors", join(folder, "file"), target], {
-      env: chain.awsEnvironment,
-    });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  await chain.upload(database, key, sql);
 }
 
 /** The rows of a query, as the database's observer. */

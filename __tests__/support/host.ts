@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { commandDocument } from "../../constructs/document";
 import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
@@ -15,7 +15,6 @@ import { type Database, startDatabase, targetOf } from "../../local/machine/data
 import { findFlyway } from "../../local/machine/flyway";
 import { leashed } from "../../local/machine/processes";
 import { installRunner } from "../../local/machine/runner";
-import { installTools, type Tool } from "../../local/machine/tools";
 import { RECORD_PREFIX, type RunRecord } from "../../records/record";
 import { type Judgement, verdicts } from "../../records/verdict";
 import { NEWER, newerArchive } from "./flyway";
@@ -82,11 +81,7 @@ export interface TestHost {
   stop(): Promise<void>;
 }
 
-/** @param standIns of `aws`, by default, which starts in a tenth of the AWS CLI's time */
-export async function startTestHost(
-  flywayVersion = DEFAULT_FLYWAY_VERSION,
-  standIns: readonly Tool[] = ["aws"],
-): Promise<TestHost> {
+export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Promise<TestHost> {
   const directory = mkdtempSync(join(tmpdir(), "host-"));
   const keeper = leashed("sleep", ["2147483647"], { cleanup: directory });
   const folder = (name: string) => {
@@ -113,13 +108,14 @@ export async function startTestHost(
   ]);
   const login = JSON.stringify({ username: database.user, password: database.password });
   const secrets = new Map([[SECRET, login]]);
+  const runner = installRunner(folder("runner"));
   const commands = new Commands({
     directory: folder("commands"),
     region: REGION,
     accessKeyId: KEY,
     hostId: "i-0",
     documentName: "flyway-migrate",
-    document: commandDocument("/flyway"),
+    document: commandDocument("/flyway", runner),
     parameters,
     secrets,
     hostEnvironment: {},
@@ -131,10 +127,7 @@ export async function startTestHost(
     (request) => host.faults(request),
   );
   const access = { endpoint: aws.url, accessKeyId: KEY };
-  const bin = join(directory, "bin");
-  installTools(bin, aws.url, { standIns });
   const root = join(directory, "host");
-  const runner = process.env.HOST_PROGRAM === "script" ? undefined : installRunner(folder("runner"));
   const scripts = folder("scripts");
   const runs = new Set<StartedRun>();
   let number = 0;
@@ -181,7 +174,7 @@ export async function startTestHost(
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],
         env: {
-          PATH: bin + delimiter + process.env.PATH,
+          PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
           HOME: process.env.HOME,
           AWS_ACCESS_KEY_ID: KEY,
           AWS_SECRET_ACCESS_KEY: "local",

@@ -271,7 +271,6 @@ export class World {
     try {
       chain = await startTestChain({
         databases: Array.from({ length: STOCK }, (_, index) => `D${index}`),
-        standIns: ["aws"],
         deliver: (event) => arrivals.get(placeOf(event))?.(event),
         ...options,
       });
