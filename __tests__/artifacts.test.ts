@@ -1,6 +1,8 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { rdsCaBundle } from "../constructs/artifacts";
+import { bundleRunner } from "../constructs/bundle";
+import { commandDocument } from "../constructs/document";
 import { synthesize } from "./support/synthesis";
 
 describe("artifacts.tf", () => {
@@ -32,6 +34,20 @@ describe("artifacts.tf", () => {
     expect(String(source).replace(/[0-9A-F]{32}/, "HASH")).toBe(
       '${var.rds_ca_certificates == null ? "${path.module}/assets/rds_ca_bundle/HASH/rds-ca-bundle.pem" : null}',
     );
+  });
+
+  it("keeps the host's program there, under its SHA-256, which the document names too", async () => {
+    const { at } = await synthesize();
+    const sha256 = createHash("sha256").update(bundleRunner()).digest("hex");
+    expect(at("aws_s3_object.runner")).toMatchObject({
+      key: `runner/${sha256}.cjs`,
+      source: expect.stringMatching(
+        /^\$\{"\$\{path\.module\}\/assets\/runner\/[0-9A-F]{32}\/runner\.cjs"\}$/,
+      ),
+      lifecycle: { create_before_destroy: true },
+    });
+    const document = commandDocument("/flyway", { url: "", sha256 });
+    expect(document.mainSteps[0].inputs.runCommand.join("\n")).toContain(`RUNNER_SHA256='${sha256}'`);
   });
 
   it("keeps a target's own beside them", async () => {

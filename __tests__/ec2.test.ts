@@ -236,7 +236,8 @@ describe("ec2.tf: what the host runs", () => {
       target_type: "/AWS::EC2::Instance",
     });
     expect(withoutHash(content)).toBe(
-      '${file("${path.module}/assets/flyway_migrate/HASH/flyway-migrate.json")}',
+      '${replace(file("${path.module}/assets/flyway_migrate/HASH/flyway-migrate.json"), "s3://ARTIFACTS", ' +
+        '"s3://${aws_s3_object.runner.bucket}/${aws_s3_object.runner.key}")}',
     );
   });
 

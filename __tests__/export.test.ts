@@ -72,7 +72,7 @@ function pathOf(name: string): string {
 describe("npm run export", () => {
   it("writes cdk.tf.json and the assets that it names, and nothing else", () => {
     const named = [...(first[JSON_FILE] as string).matchAll(/\$\{path\.module\}\/(assets\/[^"\\]+)/g)];
-    expect(named).toHaveLength(5);
+    expect(named).toHaveLength(6);
     expect(Object.keys(first)).toEqual([...named.map(([, path]) => path as string).sort(), JSON_FILE]);
   });
 

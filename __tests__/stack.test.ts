@@ -71,6 +71,7 @@ describe("the stack", () => {
       "aws_s3_bucket_versioning.this",
       "aws_s3_object.ca_certificate",
       "aws_s3_object.rds_ca_bundle",
+      "aws_s3_object.runner",
       "aws_secretsmanager_secret.master_password",
       "aws_secretsmanager_secret_version.master_password",
       "aws_security_group.aurora_mysql",

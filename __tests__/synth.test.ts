@@ -69,6 +69,7 @@ describe("the output folder", () => {
       "stacks/flyway/assets/flyway_trigger/HASH/index.js",
       "stacks/flyway/assets/flyway_trigger_zip/HASH/flyway_trigger.zip",
       "stacks/flyway/assets/rds_ca_bundle/HASH/rds-ca-bundle.pem",
+      "stacks/flyway/assets/runner/HASH/runner.cjs",
       "stacks/flyway/assets/user_data/HASH/user-data.sh",
       JSON_PATH,
     ]);
@@ -102,7 +103,7 @@ describe("the output folder", () => {
     ["umask 077", () => strict],
   ])("has assets of mode 0644 under %s", (_, made) => {
     const assets = Object.entries(made().modes).filter(([path]) => path.includes("/assets/"));
-    expect(assets).toHaveLength(5);
+    expect(assets).toHaveLength(6);
     expect(assets.filter(([, mode]) => mode !== 0o644)).toEqual([]);
   });
 
@@ -110,7 +111,7 @@ describe("the output folder", () => {
     const named = [...(first.files[JSON_PATH] as string).matchAll(/\$\{path\.module\}\/(assets\/[^"\\]+)/g)]
       .map(([, path]) => join("stacks", "flyway", path as string))
       .sort();
-    expect(named).toHaveLength(5);
+    expect(named).toHaveLength(6);
     expect(named).toEqual(Object.keys(first.files).filter((path) => path.includes("/assets/")));
   });
 });

@@ -3,7 +3,7 @@ import { MAPPING_PATH, type Mapping, PATTERNS, parseMapping, targetName } from "
 import { type Aws, isNoBucket } from "./aws";
 import { listBucket } from "./bucket";
 import type { Environment } from "./environment";
-import { Failure, orFail } from "./failure";
+import { Failure, messageOf, orFail } from "./failure";
 import { createLog, type Log } from "./log";
 import { fingerprint } from "./run";
 import { Spool } from "./spool";
@@ -100,7 +100,7 @@ export async function look(
 
   function complain(bucket: string, error: unknown): void {
     const its = createLog(bucket);
-    its.complain(String((error as Error)?.message ?? error));
+    its.complain(messageOf(error));
     if (isNoBucket(error))
       its.complain("the bucket is gone, but has a mapping: apply the Terraform configuration");
     its.complain("FAILED: cannot list the bucket");

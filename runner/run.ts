@@ -18,7 +18,7 @@ import { closeSession, type Look, lookAtSchema, openSession } from "./database";
 import { Disk } from "./disk";
 import { download, isSource } from "./download";
 import type { Environment } from "./environment";
-import { Failure, orFail } from "./failure";
+import { Failure, messageOf, orFail } from "./failure";
 import { type FlywaySetting, runFlyway } from "./flyway";
 import type { Log } from "./log";
 import { type Migration, migrate, reasonOf } from "./migration";
@@ -117,7 +117,7 @@ export async function run(
       await spool.upload();
       isUploaded = true;
     } catch (error) {
-      log.complain(String((error as Error)?.message ?? error));
+      log.complain(messageOf(error));
       log.complain(
         `the run record could not be uploaded; the next run uploads it from ${root}/records/${bucket}. It is:`,
       );
@@ -316,7 +316,7 @@ async function lookOf(
       await closeSession(session);
     }
   } catch (error) {
-    log.complain(`the schema cannot be looked at: ${(error as Error).message}`); // of the database, Flyway says more
+    log.complain(`the schema cannot be looked at: ${messageOf(error)}`); // of the database, Flyway says more
     return undefined;
   }
 }

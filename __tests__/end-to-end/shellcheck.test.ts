@@ -65,7 +65,7 @@ describe("ShellCheck", () => {
   });
 
   it("is given the host's script and user data, among others", () => {
-    expect(files).toEqual(expect.arrayContaining(["assets/flyway-migrate.sh", "assets/user-data.sh"]));
+    expect(files).toEqual(expect.arrayContaining(["assets/host.sh", "assets/user-data.sh"]));
   });
 
   it.for(files)("has nothing to say of %s", async (file, { skip }) => {

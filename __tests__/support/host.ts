@@ -176,6 +176,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
         env: {
           PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
           HOME: process.env.HOME,
+          NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS, // of whoever stands between this machine and the world
           AWS_ACCESS_KEY_ID: KEY,
           AWS_SECRET_ACCESS_KEY: "local",
           AWS_ENDPOINT_URL: aws.url,

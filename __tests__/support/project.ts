@@ -11,8 +11,10 @@ export function copySources(target: string): void {
   for (const name of [
     "main.ts",
     "constructs",
+    "deployment",
     "lambda",
     "records",
+    "runner",
     "assets",
     "package.json",
     "tsconfig.json",

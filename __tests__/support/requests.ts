@@ -15,7 +15,7 @@ export interface Things {
   readonly reconcile: string;
 }
 
-/** A request, and what makes it: the AWS CLI's words in the host's script, a command of the function's SDK, or who else. */
+/** A request, and what makes it: the AWS CLI's words in the host's script, a command of the SDK in the runner or the function, or who else. */
 export interface MadeRequest extends Request {
   readonly made: string;
 }
@@ -51,16 +51,16 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
     context: from(arn),
   });
   return [
-    host("s3api list-object-versions", "s3:ListBucketVersions", bucket),
-    host("s3 sync", "s3:ListBucket", bucket),
-    host("s3 sync", "s3:GetObject", `${bucket}/release/V1__a.sql`),
-    host("s3 cp", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.rds_ca_bundle").key}`),
-    host("s3 cp", "s3:PutObject", `${bucket}/.flyway/runs/00000001-20261126T000000-c.json`),
+    host("ListObjectVersionsCommand", "s3:ListBucketVersions", bucket),
+    host("GetObjectCommand", "s3:GetObjectVersion", `${bucket}/release/V1__a.sql`),
+    host("GetObjectCommand", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.rds_ca_bundle").key}`),
+    host("s3 cp", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.runner").key}`),
+    host("PutObjectCommand", "s3:PutObject", `${bucket}/.flyway/runs/00000001-20261126T000000-c.json`),
     ...["s3-mapping/users1", "target/test_flyway.conf", "archive/11.8.2"].map((name) =>
-      host("ssm get-parameter", "ssm:GetParameter", `${parameters}/${name}`),
+      host("GetParameterCommand", "ssm:GetParameter", `${parameters}/${name}`),
     ),
-    host("ssm get-parameters-by-path", "ssm:GetParametersByPath", `${parameters}/s3-mapping`),
-    host("secretsmanager get-secret-value", "secretsmanager:GetSecretValue", things.secret),
+    host("GetParametersByPathCommand", "ssm:GetParametersByPath", `${parameters}/s3-mapping`),
+    host("GetSecretValueCommand", "secretsmanager:GetSecretValue", things.secret),
     agent("ssm:UpdateInstanceInformation", things.host),
     ...["CreateControlChannel", "CreateDataChannel", "OpenControlChannel", "OpenDataChannel"].map((name) =>
       agent(`ssmmessages:${name}`),

@@ -235,16 +235,17 @@ describe("two stages in one account", () => {
       expect(await open.unheeded()).toEqual([`ssm-access: ssm:GetCommandInvocation on ${own.document}`]);
     });
 
-    it("are evaluated for each call that is in the host's script and in the function", () => {
+    it("are evaluated for each call that is in the host's script, in the runner and in the function", () => {
       const [of, own] = both[0] as (typeof both)[0];
       const made = (role: string) =>
         neededRequests(of, own).flatMap((request: MadeRequest) =>
           request.by === role ? [request.made] : [],
         );
-      const script = read("assets", "flyway-migrate.sh").matchAll(
-        /\baws (s3|s3api|ssm|secretsmanager|[a-z0-9]+) ([a-z][a-z-]+)/g,
-      );
-      const calls = [...script].map(([, service, operation]) => `${service} ${operation}`);
+      const script = read("assets", "host.sh").matchAll(/\baws ([a-z0-9]+) ([a-z][a-z-]+)/g);
+      const calls = [
+        ...[...script].map(([, service, operation]) => `${service} ${operation}`),
+        ...[...read("runner", "aws.ts").matchAll(/new (\w+Command)\(/g)].map(([, name]) => name),
+      ];
       expect(new Set(made("flyway_host"))).toEqual(new Set([...calls, "the agent"]));
       const sent = [...read("lambda", "index.ts").matchAll(/(?:new |in |of )(\w+Command|paginate\w+)\(/g)];
       expect(new Set(made("flyway_trigger"))).toEqual(
