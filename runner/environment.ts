@@ -2,6 +2,8 @@
 export interface Environment {
   /** `BUCKET`: the bucket to look at; `*` for every one that has a mapping. */
   readonly bucket: string;
+  /** `DUE`: whether a reconcile has found that the bucket is to be looked at. */
+  readonly isDue: boolean;
   /** `OPERATION`: `repair` first takes failed migrations out of Flyway's history, if that hides nothing. */
   readonly operation: "migrate" | "repair";
   /** `SETTLE_SECONDS`: how long a bucket must be still before it is migrated. */
@@ -51,6 +53,7 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
   const root = env.HOST_ROOT as string;
   return {
     bucket: env.BUCKET as string,
+    isDue: Boolean(env.DUE),
     operation: env.OPERATION === "repair" ? "repair" : "migrate",
     settleSeconds: Number(env.SETTLE_SECONDS),
     parameters: env.PARAMETERS as string,

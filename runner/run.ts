@@ -62,6 +62,12 @@ export async function run(
   const state = new State(join(root, "state", bucket));
   const spool = new Spool(aws, bucket, join(root, "records", bucket));
   const copy = new Copy(aws, bucket, join(root, "copies", bucket));
+  const judged = environment.isDue && !spool.isEmpty && (await isAsJudged(environment, aws, state));
+  if (judged) {
+    await orFail(spool.upload(), "the run records cannot be uploaded", log.complain);
+    state.see(judged.objects);
+    return 0;
+  }
   const interrupted = state.interrupted();
   const former = state.before;
   const startedAt = isoTime(began);
@@ -156,6 +162,22 @@ export async function run(
       kind === "migrated" || (migration?.outcome.kind === "failed" && migration.outcome.landed !== null);
     // A refusal may stand between a run that was killed and the one that can tell what it left
     if (!former || isTold) state.before = undefined;
+  }
+}
+
+/** The listing of a bucket that is as it was judged, so that the records of former runs are all that is missing in it. */
+async function isAsJudged(environment: Environment, aws: Aws, state: State): Promise<Listing | undefined> {
+  const { bucket, parameters } = environment;
+  try {
+    const listing = await listBucket(aws, bucket);
+    const name = mappingName(parameters, bucket);
+    const mapping = parseMapping(name, await aws.parameter(name));
+    const target = await aws.parameter(targetName(parameters, mapping.flywayConf));
+    return state.isJudged(fingerprint(environment, listing, mapping, target), Date.now())
+      ? listing
+      : undefined;
+  } catch {
+    return undefined; // the run says what is wrong
   }
 }
 

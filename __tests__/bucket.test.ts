@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { type Listing, listStillBucket, oddKeys } from "../runner/bucket";
+
+const object = (key: string, versionId = "1") => ({
+  ...{ key, versionId, eTag: "e", size: 1, lastModified: "2026-01-01T12:00:00Z" },
+});
+
+describe("a key", () => {
+  it.each([
+    "a.sql",
+    "a/b/c.sql",
+    "größe/漢字 🚀/V1__ü.sql",
+    "V52__new\nline.sql",
+    "-rf",
+    "..a/.b/...",
+    "~",
+    "a".repeat(255),
+    `${"ü".repeat(127)}/a.sql`,
+  ])("%j is a file's name", (key) => {
+    expect(oddKeys([object(key)])).toEqual([]);
+  });
+
+  it.each(["/a.sql", "a//b.sql", "a/", "./a", "a/./b", "..", "a/../../b", "../../etc/cron.d/x.sql"])(
+    "%j is refused, for it leads elsewhere",
+    (key) => {
+      expect(oddKeys([object("V1.sql"), object(key)])).toEqual([
+        {
+          key,
+          message: expect.stringContaining("no file name, because of an empty part"),
+          remedy: "delete it",
+        },
+      ]);
+    },
+  );
+
+  it.each(["a\0.sql", "a".repeat(256), `x/${"ü".repeat(128)}`])(
+    "%j is refused, for no file may have it",
+    (key) => {
+      expect(oddKeys([object(key)])).toMatchObject([
+        { key, message: expect.stringContaining("no file name") },
+      ]);
+    },
+  );
+
+  it("below another object's is refused, and that is named", () => {
+    expect(oddKeys([object("V1__a.sql"), object("V1__a.sql/b/V2__b.sql"), object("V1__a.sqlx")])).toEqual([
+      {
+        key: "V1__a.sql/b/V2__b.sql",
+        message: "V1__a.sql is an object too, so it can be no folder",
+        remedy: "delete one of them",
+      },
+    ]);
+  });
+});
+
+describe("a bucket's rest", () => {
+  const at = (seconds: number) => Date.UTC(2026, 0, 1, 12, 0, seconds);
+  const listing = (now: number, newest: number | null, versionId = "1"): Listing => ({
+    objects: [object("V1__a.sql", versionId)],
+    newestChange: newest === null ? null : new Date(at(newest)).toISOString(),
+    number: 0,
+    now: at(now),
+  });
+  async function looks(seconds: number, ...listings: Listing[]) {
+    let changes = 0;
+    let looked = 0;
+    const start = performance.now();
+    const list = async () => listings[Math.min(looked++, listings.length - 1)] as Listing;
+    const last = await listStillBucket(list, seconds, () => changes++);
+    return { last, looked, changes, waited: performance.now() - start > 5 };
+  }
+
+  it("is not waited for where its newest change is older, by S3's clock", async () => {
+    expect(await looks(300, listing(400, 100))).toMatchObject({ looked: 1, waited: false });
+    expect(await looks(300, listing(0, null))).toMatchObject({ looked: 1, waited: false });
+  });
+
+  it("is waited for as long as is left of it, and looked at again", async () => {
+    const found = await looks(1, listing(0.97, 0), listing(1, 0));
+    expect(found).toMatchObject({ looked: 2, changes: 0, waited: true });
+  });
+
+  it("is none where it changed meanwhile, also by a deletion in the same second", async () => {
+    const found = await looks(0.02, listing(0, 0), listing(0.01, 0, "2"), listing(1, 0, "2"));
+    expect(found).toMatchObject({ looked: 3, changes: 1 });
+    expect(found.last.objects[0]?.versionId).toBe("2");
+  });
+
+  it("that does not come is given up", async () => {
+    let now = 0;
+    const list = async () => listing(now, now++);
+    await expect(listStillBucket(list, 0.001, () => {})).rejects.toThrow("the bucket did not come to rest");
+  });
+});
