@@ -21,6 +21,11 @@ export function isRefusal(error: Partial<FlywayError>): boolean {
   return REFUSAL_CODES.test(error.errorCode ?? "") || REFUSAL_MESSAGE.test(error.message ?? "");
 }
 
+/** Whether a message is of a callback that failed. It leaves nothing in the history, so there is nothing to repair. */
+export function isCallbackFailure(message: string): boolean {
+  return /^Error while executing \w+ callback: /.test(message);
+}
+
 /** Where a statement stood that failed. */
 export interface FailedStatement {
   /** Path on the host. */

@@ -1,10 +1,9 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import Ajv2020 from "ajv/dist/2020";
+import Ajv2020, { type AnySchemaObject } from "ajv/dist/2020";
 import type { RunRecord } from "./record";
+import schema from "./record.schema.json";
 
 /** The schema of the run record, as JSON. */
-export const recordSchema = JSON.parse(readFileSync(join(__dirname, "record.schema.json"), "utf8"));
+export const recordSchema: AnySchemaObject = schema;
 
 /** How ajv is to read the schema: what it says of `required` in one branch is declared in another. */
 export const READING = { strictRequired: false, allowUnionTypes: true };

@@ -1,10 +1,22 @@
 /**
- * The run record: what a run of the host script leaves in its bucket, as
- * `.flyway/runs/<number, 8 digits>-<end of the run>-<command id>.json`. Written by assets/flyway-migrate.sh,
- * described for others by record.schema.json.
+ * What a run says of one object.
+ *
+ * | verdict | meaning |
+ * | --- | --- |
+ * | `applied` | the run applied it |
+ * | `already-applied` | the database has had its content since before |
+ * | `refused` | it was not tried: its name, version or content, or a file before it, stands against it |
+ * | `failed` | it was tried and failed, or the run that should have tried it did |
+ */
+export type Verdict = "applied" | "already-applied" | "refused" | "failed";
+
+/**
+ * The run record: what a run leaves in its bucket, as
+ * `.flyway/runs/<number, 8 digits>-<end of the run>-<command id>.json`. Written by the runner, described for others by
+ * record.schema.json. Whoever reads it needs no knowledge of Flyway: `jq '.objects[] | {key, verdict, message}'`.
  */
 export interface RunRecord {
-  readonly recordVersion: 1;
+  readonly recordVersion: 2;
   /**
    * One more than that of the newest record that the host knew of, its own or the bucket's. Runs of a bucket are in
    * its order, whatever the clocks of hosts say.
@@ -35,15 +47,13 @@ export interface RunRecord {
   readonly repairRefused: string | null;
   /**
    * The runs of this bucket since the last record of this host that began and left none, oldest first, at most 20: they
-   * were killed, because the command was cancelled, took too long or its host went down. Not in records of former hosts.
+   * were killed, because the command was cancelled, took too long or its host went down.
    */
-  readonly interrupted?: readonly InterruptedRun[];
+  readonly interrupted: readonly InterruptedRun[];
   /** When the bucket last changed before the run looked, deletions included, by S3's clock; null for an empty one. */
   readonly newestChange: string | null;
-  /** Exactly what the run saw in the bucket, by key. */
-  readonly objects: readonly SeenObject[];
-  /** The objects that the host itself refused. */
-  readonly refused: readonly Refusal[];
+  /** Exactly the `.sql` objects that the run saw in the bucket, by key, and what it says of each. */
+  readonly objects: readonly JudgedObject[];
   /** When the migration began, by the database's clock; null where the database was not reached. */
   readonly databaseTime: string | null;
   /** What a migration that failed has left in the schema; null where none failed. */
@@ -73,6 +83,15 @@ export interface SeenObject {
   readonly lastModified: string;
 }
 
+export interface JudgedObject extends SeenObject {
+  readonly verdict: Verdict;
+  /** The reason, for a person; empty where there is nothing to say. */
+  readonly message: string;
+  /** What to do about it; null where nothing is, or it is not known. */
+  readonly remedy: string | null;
+}
+
+/** What the host itself refuses of a bucket. */
 export interface Refusal {
   readonly key: string;
   readonly message: string;

@@ -6,12 +6,14 @@ import { type Aws, decodeKey } from "./aws";
 
 /** What a bucket holds now. */
 export interface Listing {
-  /** Its objects but those below `.flyway/` and folders, by key. */
+  /** Its `.sql` objects but those below `.flyway/`, by key. */
   readonly objects: readonly SeenObject[];
-  /** When these last changed, deletions included, by S3's clock; null where there never was one. */
+  /** When they last changed, deletions included, by S3's clock; null where there never was one. */
   readonly newestChange: string | null;
   /** The number of the newest run record; 0 where there is none. */
   readonly number: number;
+  /** Its key. */
+  readonly newestRecord?: string;
   /** When it was asked for, by S3's clock, in milliseconds. */
   readonly now: number;
 }
@@ -28,8 +30,8 @@ const NAME_LENGTH = 255;
 
 export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
   const objects: SeenObject[] = [];
+  const records = new Map<number, string>();
   let newest: Date | undefined;
-  let number = 0;
   let clock = 0;
   for await (const { page, now } of aws.versions(bucket)) {
     clock = now;
@@ -37,11 +39,13 @@ export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
       const key = decodeKey(Key as string);
       const changed = LastModified as Date;
       if (key.startsWith(FLYWAY_FOLDER)) {
-        number = Math.max(number, Number(RECORD_NUMBER.exec(key)?.[1] ?? 0));
+        const [, number] = RECORD_NUMBER.exec(key) ?? [];
+        if (number && IsLatest && ETag !== undefined) records.set(Number(number), key);
         continue;
       }
+      if (!/\.sql$/i.test(key)) continue;
       if (newest === undefined || changed > newest) newest = changed;
-      if (ETag === undefined || !IsLatest || key.endsWith("/")) continue;
+      if (ETag === undefined || !IsLatest) continue;
       objects.push({
         key,
         versionId: VersionId as string,
@@ -52,7 +56,22 @@ export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
     }
   }
   objects.sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { objects, newestChange: newest ? isoTime(newest) : null, number, now: clock };
+  const number = newestNumber([...records.keys()]);
+  const newestChange = newest ? isoTime(newest) : null;
+  return { objects, newestChange, number, newestRecord: records.get(number), now: clock };
+}
+
+/** How far apart the numbers of two records can be that follow one another: many may be gone by their age. */
+const GAP = 100_000;
+
+/** The newest number of those of records. One that is far beyond all others was not written by a host. */
+export function newestNumber(numbers: readonly number[]): number {
+  let newest = 0;
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    if (newest !== 0 && number - newest > GAP) break;
+    newest = number;
+  }
+  return newest;
 }
 
 /** Delete markers too, which have no ETag. */

@@ -75,6 +75,20 @@ export async function lookAtSchema(session: Session, schema: string): Promise<Lo
   return { time: now?.time, parts };
 }
 
+/** What is in Flyway's history of a schema, as rows of text; empty where there is none. */
+export async function readHistory(session: Session, schema: string): Promise<string[]> {
+  const [tables] = await session.query<RowDataPacket[]>("SHOW TABLES FROM ?? LIKE 'flyway_schema_history'", [
+    schema,
+  ]);
+  if (tables.length === 0) return [];
+  const [rows] = await session.query<RowDataPacket[]>(
+    `SELECT CONCAT_WS(' ', installed_rank, version, type, script, checksum, success) AS line
+     FROM ??.flyway_schema_history ORDER BY installed_rank`,
+    [schema],
+  );
+  return rows.map(({ line }) => line);
+}
+
 /** Ends a session; resolves when its connection is closed, so that it takes none of a limited number. */
 export async function closeSession(session: Session): Promise<void> {
   await session.end().catch(() => session.destroy());

@@ -1,7 +1,7 @@
 import { writeSync } from "node:fs";
-import { Aws } from "./aws";
 import { readEnvironment } from "./environment";
 import { Failure } from "./failure";
+import { hostOf } from "./host";
 import { createLog } from "./log";
 import { look } from "./reconcile";
 import { Interruption, run } from "./run";
@@ -16,10 +16,9 @@ const DUE = 5;
 
 async function main(): Promise<number> {
   const environment = readEnvironment(process.env);
-  const aws = new Aws(environment.region);
-  const log = createLog(environment.bucket);
+  const host = hostOf(environment, createLog(environment.bucket));
   if (process.argv[2] === "look") {
-    return look(environment, aws, log, (buckets) => {
+    return look(host, (buckets) => {
       if (buckets.length > 0) writeSync(DUE, `${buckets.join("\n")}\n`);
     });
   }
@@ -28,7 +27,7 @@ async function main(): Promise<number> {
     for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => reject(new Interruption(143)));
   });
   interruption.catch(() => {});
-  return run(environment, aws, log, interruption);
+  return run(host, interruption);
 }
 
 main().then(

@@ -1,20 +1,18 @@
-import { join } from "node:path";
 import { MAPPING_PATH, type Mapping, PATTERNS, parseMapping, targetName } from "../deployment/mapping";
-import { type Aws, isNoBucket } from "./aws";
+import { isNoBucket } from "./aws";
 import { listBucket } from "./bucket";
-import type { Environment } from "./environment";
 import { Failure, messageOf, orFail } from "./failure";
-import { createLog, type Log } from "./log";
-import { fingerprint } from "./run";
-import { Spool } from "./spool";
-import { State, versionOf } from "./state";
+import { fingerprintOf } from "./fingerprint";
+import { foldersOf, type Host } from "./host";
+import { createLog } from "./log";
+import { versionOf } from "./state";
 
 /** How many buckets are looked at at once. */
 const LOOKS = 8;
 
 /** What a look at one bucket found. */
 interface Finding {
-  /** Whether a run is to be started: the bucket, its mapping or its target is not as Flyway last judged it. */
+  /** Whether a run is to be started: the bucket, its mapping or its target is not as it was judged, or a record waits. */
   readonly isDue: boolean;
   /** How long its oldest upload waits for a run, in seconds. */
   readonly age: number;
@@ -26,13 +24,9 @@ interface Finding {
  * @param onDue takes the buckets that a run is to be started for
  * @returns the exit code: 0 if all could be looked at
  */
-export async function look(
-  environment: Environment,
-  aws: Aws,
-  log: Log,
-  onDue: (buckets: readonly string[]) => void,
-): Promise<number> {
-  const { parameters, root } = environment;
+export async function look(host: Host, onDue: (buckets: readonly string[]) => void): Promise<number> {
+  const { environment, aws, log } = host;
+  const { parameters, runnerSha256: runner } = environment;
   if (environment.operation === "repair") throw new Failure("a repair is of one bucket");
   const path = `${parameters}/${MAPPING_PATH}`;
   const values = await orFail(
@@ -85,16 +79,14 @@ export async function look(
 
   async function lookAt(bucket: string, mapping: Mapping | undefined, target?: string): Promise<Finding> {
     const listing = await listBucket(aws, bucket);
-    const state = new State(join(root, "state", bucket));
-    const spool = new Spool(aws, bucket, join(root, "records", bucket));
+    const { state, spool } = foldersOf(host, bucket);
     const seen = state.seen();
-    const waiting = listing.objects.filter(
-      (object) => seen && !seen.has(versionOf(object)) && object.key.toLowerCase().endsWith(".sql"),
-    );
+    const waiting = listing.objects.filter((object) => seen && !seen.has(versionOf(object)));
     const ages = waiting.map(({ lastModified }) =>
       Math.floor((listing.now - Date.parse(lastModified)) / 1_000),
     );
-    const isJudged = state.isJudged(fingerprint(environment, listing, mapping, target), Date.now());
+    const fingerprint = fingerprintOf({ objects: listing.objects, mapping, target, runner });
+    const isJudged = state.judged(Date.now())?.fingerprint === fingerprint;
     return { isDue: !isJudged || !spool.isEmpty, age: Math.max(0, ...ages) };
   }
 

@@ -5,11 +5,9 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { archiveName, parseArchive } from "../deployment/mapping";
-import type { Aws } from "./aws";
 import { download, isSource } from "./download";
-import type { Environment } from "./environment";
 import { Failure, orFail } from "./failure";
-import type { Log } from "./log";
+import type { Host } from "./host";
 
 /** How long an unfinished installation is left alone, in milliseconds. */
 const UNFINISHED = 86_400_000;
@@ -20,12 +18,8 @@ const UNFINISHED = 86_400_000;
  * @returns its folder
  * @throws Failure
  */
-export async function installRelease(
-  aws: Aws,
-  version: string,
-  { releases, root, parameters, stallSeconds }: Environment,
-  log: Log,
-): Promise<string> {
+export async function installRelease({ aws, log, environment }: Host, version: string): Promise<string> {
+  const { releases, root, parameters, stallSeconds } = environment;
   const release = join(releases, version);
   const isThere = () => existsSync(join(release, "flyway"));
   if (isThere()) return release;

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Known } from "../records/judge";
 import type { InterruptedRun, SeenObject } from "../records/record";
 import type { Look } from "./database";
 
@@ -10,8 +10,14 @@ const JUDGED_FOR = 86_400_000;
 /** How many runs that were killed are told of. */
 const INTERRUPTED = 20;
 
-interface Judged {
+/** The last time that Flyway, or a rule of this host, judged a bucket's content. */
+export interface Judged {
+  /** Of all that was judged by: the same again needs no run. */
   readonly fingerprint: string;
+  /** The same without the versions of objects: the same content again, uploaded anew, needs no Flyway; null where it failed. */
+  readonly content: string | null;
+  /** Of Flyway's history then; null where it is not known. */
+  readonly history: string | null;
   /** In milliseconds. */
   readonly at: number;
 }
@@ -24,15 +30,25 @@ export class State {
   /** @param path what the names of the files begin with */
   constructor(private readonly path: string) {}
 
-  /** Whether the bucket is as it was last judged, not longer ago than a day, and no run has begun since and not ended. */
-  isJudged(fingerprint: string, now: number): boolean {
+  /** Undefined where it is longer ago than a day, or a run has begun since and not ended. */
+  judged(now: number): Judged | undefined {
     const judged = this.read<Judged>("judged");
-    if (!judged || this.interrupted().length > 0) return false;
-    return judged.fingerprint === fingerprint && now >= judged.at && now - judged.at < JUDGED_FOR;
+    if (!judged || this.interrupted().length > 0) return undefined;
+    return now >= judged.at && now - judged.at < JUDGED_FOR ? judged : undefined;
   }
 
-  judge(fingerprint: string, at: number): void {
-    this.write("judged", { fingerprint, at } satisfies Judged);
+  judge(judged: Judged): void {
+    this.write("judged", judged);
+  }
+
+  /** The verdicts so far; undefined where nothing is known. */
+  get known(): Known | undefined {
+    const known = this.read<Known>("known");
+    return known && Array.isArray(known.objects) && Array.isArray(known.failed) ? known : undefined;
+  }
+
+  set known(known: Known) {
+    this.write("known", known);
   }
 
   /** The versions of which there is a record in the bucket; undefined where nothing is known. */
@@ -100,12 +116,4 @@ export class State {
 /** A bucket's objects from before it was versioned all have the version id "null". */
 export function versionOf({ key, versionId }: Pick<SeenObject, "key" | "versionId">): string {
   return `${versionId}/${key}`;
-}
-
-/** Of all that Flyway judges by: the same again is the same verdict again. */
-export function fingerprintOf(objects: readonly SeenObject[], ...others: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const object of objects) hash.update(`${versionOf(object)} ${object.eTag}\n`);
-  for (const other of others) hash.update(`${other}\n`);
-  return hash.digest("hex");
 }

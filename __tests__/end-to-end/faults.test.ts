@@ -14,7 +14,7 @@ import { EVERY_BUCKET, RECONCILE } from "../../lambda/command";
 import type { Fault } from "../../local/aws/endpoint";
 import type { Chain } from "../../local/chain";
 import { connectTo } from "../../local/machine/database";
-import type { Judgement, Verdict } from "../../records/verdict";
+import type { Judgement } from "../../records/verdict";
 import { type ArchiveServer, serveArchive } from "../support/archive";
 import { columns, processesNaming, put, query, records, remove, startTestChain } from "../support/chain";
 import { gate } from "../support/gate";
@@ -777,7 +777,7 @@ echo "$@" >>'${machine}/installed'
 
   describe("whose bucket has", () => {
     const first = table("A");
-    type Expected = Readonly<Record<string, Verdict | readonly [Verdict, RegExp]>>;
+    type Expected = Readonly<Record<string, Judgement["verdict"] | readonly [Judgement["verdict"], RegExp]>>;
     interface Case {
       readonly is: string;
       readonly mapping?: { outOfOrder: boolean };

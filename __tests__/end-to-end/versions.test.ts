@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Target } from "../../deployment/mapping";
 import { certificateFor } from "../../local/machine/certificate";
-import type { Verdict } from "../../records/verdict";
+import type { Judgement } from "../../records/verdict";
 import { testedVersions } from "../support/flyway";
 import { startTestHost, type TestHost } from "../support/host";
 import { schemaErrors } from "../support/schema";
@@ -24,7 +24,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
     readonly is: string;
     readonly before?: Readonly<Record<string, string>>;
     readonly change: Readonly<Record<string, string | null>>;
-    readonly verdicts: Readonly<Record<string, readonly [Verdict, RegExp]>>;
+    readonly verdicts: Readonly<Record<string, readonly [Judgement["verdict"], RegExp]>>;
     /** How often the second of two reconciles runs: not where Flyway has judged the content. */
     readonly judged: boolean;
   }

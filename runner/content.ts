@@ -1,0 +1,145 @@
+import type { Mapping } from "../deployment/mapping";
+import { isApplied } from "../records/judge";
+import type { Refusal } from "../records/record";
+import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
+import { lookAtSchema, readHistory } from "./database";
+import { Failure, orFail } from "./failure";
+import { type Basis, contentFingerprintOf, hashOf } from "./fingerprint";
+import { runFlyway } from "./flyway";
+import type { BucketFolders, Host } from "./host";
+import { type Migration, migrate, reasonOf } from "./migration";
+import { readMapping, readTarget, targetIn } from "./parameters";
+import { installRelease } from "./release";
+import { Database } from "./session";
+import { type State, versionOf } from "./state";
+
+/** A run, as far as it has come. */
+export interface Progress {
+  listing?: Listing;
+  mapping?: Mapping;
+  /** What the target's parameter says. */
+  target?: string;
+  /** Whether all is applied, and both bucket and database are as they were when it was judged. */
+  isUnchanged?: boolean;
+  migration?: Migration;
+  /** Of Flyway's history, once it is migrated. */
+  history?: string;
+  /** The objects that the host itself refused. */
+  refused: readonly Refusal[];
+  /** Why it ended without Flyway's own result, or what is wrong beside a good one. */
+  reason: string | null;
+}
+
+/**
+ * Brings the database to what the bucket holds now.
+ *
+ * @param progress what comes of it is written here, for it may end at any step
+ * @throws Failure, or another error, whose message is the reason
+ */
+export async function bringContent(host: Host, folders: BucketFolders, progress: Progress): Promise<void> {
+  const { environment, aws, log } = host;
+  const { bucket, operation } = environment;
+  const { state, copy } = folders;
+  const list = () => orFail(listBucket(aws, bucket), "cannot list the bucket", log.complain);
+  const onChange = () => log.say("the bucket changes; waiting until it is still");
+  const listing = await listStillBucket(list, environment.settleSeconds, onChange);
+  progress.listing = listing;
+  const { objects } = listing;
+  const mapping = await readMapping(host);
+  progress.mapping = mapping;
+  progress.target = await readTarget(host, mapping);
+  const target = targetIn(host, mapping, progress.target);
+
+  progress.refused = oddKeys(objects);
+  if (progress.refused.length > 0) throw new Failure(reasonOf(progress.refused));
+  const database = await Database.at(host, target, mapping.flywayConf);
+  const readHash = async () => {
+    const credentials = await database.credentials();
+    const words = "Flyway's history cannot be read";
+    return database.ask(words, credentials, async (session) =>
+      hashOf(await readHistory(session, mapping.schema)),
+    );
+  };
+  if (operation === "migrate" && (await isUnchanged(state, basisOf(host, progress), readHash))) {
+    log.say(`all of it is in schema ${mapping.schema}, which is as it was`);
+    progress.isUnchanged = true;
+    return;
+  }
+  await orFail(copy.bringTo(objects), "cannot copy the bucket; nothing was migrated", log.complain);
+  const setting = {
+    release: await installRelease(host, mapping.flywayVersion),
+    version: mapping.flywayVersion,
+    connection: database.connection,
+    schema: mapping.schema,
+    location: copy.location,
+    options: optionsOf(mapping),
+    directory: database.directory,
+    variables: environment.variables,
+  };
+  const migration = await migrate(
+    {
+      ...{ operation, objects, log },
+      schema: mapping.schema,
+      flywayVersion: mapping.flywayVersion,
+      location: copy.location,
+      former: state.before,
+      retrySeconds: environment.retrySeconds,
+    },
+    {
+      credentials: () => database.credentials(),
+      flyway: (commands, credentials) => runFlyway(setting, credentials, commands, log),
+      look: (credentials) =>
+        database.ask("the schema cannot be looked at", credentials, (session) =>
+          lookAtSchema(session, mapping.schema),
+        ),
+      remember: (before) => {
+        try {
+          state.before = before;
+        } catch (error) {
+          log.complain(String(error)); // a full disk is told of at the end
+        }
+      },
+    },
+  );
+  progress.migration = migration;
+  progress.refused = migration.refused;
+  if (migration.outcome.kind === "refused" && migration.outcome.reason)
+    throw new Failure(migration.outcome.reason);
+  if (migration.outcome.kind !== "migrated") return;
+  complainOfNews(migration.refused, state, listing);
+  progress.history = await readHash();
+}
+
+/** What a run's verdict rests on. */
+export function basisOf({ environment }: Host, { listing, mapping, target }: Progress): Basis {
+  return { objects: listing?.objects ?? [], mapping, target, runner: environment.runnerSha256 };
+}
+
+/** Whether all of a bucket is applied, and both its content and Flyway's history are as they were then. */
+async function isUnchanged(
+  state: State,
+  basis: Basis,
+  readHash: () => Promise<string | undefined>,
+): Promise<boolean> {
+  const judged = state.judged(Date.now());
+  if (!judged?.history || judged.content !== contentFingerprintOf(basis) || state.before) return false;
+  if (!state.known?.objects.every(({ verdict }) => isApplied(verdict))) return false;
+  return judged.history === (await readHash());
+}
+
+/** A run that leaves aside what no run saw before is not green, even where Flyway is content. */
+function complainOfNews(refused: readonly Refusal[], state: State, { objects }: Listing): void {
+  const seen = state.seen() ?? new Set();
+  const unseen = new Set(objects.filter((object) => !seen.has(versionOf(object))).map(({ key }) => key));
+  const news = refused.filter(({ key }) => unseen.has(key));
+  if (news.length === 0) return;
+  throw new Failure(news.map(({ key, message, remedy }) => `${key}: ${message}; ${remedy}`).join("; "));
+}
+
+function optionsOf({ baselineVersion = "0", outOfOrder, placeholders = {} }: Mapping): string[] {
+  return [
+    `-baselineVersion=${baselineVersion}`,
+    ...(outOfOrder ? ["-outOfOrder=true"] : []),
+    ...Object.entries(placeholders).map(([name, value]) => `-placeholders.${name}=${value}`),
+  ];
+}

@@ -1,0 +1,93 @@
+import { judge, type Known } from "../records/judge";
+import type { InterruptedRun, JudgedObject, RunRecord } from "../records/record";
+import type { Progress } from "./content";
+import type { Host } from "./host";
+import type { Log } from "./log";
+
+/** The highest number that a record's name has room for. */
+const LAST_NUMBER = 99_999_999;
+
+const NO_RESULTS = { migrate: null, info: null, validate: null, repair: null };
+
+export interface RecordInput {
+  readonly host: Host;
+  readonly progress: Progress;
+  readonly known: Known;
+  readonly interrupted: readonly InterruptedRun[];
+  /** In milliseconds. */
+  readonly began: number;
+  readonly location: string;
+  readonly exitCode: number;
+  /** Of the newest record that the host knows of; 0 where it knows none. */
+  readonly number: number;
+}
+
+/** The record of a run that has ended. Records are in the order of the runs, whatever the clocks of hosts say. */
+export function recordOf(input: RecordInput): RunRecord {
+  const { host, progress, known, interrupted, began, location, exitCode, number } = input;
+  const { environment } = host;
+  const { listing, mapping, migration, reason } = progress;
+  const outcome = migration?.outcome;
+  const common = {
+    startedAt: isoTime(began),
+    location,
+    reason,
+    interrupted,
+    databaseTime: migration?.before?.time ?? null,
+    halfApplied: outcome?.kind === "failed" ? outcome.landed : null,
+    flyway: migration?.results ?? NO_RESULTS,
+  };
+  const objects = listing?.objects ?? [];
+  return {
+    recordVersion: 2,
+    number: Math.min(Math.max(number, listing?.number ?? 0) + 1, LAST_NUMBER),
+    commandId: environment.commandId,
+    bucket: environment.bucket,
+    schema: mapping?.schema ?? "",
+    host: environment.instanceId,
+    flywayVersion: mapping?.flywayVersion ?? "",
+    flywayConf: mapping?.flywayConf ?? "",
+    operation: environment.operation,
+    finishedAt: isoTime(Date.now()),
+    exitCode,
+    attempts: migration?.attempts ?? 0,
+    repairRefused: migration?.repairRefused ?? null,
+    newestChange: listing?.newestChange ?? null,
+    ...common,
+    objects: progress.isUnchanged
+      ? objects.map(
+          (object): JudgedObject => ({ ...object, verdict: "already-applied", message: "", remedy: null }),
+        )
+      : judge({ ...common, objects, refused: progress.refused }, known),
+  };
+}
+
+/** What a person reads in the command's output. */
+export function summarize({ interrupted, flyway, objects, reason, halfApplied }: RunRecord, log: Log): void {
+  for (const { commandId, startedAt } of interrupted) {
+    log.show(`command ${commandId}, begun ${startedAt}, was ended before it could leave a record`);
+  }
+  const { migrate, repair } = flyway;
+  for (const action of repair?.repairActions ?? []) log.show(action);
+  const applied = migrate?.migrations ?? [];
+  for (const { filepath } of applied) log.show(`applied ${filepath.slice(filepath.lastIndexOf("/") + 1)}`);
+  if (!migrate?.error && reason === null && applied.length === 0) log.show("nothing new to apply");
+  if (!migrate?.error) {
+    for (const { key, verdict, message, remedy } of objects) {
+      if (verdict === "refused")
+        log.show(`refused ${key}: ${message}${remedy === null ? "" : `; ${remedy}`}`);
+    }
+  }
+  if (migrate?.error) log.show(migrate.error.message);
+  else if (reason !== null) log.show(reason);
+  if (!halfApplied) return;
+  log.show(`of ${halfApplied.key}, this is in the schema now:`);
+  for (const { kind, name, before, after } of halfApplied.changes ?? []) {
+    log.show(`  ${kind} ${name}: ${before ?? "not there"} -> ${after ?? "not there"}`);
+  }
+}
+
+/** To the second, UTC. */
+export function isoTime(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19)}Z`;
+}
