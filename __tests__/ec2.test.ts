@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { officialArchives } from "../deployment/archives";
-import { RECORD_PREFIX } from "../records/record";
 import { type Block, synthesize } from "./support/synthesis";
 
 const SECRET_ARN =
@@ -140,27 +139,21 @@ describe("ec2.tf: what the host may do", () => {
     ]);
   });
 
-  it("lists and gets each bucket, and gets the archives that are in buckets", async () => {
+  it("gets the archives that are in buckets", async () => {
     const { at } = await synthesize();
     const { dynamic } = at("data.aws_iam_policy_document.s3_access") as { dynamic: Record<string, Block> };
     expect(dynamic.statement).toEqual({
       for_each:
-        '${[for s in [{ actions = ["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"], ' +
-        'resources = [for b in local.buckets : "${b.arn}*" if local.few_databases] }, ' +
-        '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : ' +
-        '"arn:${data.aws_partition.current.partition}:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }] : s if length(s.resources) > 0]}',
-      content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
+        '${[for arns in [[for a in values(local.flyway_archives) : "arn:${data.aws_partition.current.partition}:s3:::' +
+        '${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")]] : arns if length(arns) > 0]}',
+      content: { actions: ["s3:GetObject"], resources: "${statement.value}" },
     });
   });
 
-  it("lists and gets by each bucket's own policy past 40 databases, before the role's lets go", async () => {
+  it("lists and gets each bucket by that one's policy, before its own, which had them all, lets go", async () => {
     const { at } = await synthesize();
     const { policy, ...rest } = at("aws_s3_bucket_policy.this");
-    expect(rest).toEqual({
-      for_each: "${local.few_databases ? tomap({}) : local.buckets}",
-      bucket: "${each.value.id}",
-      lifecycle: { create_before_destroy: true },
-    });
+    expect(rest).toEqual({ for_each: "${local.buckets}", bucket: "${each.value.id}" });
     expect(policy).toContain("Principal = { AWS = aws_iam_role.flyway_host.arn }");
     expect(policy).toContain(
       'Action = ["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"]',
@@ -176,17 +169,17 @@ describe("ec2.tf: what the host may do", () => {
     ]);
   });
 
-  it("writes run records into its own buckets, and no migration; past 40 by the buckets' policies", async () => {
+  it("writes run records into its own buckets, and no migration; nobody else does but who is named", async () => {
     const { at } = await synthesize();
-    const { dynamic } = at("data.aws_iam_policy_document.deployment_access") as {
-      dynamic: Record<string, Block>;
-    };
-    expect(dynamic.statement).toEqual({
-      for_each: `\${local.few_databases ? [[for b in local.buckets : "\${b.arn}/${RECORD_PREFIX}*.json"]] : []}`,
-      content: { actions: ["s3:PutObject"], resources: "${statement.value}" },
-    });
-    expect(at("aws_s3_bucket_policy.this").policy).toMatch(
+    const { policy } = at("aws_s3_bucket_policy.this");
+    expect(policy).toMatch(
       /Action = "s3:PutObject"\s+Resource = "\$\{each\.value\.arn\}\/\.flyway\/runs\/\*\.json"/,
+    );
+    expect(policy).toMatch(
+      /Effect = "Deny"\s+Principal = "\*"\s+Action = "s3:PutObject"\s+Resource = "[^"]+\/\.flyway\/\*"/,
+    );
+    expect(policy).toContain(
+      '"aws:PrincipalArn" = concat([aws_iam_role.flyway_host.arn], var.run_record_writers)',
     );
   });
 

@@ -147,6 +147,7 @@ describe("the stack", () => {
       "var.permissions_boundary",
       "var.rds_ca_certificates",
       "var.reconcile_minutes",
+      "var.run_record_writers",
       "var.skip_final_snapshot",
       "var.subnet_ids",
       "var.upload_alarm_minutes",

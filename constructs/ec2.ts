@@ -12,14 +12,14 @@ import { TerraformLocal, TerraformOutput } from "cdktf";
 import { Construct } from "constructs";
 import type { FlywayArchives } from "../deployment/archives";
 import type { Names } from "../deployment/names";
-import { RECORD_PREFIX } from "../records/record";
+import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
 import type { Artifacts } from "./artifacts";
 import { fileAsset } from "./bundle";
 import { type Data, HOST_TYPE } from "./data";
 import { commandDocument, contentOf } from "./document";
 import { attachManaged, grant, serviceRole } from "./policies";
 import type { Rds } from "./rds";
-import { FEW_DATABASES, type S3 } from "./s3";
+import type { S3 } from "./s3";
 import type { Variables } from "./variables";
 
 /** What a run does with a bucket: it copies it exactly, versions and all. */
@@ -52,8 +52,9 @@ export class Ec2 extends Construct {
   readonly logGroup: CloudwatchLogGroup;
   readonly document: SsmDocument;
 
-  constructor(scope: Construct, id: string, { names, variables, data, artifacts, rds, archives }: Ec2Props) {
+  constructor(scope: Construct, id: string, props: Ec2Props) {
     super(scope, id);
+    const { names, variables, data, artifacts, rds, s3, archives } = props;
     this.logGroup = new CloudwatchLogGroup(this, "aws_cloudwatch_log_group.flyway_host", {
       name: names.of("/ssm/runcommand/flyway-host"),
       retentionInDays: 30,
@@ -82,51 +83,50 @@ export class Ec2 extends Construct {
     const buckets = grant(this, names, role, "s3_access", [
       { actions: ["s3:GetObject"], resources: [`${artifacts.bucket.arn}/*`] },
     ]);
-    // "<arn>*" is the bucket and its objects in half the characters; the end of its name is Terraform's and unique.
     buckets.document.addOverride("dynamic", {
       statement: {
         for_each:
-          `\${[for s in [{ actions = ${JSON.stringify(READ)}, resources = [for b in local.buckets : "\${b.arn}*" if ${FEW_DATABASES}] }, ` +
-          '{ actions = ["s3:GetObject"], resources = [for a in values(local.flyway_archives) : "arn:${data.aws_partition.current.partition}:s3:::${trimprefix(a.url, "s3://")}" if startswith(a.url, "s3://")] }' +
-          "] : s if length(s.resources) > 0]}",
-        content: { actions: "${statement.value.actions}", resources: "${statement.value.resources}" },
+          '${[for arns in [[for a in values(local.flyway_archives) : "arn:${data.aws_partition.current.partition}:s3:::${trimprefix(a.url, "s3://")}" ' +
+          'if startswith(a.url, "s3://")]] : arns if length(arns) > 0]}',
+        content: { actions: ["s3:GetObject"], resources: "${statement.value}" },
       },
     });
-    // Many buckets do not fit into one policy of the role; then each lets the host in by its own.
-    const bucketPolicy = new S3BucketPolicy(this, "aws_s3_bucket_policy.this", {
-      bucket: "${each.value.id}",
+    // By the bucket's policy, for many buckets do not fit into one of the role. It also keeps who may upload migrations
+    // from forging what became of them.
+    new S3BucketPolicy(this, "aws_s3_bucket_policy.this", {
+      forEach: s3.eachBucket,
+      bucket: s3.eachBucket.getString("id"),
       policy: `\${jsonencode({
         Version = "2012-10-17"
         Statement = [{
+          Sid = "Read"
           Effect = "Allow"
           Principal = { AWS = aws_iam_role.flyway_host.arn }
           Action = ${JSON.stringify(READ)}
           Resource = [each.value.arn, "\${each.value.arn}/*"]
         }, {
+          Sid = "Record"
           Effect = "Allow"
           Principal = { AWS = aws_iam_role.flyway_host.arn }
           Action = "s3:PutObject"
           Resource = "\${each.value.arn}/${RECORDS}"
+        }, {
+          Sid = "RecordByNobodyElse"
+          Effect = "Deny"
+          Principal = "*"
+          Action = "s3:PutObject"
+          Resource = "\${each.value.arn}/${FLYWAY_FOLDER}*"
+          Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([aws_iam_role.flyway_host.arn], var.run_record_writers) } }
         }]
       })}`,
-      lifecycle: { createBeforeDestroy: true }, // so that the host always has the one or the other
     });
-    bucketPolicy.addOverride("for_each", `\${${FEW_DATABASES} ? tomap({}) : local.buckets}`);
-    buckets.document.addOverride("depends_on", ["aws_s3_bucket_policy.this"]);
-    // Run records, and nothing that could be taken for a migration; and the parameters. AWS's own policy for the agent
-    // lets it read every parameter of the account, so all but this deployment's are denied.
+    buckets.document.addOverride("depends_on", ["aws_s3_bucket_policy.this"]); // which had the buckets before
+    // AWS's own policy for the agent lets it read every parameter of the account, so all but this deployment's are denied.
     const parameters = `${data.arnOf("ssm")}:parameter${names.parameters}/*`;
     const own = grant(this, names, role, "deployment_access", [
       { actions: READ_PARAMETERS, resources: [parameters] },
       { effect: "Deny", actions: READ_PARAMETERS, notResources: [parameters] },
     ]);
-    own.document.addOverride("dynamic", {
-      statement: {
-        for_each: `\${${FEW_DATABASES} ? [[for b in local.buckets : "\${b.arn}/${RECORDS}"]] : []}`,
-        content: { actions: ["s3:PutObject"], resources: "${statement.value}" },
-      },
-    });
-    own.document.addOverride("depends_on", ["aws_s3_bucket_policy.this"]);
     const secrets = grant(this, names, role, "secret_access", [
       { actions: ["secretsmanager:GetSecretValue"], resources: rds.secretArns },
     ]);

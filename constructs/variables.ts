@@ -124,6 +124,9 @@ const CERTIFICATES = "^(\\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]+-----EN
 
 const SECRET_ARN = "^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@!-]+$";
 
+/** IAM's own, not a session's: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn */
+const PRINCIPAL_ARN = "^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9_+=,.@/*-]+$";
+
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
 /**
@@ -171,6 +174,7 @@ export class Variables extends Construct {
   readonly flywayArchives: TerraformVariable;
   readonly flywaySettleSeconds: TerraformVariable;
   readonly flywayRecordDays: TerraformVariable;
+  readonly runRecordWriters: TerraformVariable;
   readonly reconcileMinutes: TerraformVariable;
   readonly notificationEmails: TerraformVariable;
   readonly uploadAlarmMinutes: TerraformVariable;
@@ -519,6 +523,22 @@ export class Variables extends Construct {
           errorMessage:
             "flyway_record_days is ${var.flyway_record_days}: verdicts would be lost. Use 7 or more, or 0 to keep all.",
         },
+      ],
+    });
+    this.runRecordWriters = new TerraformVariable(this, "var.run_record_writers", {
+      type: "list(string)",
+      default: [],
+      nullable: false,
+      description:
+        "ARNs of roles and users that may write below .flyway/ in the buckets, as for a restore, beside the host; * stands " +
+        "for any text. All others are denied, so that who may upload migrations cannot forge run records.",
+      validation: [
+        each(
+          "arn in var.run_record_writers",
+          quoted("arn"),
+          matches(PRINCIPAL_ARN, "arn"),
+          " is no ARN of a role or user: use one such as arn:aws:iam::123456789012:role/restore.",
+        ),
       ],
     });
     this.reconcileMinutes = new TerraformVariable(this, "var.reconcile_minutes", {

@@ -169,5 +169,8 @@ export interface FlywayError {
   readonly sqlErrorCode?: number | null;
 }
 
+/** What is the host's in a bucket. No migration is looked for below it. */
+export const FLYWAY_FOLDER = ".flyway/";
+
 /** Where the run records of a bucket are. Records end in `.json`, so that no notification matches. */
 export const RECORD_PREFIX = ".flyway/runs/";

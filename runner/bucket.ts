@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ListObjectVersionsCommandOutput, ObjectVersion } from "@aws-sdk/client-s3";
 import type { Refusal, SeenObject } from "../records/record";
-import { RECORD_PREFIX } from "../records/record";
+import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
 import { type Aws, decodeKey } from "./aws";
 
 /** What a bucket holds now. */
@@ -17,8 +17,6 @@ export interface Listing {
   /** When it was asked for, by S3's clock, in milliseconds. */
   readonly now: number;
 }
-
-const FLYWAY_FOLDER = ".flyway/";
 
 const RECORD_NUMBER = new RegExp(`^${RECORD_PREFIX.replaceAll(".", "[.]")}(\\d{8})-`);
 

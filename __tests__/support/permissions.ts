@@ -3,13 +3,16 @@ import { REGION, type State, type Values } from "./terraform";
 
 /** A request to AWS. */
 export interface Request {
-  /** Name of a role of the deployment, as in its Terraform address, or a service's principal. */
+  /** Name of a role of the deployment, as in its Terraform address, a service's principal, or `ADMINISTRATOR`. */
   readonly by: string;
   readonly action: string;
   /** ARN, or `*` where the action has no type of resource. */
   readonly on: string;
   readonly context?: Readonly<Record<string, string>>;
 }
+
+/** A role of the account that may do everything, but what the policies of things deny. */
+export const ADMINISTRATOR = "an administrator";
 
 type Policy = { readonly Statement: readonly Values[] };
 
@@ -74,7 +77,7 @@ export class Permissions {
         request: {
           principal: isService
             ? by
-            : `arn:aws:sts::${this.account}:assumed-role/${this.role(by).name}/session`,
+            : `arn:aws:sts::${this.account}:assumed-role/${by === ADMINISTRATOR ? "administrator" : this.role(by).name}/session`,
           action,
           resource: { resource: on, accountId: context["aws:ResourceAccount"] ?? this.account },
           contextVariables: { "aws:RequestedRegion": REGION, ...context },
@@ -112,6 +115,7 @@ export class Permissions {
   }
 
   private identityPolicies(role: string): Policy[] {
+    if (role === ADMINISTRATOR) return [policyOf(["*"])];
     const { name } = this.role(role);
     return this.all("aws_iam_role_policy_attachment")
       .filter((attachment) => attachment.role === name)

@@ -1,4 +1,4 @@
-import type { Permissions, Request } from "./permissions";
+import { ADMINISTRATOR, type Permissions, type Request } from "./permissions";
 import { REGION } from "./terraform";
 
 /** What a deployment has that requests are about, by ARN. */
@@ -55,6 +55,7 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
     host("GetObjectCommand", "s3:GetObjectVersion", `${bucket}/release/V1__a.sql`),
     host("GetObjectCommand", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.rds_ca_bundle").key}`),
     host("s3 cp", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.runner").key}`),
+    { by: ADMINISTRATOR, made: "an upload", action: "s3:PutObject", on: `${bucket}/V1__a.sql` },
     host("PutObjectCommand", "s3:PutObject", `${bucket}/.flyway/runs/00000001-20261126T000000-c.json`),
     ...["s3-mapping/users1", "target/test_flyway.conf", "archive/11.8.2"].map((name) =>
       host("GetParameterCommand", "ssm:GetParameter", `${parameters}/${name}`),
@@ -120,6 +121,8 @@ export function forbiddenRequests(of: Permissions, own: Things, foreign: Things)
   return [
     ...host("s3:PutObject", `${foreign.bucket}/${record}`, `arn:aws:s3:::somebodys/${record}`),
     ...host("s3:PutObject", `${own.bucket}/V1__a.sql`, `${own.bucket}/.flyway/runs/V1__a.sql`),
+    { by: ADMINISTRATOR, action: "s3:PutObject", on: `${own.bucket}/${record}` },
+    { by: ADMINISTRATOR, action: "s3:PutObject", on: `${own.bucket}/.flyway/now/c.json` },
     ...host("s3:DeleteObject", `${own.bucket}/V1__a.sql`, `${own.bucket}/${record}`),
     ...host("s3:GetObject", `${foreign.bucket}/V1__a.sql`, "arn:aws:s3:::somebodys/V1__a.sql"),
     ...host("s3:ListBucketVersions", foreign.bucket, "arn:aws:s3:::somebodys"),
