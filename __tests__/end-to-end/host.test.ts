@@ -160,7 +160,7 @@ describe("the host", () => {
     const text = await get(`/${listed.at(-1)?.[1]}`);
     const record = JSON.parse(text);
     expect(schemaErrors(record)).toEqual([]);
-    expect(record).toMatchObject({ recordVersion: 1, bucket, schema: "Users", exitCode: 0, reason: null });
+    expect(record).toMatchObject({ recordVersion: 2, bucket, schema: "Users", exitCode: 0, reason: null });
     expect(record.objects).toContainEqual(expect.objectContaining({ key, versionId, size: 24 }));
     expect(Date.parse(record.finishedAt)).toBeGreaterThanOrEqual(Date.parse(record.startedAt));
     expect(text).not.toContain(chain.database.password);
