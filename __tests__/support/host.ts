@@ -72,6 +72,11 @@ export interface TestHost {
   bucket(name: string, mapping?: Partial<Mapping>): void;
   put(bucket: string, key: string, body: string): Promise<void>;
   remove(bucket: string, key: string): Promise<void>;
+  /** The words of the command that a run is, and its environment. */
+  commandOf(
+    bucket: string,
+    options?: RunOptions,
+  ): { readonly words: readonly string[]; readonly environment: NodeJS.ProcessEnv };
   start(bucket: string, options?: RunOptions): StartedRun;
   run(bucket: string, options?: RunOptions): Promise<Finished>;
   /** The bucket's records, in the order of their names. */
@@ -153,7 +158,7 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     async remove(bucket, key) {
       await s3Request(access, "DELETE", objectPath(bucket, key));
     },
-    start(
+    commandOf(
       bucket,
       { operation = "migrate", settleSeconds = "0", expiresAt = "0", env = {}, under = [] } = {},
     ) {
@@ -168,26 +173,31 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
       const lines = commandDocument("/flyway", runner).mainSteps[0].inputs.runCommand;
       const filled = lines.join("\n").replace(/\{\{ (\w+) \}\}/g, (_, name) => values[name] as string);
       writeFileSync(script, filled, { mode: 0o700 });
-      const [program = script, ...args] = [...under, script];
+      const environment = {
+        PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+        HOME: process.env.HOME,
+        NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS, // of whoever stands between this machine and the world
+        AWS_ACCESS_KEY_ID: KEY,
+        AWS_SECRET_ACCESS_KEY: "local",
+        AWS_ENDPOINT_URL: aws.url,
+        AWS_DEFAULT_REGION: REGION,
+        HOST_ROOT: root,
+        HOST_RELEASES: flyway.releases,
+        SSM_COMMAND_ID: commandId,
+        AWS_SSM_INSTANCE_ID: "i-0",
+        RETRY_SECONDS: "0",
+        ...env,
+      };
+      return { words: [...under, script], environment };
+    },
+    start(bucket, options) {
+      const { words, environment } = host.commandOf(bucket, options);
+      const [program, ...args] = words as [string, ...string[]];
       const child = spawn(program, args, {
         cwd: directory,
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],
-        env: {
-          PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
-          HOME: process.env.HOME,
-          NODE_EXTRA_CA_CERTS: process.env.NODE_EXTRA_CA_CERTS, // of whoever stands between this machine and the world
-          AWS_ACCESS_KEY_ID: KEY,
-          AWS_SECRET_ACCESS_KEY: "local",
-          AWS_ENDPOINT_URL: aws.url,
-          AWS_DEFAULT_REGION: REGION,
-          HOST_ROOT: root,
-          HOST_RELEASES: flyway.releases,
-          SSM_COMMAND_ID: commandId,
-          AWS_SSM_INSTANCE_ID: "i-0",
-          RETRY_SECONDS: "0",
-          ...env,
-        },
+        env: environment,
       });
       const closed = once(child, "close");
       const finished = Promise.all([
