@@ -11,10 +11,12 @@ import { type Migration, migrate, reasonOf } from "./migration";
 import { readMapping, readTarget, targetIn } from "./parameters";
 import { installRelease } from "./release";
 import { Database } from "./session";
-import { type State, versionOf } from "./state";
+import { type Judged, type State, versionOf } from "./state";
 
 /** A run, as far as it has come. */
 export interface Progress {
+  /** How the bucket was judged before it. */
+  readonly judged?: Judged;
   listing?: Listing;
   mapping?: Mapping;
   /** What the target's parameter says. */
@@ -60,7 +62,10 @@ export async function bringContent(host: Host, folders: BucketFolders, progress:
       hashOf(await readHistory(session, mapping.schema)),
     );
   };
-  if (operation === "migrate" && (await isUnchanged(state, basisOf(host, progress), readHash))) {
+  if (
+    operation === "migrate" &&
+    (await isUnchanged(state, progress.judged, basisOf(host, progress), readHash))
+  ) {
     log.say(`all of it is in schema ${mapping.schema}, which is as it was`);
     progress.isUnchanged = true;
     return;
@@ -118,10 +123,10 @@ export function basisOf({ environment }: Host, { listing, mapping, target }: Pro
 /** Whether all of a bucket is applied, and both its content and Flyway's history are as they were then. */
 async function isUnchanged(
   state: State,
+  judged: Judged | undefined,
   basis: Basis,
   readHash: () => Promise<string | undefined>,
 ): Promise<boolean> {
-  const judged = state.judged(Date.now());
   if (!judged?.history || judged.content !== contentFingerprintOf(basis) || state.before) return false;
   if (!state.known?.objects.every(({ verdict }) => isApplied(verdict))) return false;
   return judged.history === (await readHash());

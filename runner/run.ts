@@ -29,6 +29,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   const { state, copy } = folders;
   if (environment.isDue && !folders.spool.isEmpty && (await uploadWaiting(host, folders))) return 0;
   const began = Date.now();
+  const judged = state.judged(began);
   const interrupted = state.interrupted();
   const hasFormer = state.before !== undefined;
   try {
@@ -38,7 +39,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
     log.complain(String(error)); // a full disk is told of below
   }
 
-  const progress: Progress = { refused: [], reason: null };
+  const progress: Progress = { judged, refused: [], reason: null };
   let exitCode = 0;
   try {
     await Promise.race([bringContent(host, folders, progress), interruption]);
@@ -167,7 +168,7 @@ function remember(host: Host, { state }: BucketFolders, progress: Progress, end:
   // Where there is no record, nobody can tell what became of the uploads, so the next reconcile runs again
   if (!isJudged || !end.isKept) return;
   const basis = basisOf(host, progress);
-  const former = isUnchanged ? state.judged(Date.now()) : undefined;
+  const former = isUnchanged ? progress.judged : undefined;
   state.judge({
     fingerprint: fingerprintOf(basis),
     content: end.exitCode === 0 ? contentFingerprintOf(basis) : null,

@@ -1,4 +1,7 @@
+import { once } from "node:events";
 import { mkdtempSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundleFunction } from "../../constructs/bundle";
@@ -25,15 +28,30 @@ const event = (bucket: string) => ({
  *
  * @param python which has boto3
  */
-export function functionLines(host: TestHost, python: string | undefined, times: number): Line[] {
+export async function functionLines(
+  host: TestHost,
+  python: string | undefined,
+  times: number,
+): Promise<Line[]> {
   const program = python ?? findExecutable(["python3"], []);
   if (!program) return [];
-  host.bucket("invoked");
   const folder = mkdtempSync(join(tmpdir(), "function-"));
   writeFileSync(join(folder, "index.js"), bundleFunction());
   const { environment } = host.commandOf("invoked");
+  // Systems Manager as either of the two needs it: the local one knows our document alone
+  const server = createServer((request, response) => {
+    request.resume();
+    const isSend = request.headers["x-amz-target"] === "AmazonSSM.SendCommand";
+    const mapping = JSON.stringify({ schema: "s", flywayVersion: "11.8.2", flywayConf: "c" });
+    const answer = isSend ? { Command: { CommandId: "c" } } : { Parameter: { Value: mapping } };
+    response.setHeader("content-type", "application/x-amz-json-1.1");
+    response.end(JSON.stringify(answer));
+  });
+  server.listen(0, "127.0.0.1").unref();
+  await once(server, "listening");
   const env = {
     ...environment,
+    AWS_ENDPOINT_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     AWS_REGION: environment.AWS_DEFAULT_REGION,
     INSTANCE_ID: "i-0",
     DOCUMENT_NAME: "flyway-migrate",

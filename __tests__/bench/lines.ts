@@ -252,7 +252,7 @@ export function synthLines(folder: string, times: number): Line[] {
     turn: async (index) => {
       if (index === 0) {
         await work();
-        execFileSync(terraform, ["init", "-backend=false", "-input=false"], { cwd: folder, env });
+        execFileSync(terraform, ["init", "-backend=false", "-no-color"], { cwd: folder, env, stdio: "pipe" });
       }
       return { work, peer: () => measure([terraform, "validate"], { cwd: folder, env }) };
     },

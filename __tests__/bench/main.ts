@@ -58,7 +58,7 @@ async function main(): Promise<void> {
       databasesLine(host, size.databases, Math.min(cpus().length, 2)),
       ...(listing ? [listing] : []),
       ...synthLines(join(folder, "exported"), Math.min(size.times, 3)),
-      ...functionLines(host, existsSync(python) ? python : undefined, size.times),
+      ...(await functionLines(host, existsSync(python) ? python : undefined, size.times)),
     ].filter(({ work }) => work.includes(options.only ?? ""));
     console.log(
       `${machine()}, ${host.database.product}, Flyway ${host.flywayVersion}, Node.js ${process.version}\n`,
@@ -69,9 +69,14 @@ async function main(): Promise<void> {
     console.log("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     const results: Result[] = [];
     for (const line of lines) {
-      const result = await run(line);
-      results.push(result);
-      console.log(rowOf(result));
+      try {
+        const result = await run(line);
+        results.push(result);
+        console.log(rowOf(result));
+      } catch (error) {
+        console.error(`Not measured: ${line.work}, beside ${line.peer}: ${(error as Error).message}`);
+        process.exitCode = 1;
+      }
       if (/database|files/.test(line.work)) await clear(host);
     }
     if (options.json)

@@ -72,15 +72,16 @@ export class Permissions {
   async allows({ by, action, on, context = {} }: Request): Promise<boolean> {
     const isService = by.endsWith(".amazonaws.com");
     const policies = isService ? [] : this.identityPolicies(by);
+    const role = isService || by === ADMINISTRATOR ? { name: "administrator" } : this.role(by);
+    // Of a session too, it is the role's: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+    const principal = { "aws:PrincipalArn": role.arn ?? `arn:aws:iam::${this.account}:role/${role.name}` };
     const result = await runSimulation(
       {
         request: {
-          principal: isService
-            ? by
-            : `arn:aws:sts::${this.account}:assumed-role/${by === ADMINISTRATOR ? "administrator" : this.role(by).name}/session`,
+          principal: isService ? by : `arn:aws:sts::${this.account}:assumed-role/${role.name}/session`,
           action,
           resource: { resource: on, accountId: context["aws:ResourceAccount"] ?? this.account },
-          contextVariables: { "aws:RequestedRegion": REGION, ...context },
+          contextVariables: { "aws:RequestedRegion": REGION, ...(isService ? {} : principal), ...context },
         },
         identityPolicies: policies.map((policy, i) => ({ name: String(i), policy: versioned(policy) })),
         serviceControlPolicies: [],
