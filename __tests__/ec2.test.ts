@@ -150,37 +150,11 @@ describe("ec2.tf: what the host may do", () => {
     });
   });
 
-  it("lists and gets each bucket by that one's policy, before its own, which had them all, lets go", async () => {
-    const { at } = await synthesize();
-    const { policy, ...rest } = at("aws_s3_bucket_policy.this");
-    expect(rest).toEqual({ for_each: "${local.buckets}", bucket: "${each.value.id}" });
-    expect(policy).toContain("Principal = { AWS = aws_iam_role.flyway_host.arn }");
-    expect(policy).toContain(
-      'Action = ["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"]',
-    );
-    expect(policy).toContain('Resource = [each.value.arn, "${each.value.arn}/*"]');
-    expect(at("data.aws_iam_policy_document.s3_access").depends_on).toEqual(["aws_s3_bucket_policy.this"]);
-  });
-
   it("reads the artifacts", async () => {
     const { at } = await synthesize();
     expect(at("data.aws_iam_policy_document.s3_access").statement).toEqual([
       { actions: ["s3:GetObject"], resources: ["${aws_s3_bucket.artifacts.arn}/*"] },
     ]);
-  });
-
-  it("writes run records into its own buckets, and no migration; nobody else does but who is named", async () => {
-    const { at } = await synthesize();
-    const { policy } = at("aws_s3_bucket_policy.this");
-    expect(policy).toMatch(
-      /Action = "s3:PutObject"\s+Resource = "\$\{each\.value\.arn\}\/\.flyway\/runs\/\*\.json"/,
-    );
-    expect(policy).toMatch(
-      /Effect = "Deny"\s+Principal = "\*"\s+Action = "s3:PutObject"\s+Resource = "[^"]+\/\.flyway\/\*"/,
-    );
-    expect(policy).toContain(
-      '"aws:PrincipalArn" = concat([aws_iam_role.flyway_host.arn], var.run_record_writers)',
-    );
   });
 
   it("reads its deployment's parameters, and no other, whatever AWS's policy for the agent says", async () => {

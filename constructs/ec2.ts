@@ -5,33 +5,24 @@ import { DataAwsAmi } from "@cdktf/provider-aws/lib/data-aws-ami";
 import { IamInstanceProfile } from "@cdktf/provider-aws/lib/iam-instance-profile";
 import type { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { Instance } from "@cdktf/provider-aws/lib/instance";
-import { S3BucketPolicy } from "@cdktf/provider-aws/lib/s3-bucket-policy";
 import { SsmDocument } from "@cdktf/provider-aws/lib/ssm-document";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { TerraformLocal, TerraformOutput } from "cdktf";
 import { Construct } from "constructs";
 import type { FlywayArchives } from "../deployment/archives";
 import type { Names } from "../deployment/names";
-import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
 import type { Artifacts } from "./artifacts";
 import { fileAsset } from "./bundle";
 import { type Data, HOST_TYPE } from "./data";
 import { commandDocument, contentOf } from "./document";
 import { attachManaged, grant, serviceRole } from "./policies";
 import type { Rds } from "./rds";
-import type { S3 } from "./s3";
 import type { Variables } from "./variables";
-
-/** What a run does with a bucket: it copies it exactly, versions and all. */
-const READ = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
 
 const READ_PARAMETERS = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
 
 /** Where the runner's URL, which has the bucket's name, stands in the document's file. */
 const RUNNER_URL = "s3://ARTIFACTS";
-
-/** The run records of a bucket. */
-const RECORDS = `${RECORD_PREFIX}*.json`;
 
 export interface Ec2Props {
   readonly names: Names;
@@ -39,7 +30,6 @@ export interface Ec2Props {
   readonly data: Data;
   readonly artifacts: Artifacts;
   readonly rds: Rds;
-  readonly s3: S3;
   /** The Flyway releases whose URL and checksum are known; the variable flyway_archives adds to them. */
   readonly archives: FlywayArchives;
 }
@@ -54,7 +44,7 @@ export class Ec2 extends Construct {
 
   constructor(scope: Construct, id: string, props: Ec2Props) {
     super(scope, id);
-    const { names, variables, data, artifacts, rds, s3, archives } = props;
+    const { names, variables, data, artifacts, rds, archives } = props;
     this.logGroup = new CloudwatchLogGroup(this, "aws_cloudwatch_log_group.flyway_host", {
       name: names.of("/ssm/runcommand/flyway-host"),
       retentionInDays: 30,
@@ -91,36 +81,6 @@ export class Ec2 extends Construct {
         content: { actions: ["s3:GetObject"], resources: "${statement.value}" },
       },
     });
-    // By the bucket's policy, for many buckets do not fit into one of the role. It also keeps who may upload migrations
-    // from forging what became of them.
-    new S3BucketPolicy(this, "aws_s3_bucket_policy.this", {
-      forEach: s3.eachBucket,
-      bucket: s3.eachBucket.getString("id"),
-      policy: `\${jsonencode({
-        Version = "2012-10-17"
-        Statement = [{
-          Sid = "Read"
-          Effect = "Allow"
-          Principal = { AWS = aws_iam_role.flyway_host.arn }
-          Action = ${JSON.stringify(READ)}
-          Resource = [each.value.arn, "\${each.value.arn}/*"]
-        }, {
-          Sid = "Record"
-          Effect = "Allow"
-          Principal = { AWS = aws_iam_role.flyway_host.arn }
-          Action = "s3:PutObject"
-          Resource = "\${each.value.arn}/${RECORDS}"
-        }, {
-          Sid = "RecordByNobodyElse"
-          Effect = "Deny"
-          Principal = "*"
-          Action = "s3:PutObject"
-          Resource = "\${each.value.arn}/${FLYWAY_FOLDER}*"
-          Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([aws_iam_role.flyway_host.arn], var.run_record_writers) } }
-        }]
-      })}`,
-    });
-    buckets.document.addOverride("depends_on", ["aws_s3_bucket_policy.this"]); // which had the buckets before
     // AWS's own policy for the agent lets it read every parameter of the account, so all but this deployment's are denied.
     const parameters = `${data.arnOf("ssm")}:parameter${names.parameters}/*`;
     const own = grant(this, names, role, "deployment_access", [

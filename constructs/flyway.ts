@@ -57,11 +57,12 @@ export class Flyway extends Construct {
     this.rds = new Rds(this, "rds.tf", { names, variables, data: this.data, artifacts });
     this.s3 = new S3(this, "s3.tf", { names, variables });
     const { data, rds, s3 } = this;
-    this.ec2 = new Ec2(this, "ec2.tf", { names, variables, data, artifacts, rds, s3, archives });
+    this.ec2 = new Ec2(this, "ec2.tf", { names, variables, data, artifacts, rds, archives });
     this.notifications = new Notifications(this, "notifications.tf", { names, data });
     const { ec2, notifications } = this;
     this.lambda = new Lambda(this, "lambda.tf", { names, variables, data, ec2, s3, notifications });
     const { lambda } = this;
+    s3.letIn(ec2.role, lambda.role);
     s3.notify(lambda.fn, lambda.permissions);
     notifications.watch(ec2, lambda);
     this.reconcile = new Reconcile(this, "reconcile.tf", { names, lambda });

@@ -1,8 +1,10 @@
 import { DataAwsSsmParametersByPath } from "@cdktf/provider-aws/lib/data-aws-ssm-parameters-by-path";
+import type { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import type { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3BucketLifecycleConfiguration } from "@cdktf/provider-aws/lib/s3-bucket-lifecycle-configuration";
 import { S3BucketNotification } from "@cdktf/provider-aws/lib/s3-bucket-notification";
+import { S3BucketPolicy } from "@cdktf/provider-aws/lib/s3-bucket-policy";
 import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-public-access-block";
 import { S3BucketVersioningA } from "@cdktf/provider-aws/lib/s3-bucket-versioning";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
@@ -17,7 +19,7 @@ import {
 import { Construct } from "constructs";
 import { mappingName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
-import { RECORD_PREFIX } from "../records/record";
+import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
 import { serverOf } from "./rds";
 import { AddressStack } from "./stack";
 import { bucketPrefix, type Variables } from "./variables";
@@ -41,6 +43,9 @@ const MAPPING = `merge({
   placeholders = try(length(var.flyway_database_settings[d].placeholders) > 0 ? var.flyway_database_settings[d].placeholders : null, null)
   baselineVersion = try(var.flyway_database_settings[d].baseline_version, null)
 } : name => value if value != null })`;
+
+/** What a run does with a bucket: it copies it exactly, versions and all. */
+const READ = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
 
 export interface S3Props {
   readonly names: Names;
@@ -188,6 +193,42 @@ export class S3 extends Construct {
             'before"}. The schemas in the database stay. To keep the buckets, put the databases back into the list.',
         },
       ],
+    });
+  }
+
+  /**
+   * Lets the host and the function into every bucket, by that one's policy, for many do not fit into one of a role. It also
+   * keeps who may upload migrations from forging what became of them.
+   */
+  letIn(host: IamRole, fn: IamRole): void {
+    // As an expression without a token: CDKTF writes the first token of an expression without its ${}
+    const arnOf = (role: IamRole) => `${role.terraformResourceType}.${role.friendlyUniqueId}.arn`;
+    const allow = (role: IamRole, action: readonly string[], resource: string, condition?: string) => `{
+          Effect = "Allow"
+          Principal = { AWS = ${arnOf(role)} }
+          Action = ${JSON.stringify(action)}
+          Resource = ${resource}${condition ? `\n          Condition = ${condition}` : ""}
+        }`;
+    const records = `"\${each.value.arn}/${RECORD_PREFIX}*.json"`;
+    const listed = `{ StringLike = { "s3:prefix" = "${RECORD_PREFIX}*" } }`;
+    new S3BucketPolicy(this, "aws_s3_bucket_policy.this", {
+      forEach: this.eachBucket,
+      bucket: this.eachBucket.getString("id"),
+      policy: `\${jsonencode({
+        Version = "2012-10-17"
+        Statement = [
+        ${allow(host, READ, '[each.value.arn, "${each.value.arn}/*"]')},
+        ${allow(host, ["s3:PutObject"], records)},
+        ${allow(fn, ["s3:ListBucket"], "each.value.arn", listed)},
+        ${allow(fn, ["s3:GetObject"], records)},
+        {
+          Effect = "Deny"
+          Principal = "*"
+          Action = "s3:PutObject"
+          Resource = "\${each.value.arn}/${FLYWAY_FOLDER}*"
+          Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([${arnOf(host)}], var.run_record_writers) } }
+        }]
+      })}`,
     });
   }
 

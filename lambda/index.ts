@@ -1,3 +1,4 @@
+import type { S3Client } from "@aws-sdk/client-s3";
 import { PublishCommand, SNSClient } from "@aws-sdk/client-sns";
 import {
   GetCommandInvocationCommand,
@@ -9,6 +10,7 @@ import {
   SSMClient,
 } from "@aws-sdk/client-ssm";
 import { MappingError, mappingName, parseMapping } from "../deployment/mapping";
+import type { RunRecord } from "../records/record";
 import {
   COMMENT,
   commandFor,
@@ -21,7 +23,15 @@ import {
   WAITING_STATUSES,
 } from "./command";
 import { logDataOf, metricsOf } from "./metrics";
-import { bucketOf, isWorthTelling, messageOf, type StatusChange, statusChangeOf } from "./notification";
+import {
+  bucketOf,
+  type Invocation,
+  isWorthTelling,
+  messageOf,
+  type StatusChange,
+  statusChangeOf,
+} from "./notification";
+import { failedBucketsIn, readRecord } from "./records";
 
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
 const HOST_RETRY_DELAYS = [1_000, 3_000];
@@ -33,6 +43,8 @@ const TOLD = 1_000;
 export interface Dependencies {
   readonly ssm: SSMClient;
   readonly sns: SNSClient;
+  /** A client for S3, which is loaded for messages alone. */
+  readonly s3: () => Promise<S3Client>;
   readonly environment: Environment;
   /** Takes one structured line. */
   readonly log: (entry: Record<string, unknown>) => void;
@@ -59,7 +71,7 @@ export interface Dependencies {
  * @throws what one bucket met, or an AggregateError for several, after all buckets were tried. Lambda then
  * delivers the event twice more and hands it to the on-failure destination.
  */
-export function createHandler({ ssm, sns, environment, log, emit, sleep, now }: Dependencies) {
+export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now }: Dependencies) {
   /** Commands that people were told of: an event may come twice. Another process of the function has its own. */
   const told = new Set<string>();
 
@@ -127,6 +139,7 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep, now }: 
     const { subject, text } = messageOf({
       change,
       invocation,
+      records: await recordsOf(commandId, invocation),
       schema: await schemaOf(bucketOf(invocation)),
       logGroupName: environment.logGroupName,
       deployment: environment.metricsNamespace,
@@ -138,6 +151,23 @@ export function createHandler({ ssm, sns, environment, log, emit, sleep, now }: 
       told.delete(oldest);
     }
     log({ level: "info", message: "told", commandId, status, subject });
+  }
+
+  /** The records of the runs of a command that were no success. A message with less is better than none. */
+  async function recordsOf(commandId: string, invocation: Invocation): Promise<RunRecord[]> {
+    const bucket = bucketOf(invocation);
+    const output = invocation.StandardOutputContent ?? "";
+    const buckets = bucket === EVERY_BUCKET ? failedBucketsIn(output) : bucket ? [bucket] : [];
+    const records: RunRecord[] = [];
+    for (const each of buckets) {
+      try {
+        const record = await readRecord(await s3(), each, commandId);
+        if (record) records.push(record);
+      } catch (error) {
+        log({ level: "warn", message: "no record read", bucket: each, commandId, reason: String(error) });
+      }
+    }
+    return records;
   }
 
   /** The schema of a bucket; undefined where it cannot be had: a message with less is better than none. */
@@ -195,6 +225,7 @@ export const handler = async (event: unknown): Promise<void> => {
     // At most 3.5 s of waiting for a call that is throttled: with the host's delays it fits into the 15 s.
     ssm: new SSMClient({ maxAttempts: 4 }),
     sns: new SNSClient({ maxAttempts: 4 }),
+    s3: async () => new (await import("@aws-sdk/client-s3")).S3Client({ maxAttempts: 4 }),
     environment: readEnvironment(process.env),
     log: (entry) => console.log(JSON.stringify(entry)),
     // Not by console.log: Lambda's puts the time before it, and CloudWatch then sees no metrics.

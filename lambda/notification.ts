@@ -1,5 +1,7 @@
 import type { GetCommandInvocationCommandOutput } from "@aws-sdk/client-ssm";
-import { type RunReport, reportIn, reportsIn } from "../records/report";
+import type { JudgedObject, RunRecord } from "../records/record";
+import { reportIn } from "../records/report";
+import { printable } from "../records/text";
 import { COMMENT, EVERY_BUCKET } from "./command";
 
 /** Systems Manager's event on what became of a command: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ssm.html */
@@ -21,8 +23,11 @@ export const QUIET_STATUSES = [
 /** SNS takes a subject of fewer than 100 characters. */
 const SUBJECT_LENGTH = 99;
 
-/** How much of the output a message has, in characters; the log has it all. */
+/** How long a reason is in a message at most, in characters; the record and the log have it all. */
 const REASON_LENGTH = 4_000;
+
+/** How many files are named that have one reason. */
+const KEYS = 20;
 
 /** The agent kills by SIGKILL: https://github.com/aws/amazon-ssm-agent/blob/mainline/agent/executers/executers_unix.go */
 const NO_RECORD =
@@ -86,6 +91,8 @@ export interface Message {
 export interface MessageInput {
   readonly change: StatusChange;
   readonly invocation: Invocation;
+  /** Those that the command's runs have left and that are no success; none where they were killed, or never began. */
+  readonly records: readonly RunRecord[];
   /** What the bucket's mapping says, where it can be read. */
   readonly schema?: string;
   readonly logGroupName: string;
@@ -93,24 +100,26 @@ export interface MessageInput {
   readonly deployment: string;
 }
 
-/** What people are told of a command that was no success. */
-export function messageOf({ change, invocation, schema, logGroupName, deployment }: MessageInput): Message {
+/** What people are told of a command that was no success: what its records say, and else what the command itself does. */
+export function messageOf(input: MessageInput): Message {
+  const { change, invocation, records, schema, logGroupName, deployment } = input;
   const { commandId, instanceId, region } = change;
   const { StandardOutputContent: stdout = "", StandardErrorContent: stderr = "", ResponseCode } = invocation;
   const bucket = bucketOf(invocation);
-  const runs = reportsIn(stdout).filter(
-    (report) => report.flyway === "run" && report.exitCode !== 0,
-  ) as RunReport[];
   const everything = bucket === EVERY_BUCKET ? "reconcile" : undefined;
-  const databases = list(runs.map(({ database }) => database)) || schema || everything || bucket || "unknown";
-  const buckets = list(runs.map(({ bucket: own }) => own)) || (everything ? "all" : bucket) || "unknown";
+  const schemas = list(records.map((record) => record.schema || record.bucket));
+  const databases = schemas || schema || everything || bucket || "unknown";
+  const buckets = list(records.map((record) => record.bucket)) || (everything ? "all" : bucket) || "unknown";
+  const objects = records.flatMap((record) => record.objects);
+  const applied = objects.filter(({ verdict }) => verdict === "applied");
   const status = (invocation.StatusDetails || change.status).replaceAll(" ", "");
-  const reason = reasonIn(`${stderr}\n${stdout}`);
+  const reason =
+    records.map(reasonOf).join("\n\n").slice(0, REASON_LENGTH) || reasonIn(`${stderr}\n${stdout}`);
   const lines = [
     `Database:  ${databases}`,
     `Bucket:    ${buckets}`,
-    `Files:     ${list(filesIn(reason)) || "none named"}`,
-    `Applied:   ${list(appliedIn(stdout)) || "nothing"}`,
+    `Files:     ${list(objects.filter(isAtFault).map(({ key }) => key)) || "none named"}`,
+    `Applied:   ${list(applied.map(({ key }) => key)) || (records.length > 0 ? "nothing" : "not known")}`,
     `Status:    ${status}${ResponseCode !== undefined && ResponseCode > 0 ? `, exit code ${ResponseCode}` : ""}`,
     "",
     "Reason:",
@@ -120,7 +129,24 @@ export function messageOf({ change, invocation, schema, logGroupName, deployment
     `Command:   ${commandId}`,
     `Console:   https://${consoleHost(region)}/systems-manager/run-command/${commandId}/${instanceId}?region=${region}`,
   ];
-  return { subject: subjectOf(`${deployment}: ${databases}: ${status}`), text: lines.join("\n") };
+  return { subject: subjectOf(`${deployment}: ${databases}: ${status}`), text: printable(lines.join("\n")) };
+}
+
+/** Whether a file is what a run failed by, and not just held back by another. */
+function isAtFault({ verdict, message }: JudgedObject): boolean {
+  return verdict === "failed" || (verdict === "refused" && !message.startsWith("held back: "));
+}
+
+/** What a record gives as the reason for its end; what several files have in common, once. */
+function reasonOf({ objects, reason, repairRefused }: RunRecord): string {
+  const keys = new Map<string, string[]>();
+  for (const object of objects.filter(isAtFault)) {
+    const text = [object.message, ...(object.remedy === null ? [] : [`To do: ${object.remedy}`])].join("\n");
+    keys.set(text, [...(keys.get(text) ?? []), object.key]);
+  }
+  const files = [...keys].map(([text, named]) => `${named.slice(0, KEYS).join(", ")}:\n${text}`);
+  const refusal = repairRefused === null ? [] : [`The repair was refused: ${repairRefused}`];
+  return [...refusal, ...(files.length > 0 ? files : [reason ?? ""])].filter(Boolean).join("\n\n");
 }
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/console_sign-in.html, each partition has its own */
@@ -136,12 +162,12 @@ function subjectOf(text: string): string {
   return plain.length <= SUBJECT_LENGTH ? plain : `${plain.slice(0, SUBJECT_LENGTH - 3)}...`;
 }
 
-/** The output without progress and reports: what a run gives as the reason for its end. */
+/** The output without progress and reports: what a run that has left no record gives as the reason for its end. */
 function reasonIn(output: string): string {
   const lines = output
     .split("\n")
     .map((line) => line.trimEnd())
-    .filter((line) => line !== "" && !APPLIED.test(line) && reportIn(line) === undefined)
+    .filter((line) => line !== "" && reportIn(line) === undefined)
     .flatMap((line) => {
       const progress = /^\d\d:\d\d:\d\d (\S+): (.*)$/.exec(line);
       if (!progress) return [line];
@@ -151,19 +177,9 @@ function reasonIn(output: string): string {
   return [...new Set(lines)].join("\n").slice(-REASON_LENGTH);
 }
 
-const APPLIED = /^applied (\S.*)$/;
-
-function appliedIn(stdout: string): string[] {
-  return stdout.split("\n").flatMap((line) => APPLIED.exec(line)?.[1] ?? []);
-}
-
-/** The migrations that a text names. Where they lie on the host is of no interest. */
-function filesIn(text: string): string[] {
-  const found = text.match(/[^\s"'`(),:]+\.sql\b/gi) ?? [];
-  return found.map((file) => file.replace(/^.*\/sql\//, ""));
-}
-
-/** Each once. */
+/** Each once, the first of many. */
 function list(values: readonly string[]): string {
-  return [...new Set(values)].join(", ");
+  const all = [...new Set(values)];
+  const more = all.length > KEYS ? `, and ${all.length - KEYS} more` : "";
+  return all.slice(0, KEYS).join(", ") + more;
 }

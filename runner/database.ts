@@ -18,6 +18,8 @@ export interface Look {
   /** By the database's clock, ISO 8601, UTC. */
   readonly time: string;
   readonly parts: readonly SchemaPart[];
+  /** The scripts in Flyway's history, as keys of a bucket. */
+  readonly scripts: readonly string[];
 }
 
 /** How long the runner's own look at a database waits for a connection, in milliseconds. It is never what a run fails by. */
@@ -72,21 +74,25 @@ export async function lookAtSchema(session: Session, schema: string): Promise<Lo
     const [rows] = await session.query<RowDataPacket[]>(query, [schema]);
     for (const { kind, name, is } of rows) parts.push({ kind, name, is: String(is) });
   }
-  return { time: now?.time, parts };
+  return { time: now?.time, parts, scripts: (await historyOf(session, schema)).map(({ script }) => script) };
 }
 
 /** What is in Flyway's history of a schema, as rows of text; empty where there is none. */
 export async function readHistory(session: Session, schema: string): Promise<string[]> {
-  const [tables] = await session.query<RowDataPacket[]>("SHOW TABLES FROM ?? LIKE 'flyway_schema_history'", [
-    schema,
-  ]);
-  if (tables.length === 0) return [];
-  const [rows] = await session.query<RowDataPacket[]>(
-    `SELECT CONCAT_WS(' ', installed_rank, version, type, script, checksum, success) AS line
-     FROM ??.flyway_schema_history ORDER BY installed_rank`,
+  return (await historyOf(session, schema)).map((row) => JSON.stringify(Object.values(row)));
+}
+
+async function historyOf(session: Session, schema: string): Promise<RowDataPacket[]> {
+  const [tables] = await session.query<RowDataPacket[]>(
+    "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'flyway_schema_history'",
     [schema],
   );
-  return rows.map(({ line }) => line);
+  if (tables.length === 0) return [];
+  const [rows] = await session.query<RowDataPacket[]>(
+    "SELECT installed_rank, version, type, script, checksum, success FROM ??.flyway_schema_history ORDER BY installed_rank",
+    [schema],
+  );
+  return rows;
 }
 
 /** Ends a session; resolves when its connection is closed, so that it takes none of a limited number. */

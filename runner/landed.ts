@@ -16,14 +16,21 @@ export type FailedFile = { readonly file: string } & (
   | { readonly line: null; readonly statement: null }
 );
 
-/** The files other than the failed one that were applied since the schema was looked at, as paths. */
-export function othersApplied(info: FlywayInfo | null, file: string, before: Look | undefined): string[] {
+/**
+ * The files other than the failed one that were applied since the schema was looked at, as paths: they were not in the
+ * history then, or, as a repeatable one, are so since a later second.
+ */
+export function othersApplied(
+  info: FlywayInfo | null,
+  { file, location }: { readonly file: string; readonly location: string },
+  before: Look | undefined,
+): string[] {
   if (!before) return [];
+  const former = new Set(before.scripts);
+  const isNew = (key: string, time = "") => (former.has(key) ? time > before.time : time >= before.time);
   return (info?.migrations ?? [])
-    .filter(
-      ({ state, filepath, installedOnUTC }) =>
-        state === "Success" && filepath !== "" && filepath !== file && (installedOnUTC ?? "") >= before.time,
-    )
+    .filter(({ state, filepath }) => state === "Success" && filepath !== "" && filepath !== file)
+    .filter(({ filepath, installedOnUTC }) => isNew(filepath.slice(location.length + 1), installedOnUTC))
     .map(({ filepath }) => filepath);
 }
 

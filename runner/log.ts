@@ -1,4 +1,5 @@
 import type { Report } from "../records/report";
+import { printable } from "../records/text";
 
 /** What a run prints. Everybody who may read the log group reads it, and the function reads the reports in it. */
 export interface Log {
@@ -41,12 +42,4 @@ export function createLog(
 /** A report begins a line with `{`. */
 function indented(line: string): string {
   return line.startsWith("{") ? ` ${line}` : line;
-}
-
-/** Control characters but tab and line feed as `\x1b`. */
-export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is for
-  return text.replace(/\r\n/g, "\n").replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`;
-  });
 }

@@ -197,7 +197,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     credentials: Credentials,
   ): Promise<HalfApplied> {
     const after = await steps.look(credentials);
-    const others = othersApplied(results.info, failed.file, before);
+    const others = othersApplied(results.info, { file: failed.file, location }, before);
     const names = namesOf([...(before?.parts ?? []), ...(after?.parts ?? [])]);
     // A run that was killed may have gone further
     const ownNames = await namesIn(failed.file, names, isKilled ? undefined : (failed.line ?? undefined));

@@ -74,7 +74,7 @@ export class State {
   /** What the last run that did not end saw of the schema before it began: what has come since is its doing. */
   get before(): Look | undefined {
     const look = this.read<Look>("before");
-    return look && Array.isArray(look.parts) ? look : undefined;
+    return look && Array.isArray(look.parts) && Array.isArray(look.scripts) ? look : undefined;
   }
 
   set before(look: Look | undefined) {

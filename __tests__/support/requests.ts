@@ -78,6 +78,8 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
     func("SendCommandCommand", "ssm:SendCommand", things.host),
     func("GetCommandInvocationCommand", "ssm:GetCommandInvocation", "*"),
     func("paginateListCommandInvocations", "ssm:ListCommandInvocations", "*"),
+    { ...func("paginateListObjectsV2", "s3:ListBucket", bucket), context: { "s3:prefix": ".flyway/runs/" } },
+    func("GetObjectCommand", "s3:GetObject", `${bucket}/.flyway/runs/00000001-20261126T000000-c.json`),
     func("PublishCommand", "sns:Publish", things.topic),
     func("Lambda's log", "logs:CreateLogStream", functionLog),
     func("Lambda's log", "logs:PutLogEvents", functionLog),
@@ -147,6 +149,8 @@ export function forbiddenRequests(of: Permissions, own: Things, foreign: Things)
     ...func("ssm:CancelCommand", "*"),
     ...func("sns:Publish", foreign.topic),
     ...func("s3:GetObject", `${own.bucket}/V1__a.sql`),
+    ...func("s3:GetObject", `${foreign.bucket}/${record}`),
+    ...func("s3:ListBucket", own.bucket),
     ...func("s3:PutObject", `${own.bucket}/${record}`),
     ...func("secretsmanager:GetSecretValue", own.secret),
     ...["flyway_host", "flyway_trigger"].map((role) => ({

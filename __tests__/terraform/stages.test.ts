@@ -247,7 +247,8 @@ describe("two stages in one account", () => {
         ...[...read("runner", "aws.ts").matchAll(/new (\w+Command)\(/g)].map(([, name]) => name),
       ];
       expect(new Set(made("flyway_host"))).toEqual(new Set([...calls, "the agent"]));
-      const sent = [...read("lambda", "index.ts").matchAll(/(?:new |in |of )(\w+Command|paginate\w+)\(/g)];
+      const sources = read("lambda", "index.ts") + read("lambda", "records.ts");
+      const sent = [...sources.matchAll(/(?:new |in |of )(\w+Command|paginate\w+)\(/g)];
       expect(new Set(made("flyway_trigger"))).toEqual(
         new Set([...sent.map(([, name]) => name), "Lambda's log"]),
       );

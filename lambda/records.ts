@@ -1,0 +1,33 @@
+import type { S3Client } from "@aws-sdk/client-s3";
+import { PATTERNS } from "../deployment/mapping";
+import { RECORD_PREFIX, type RunRecord } from "../records/record";
+import { reportsIn } from "../records/report";
+
+/** Of how many runs of a reconcile the records are read. */
+const RUNS = 10;
+
+/** The buckets for which a reconcile has run in vain, by its output. */
+export function failedBucketsIn(output: string): string[] {
+  const isBucket = new RegExp(PATTERNS.bucket);
+  const failed = reportsIn(output).flatMap((report) =>
+    report.flyway === "run" && report.exitCode !== 0 && isBucket.test(report.bucket) ? [report.bucket] : [],
+  );
+  return [...new Set(failed)].slice(0, RUNS);
+}
+
+/** The record that a command has left in a bucket; undefined where it left none. Its key ends in the command's id. */
+export async function readRecord(
+  s3: S3Client,
+  bucket: string,
+  commandId: string,
+): Promise<RunRecord | undefined> {
+  const { GetObjectCommand, paginateListObjectsV2 } = await import("@aws-sdk/client-s3"); // only then: it takes its time to load
+  let found: string | undefined;
+  for await (const page of paginateListObjectsV2({ client: s3 }, { Bucket: bucket, Prefix: RECORD_PREFIX })) {
+    for (const { Key: key } of page.Contents ?? []) if (key?.endsWith(`-${commandId}.json`)) found = key;
+  }
+  if (found === undefined) return undefined;
+  const { Body: body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: found }));
+  const record = JSON.parse((await body?.transformToString()) ?? "null") as RunRecord | null;
+  return record?.recordVersion === 2 ? record : undefined;
+}
