@@ -74,6 +74,21 @@ export async function query(chain: Pick<Chain, "database">, sql: string): Promis
   }
 }
 
+/** A statement that makes a table. */
+export const table = (name: string) => `CREATE TABLE ${name} (id int);`;
+
+/** The versions in Flyway's history, in the order in which they were applied; none of them failed. */
+export async function applied(where: Pick<Chain, "database">, schema: string): Promise<string[]> {
+  const rows = await query(
+    where,
+    `SELECT version, success FROM ${schema}.flyway_schema_history WHERE version > 0 ORDER BY installed_rank`,
+  );
+  const failed = rows.filter(({ success }) => !success);
+  if (failed.length > 0)
+    throw new Error(`${schema} has failed migrations: ${failed.map(({ version }) => version)}`);
+  return rows.map(({ version }) => version);
+}
+
 /** A table's columns with their types, in order. */
 export async function columns(
   chain: Pick<Chain, "database">,

@@ -1,0 +1,178 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type { Judgement } from "../../records/verdict";
+import { applied, columns, table } from "../support/chain";
+import { startTestHost, type TestHost } from "../support/host";
+import { schemaErrors } from "../support/schema";
+
+// What people put into a bucket.
+
+let host: TestHost;
+beforeAll(async () => {
+  host = await startTestHost();
+});
+afterAll(() => host.stop());
+afterEach(() => {
+  host.faults = () => undefined;
+});
+
+describe("a host whose bucket has", () => {
+  const first = table("A");
+  type Expected = Readonly<Record<string, Judgement["verdict"] | readonly [Judgement["verdict"], RegExp]>>;
+  interface Case {
+    readonly is: string;
+    readonly mapping?: { outOfOrder: boolean };
+    /** What a first run applies. */
+    readonly before?: Readonly<Record<string, string>>;
+    /** What is uploaded then; null deletes. */
+    readonly change: Readonly<Record<string, string | null>>;
+    readonly green: boolean;
+    readonly verdicts: Expected;
+    readonly history: readonly string[];
+  }
+  const megabyte = `INSERT INTO A VALUES ('${"x".repeat(1_000_000)}');
+`;
+  const large = `CREATE TABLE A (t longtext);
+${megabyte.repeat(50)}`;
+  const cases: Case[] = [
+    {
+      is: "an applied file edited",
+      before: { "V1__a.sql": first },
+      change: { "V1__a.sql": `${first} -- edited` },
+      green: false,
+      verdicts: { "V1__a.sql": ["refused", /checksum mismatch[\s\S]*To do: upload its former content/] },
+      history: ["1"],
+    },
+    {
+      is: "an applied file replaced by one of the same size",
+      before: { "V1__a.sql": first },
+      change: { "V1__a.sql": table("Z") },
+      green: false,
+      verdicts: { "V1__a.sql": ["refused", /checksum mismatch[\s\S]*To do: upload its former content/] },
+      history: ["1"],
+    },
+    {
+      is: "an applied file deleted",
+      before: { "V1__a.sql": first, "V2__b.sql": table("B") },
+      change: { "V1__a.sql": null, "V3__c.sql": table("C") },
+      green: false,
+      verdicts: { "V3__c.sql": ["refused", /not resolved locally[\s\S]*To do: upload the file/] },
+      history: ["1", "2"],
+    },
+    {
+      is: "two files of one version",
+      change: { "V1__a.sql": first, "V1__b.sql": table("B"), "V2__c.sql": table("C") },
+      green: false,
+      verdicts: {
+        "V1__a.sql": ["refused", /more than one migration[\s\S]*To do: delete one of them/],
+        "V1__b.sql": ["refused", /more than one migration[\s\S]*To do: delete one of them/],
+        "V2__c.sql": "refused",
+      },
+      history: [],
+    },
+    {
+      is: "a version below the newest applied",
+      before: { "V2__b.sql": table("B") },
+      change: { "V1__a.sql": first },
+      green: false,
+      verdicts: { "V1__a.sql": ["refused", /To do: give it a version above .*out_of_order/] },
+      history: ["2"],
+    },
+    {
+      is: "a version below the newest applied, with out-of-order",
+      mapping: { outOfOrder: true },
+      before: { "V2__b.sql": table("B") },
+      change: { "V1__a.sql": first },
+      green: true,
+      verdicts: { "V1__a.sql": "applied" },
+      history: ["2", "1"],
+    },
+    ...["V1_x.sql", "v1_x.sql"].map((key) => ({
+      is: `a ${key}`,
+      change: { [key]: first, "V2__b.sql": table("B") },
+      green: false,
+      verdicts: {
+        [key]: ["refused", /To do: upload it again as V<version>__/] as const,
+        "V2__b.sql": "refused" as const,
+      },
+      history: [],
+    })),
+    {
+      is: "a V1__x.SQL",
+      change: { "V1__x.SQL": table("X"), "V2__b.sql": table("B") },
+      green: false,
+      verdicts: { "V1__x.SQL": ["refused", /To do: upload it again/], "V2__b.sql": "applied" },
+      history: ["2"],
+    },
+    {
+      is: "an empty file",
+      change: { "V1__a.sql": first, "V2__empty.sql": "", "V3__c.sql": table("C") },
+      green: false,
+      verdicts: {
+        "V2__empty.sql": ["refused", /it is empty[\s\S]*To do: upload it again/],
+        "V3__c.sql": "refused",
+      },
+      history: [],
+    },
+    {
+      is: "a file of 50 MB",
+      change: { "V1__large.sql": large },
+      green: true,
+      verdicts: { "V1__large.sql": "applied" },
+      history: ["1"],
+    },
+    {
+      is: "a file with CRLF, and later the same with LF",
+      before: { "V1__a.sql": "CREATE TABLE A (\r\n  id int\r\n);\r\n" },
+      change: { "V1__a.sql": "CREATE TABLE A (\n  id int\n);\n" },
+      green: true,
+      verdicts: { "V1__a.sql": "already-applied" },
+      history: ["1"],
+    },
+    {
+      is: "a byte order mark",
+      change: { "V1__a.sql": `\uFEFF${first}` },
+      green: true,
+      verdicts: { "V1__a.sql": "applied" },
+      history: ["1"],
+    },
+    {
+      is: "a name beyond ASCII, in a folder",
+      change: { "größe/漢字 🚀/V1__Größe 漢字.sql": first },
+      green: true,
+      verdicts: { "größe/漢字 🚀/V1__Größe 漢字.sql": "applied" },
+      history: ["1"],
+    },
+    {
+      is: "a repeatable migration, and later another content of it",
+      before: { "V1__a.sql": first, "R__v.sql": "CREATE OR REPLACE VIEW V AS SELECT 1 AS x;" },
+      change: { "R__v.sql": "CREATE OR REPLACE VIEW V AS SELECT 2 AS y;" },
+      green: true,
+      verdicts: { "R__v.sql": "applied", "V1__a.sql": "applied" },
+      history: ["1"],
+    },
+  ];
+
+  it.each(cases.map((one, index) => ({ ...one, bucket: `content${index}` })))("$is", async (one) => {
+    host.bucket(one.bucket, one.mapping ?? {});
+    if (one.before) {
+      for (const [key, text] of Object.entries(one.before)) await host.put(one.bucket, key, text);
+      expect((await host.run(one.bucket)).code).toBe(0);
+    }
+    for (const [key, text] of Object.entries(one.change)) {
+      if (text === null) await host.remove(one.bucket, key);
+      else await host.put(one.bucket, key, text);
+    }
+    const env = { JAVA_ARGS: "-Xmx240m" }; // a quarter of a t3.micro's memory, as Java takes it
+    const { code, stderr } = await host.run(one.bucket, { env });
+    const judged = await host.verdicts(one.bucket);
+    for (const [key, expected] of Object.entries(one.verdicts)) {
+      const [verdict, message] = typeof expected === "string" ? [expected, /./] : expected;
+      expect([key, judged[key]?.verdict, stderr]).toEqual([key, verdict, stderr]);
+      if (verdict === "refused") expect(judged[key]?.message).toMatch(message);
+    }
+    expect(code === 0).toBe(one.green);
+    const history = await columns(host, one.bucket, "flyway_schema_history");
+    expect(history.length > 0 ? await applied(host, one.bucket) : []).toEqual(one.history);
+    expect((await host.records(one.bucket)).flatMap(schemaErrors)).toEqual([]);
+  });
+});
