@@ -17,12 +17,14 @@ import {
   Token,
 } from "cdktf";
 import { Construct } from "constructs";
+import { prefixSpelling } from "../deployment/databases";
 import { mappingName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
 import { serverOf } from "./rds";
+import { spelled } from "./rules";
 import { AddressStack } from "./stack";
-import { bucketPrefix, type Variables } from "./variables";
+import type { Variables } from "./variables";
 
 /** How many databases have a permission each; past them IAM's and Lambda's limits are near. */
 const FEW = 40;
@@ -63,7 +65,7 @@ export class S3 extends Construct {
     const eachDatabase = TerraformIterator.fromList(variables.flywayManagedDatabases.listValue);
     this.buckets = new S3Bucket(this, "aws_s3_bucket.this", {
       forEach: eachDatabase,
-      bucketPrefix: `\${${bucketPrefix("each.key", names)}}`,
+      bucketPrefix: `\${${spelled("each.key", prefixSpelling(names))}}`,
       forceDestroy: variables.forceDestroy.booleanValue,
     });
     this.warnOfRemoval(names);
@@ -176,7 +178,7 @@ export class S3 extends Construct {
     const mapped = new DataAwsSsmParametersByPath(this, "data.aws_ssm_parameters_by_path.s3_mapping", {
       path: mappingName(names.parameters, "").replace(/\/$/, ""),
     });
-    const prefixes = `[for d in var.flyway_managed_databases : ${bucketPrefix("d", names)}]`;
+    const prefixes = `[for d in var.flyway_managed_databases : ${spelled("d", prefixSpelling(names))}]`;
     // Terraform appends 26 characters to a bucket's prefix.
     const removed =
       `[for b in [for n in ${mapped.fqn}.names : basename(n)] : b ` +
