@@ -125,13 +125,13 @@ class TarFiles {
   readonly names: string[] = [];
   private header = Buffer.alloc(0);
   /** Bytes of content, and of what fills its last block. */
-  private left = 0;
+  private remaining = 0;
 
   read(chunk: Buffer): void {
     let rest = chunk;
     while (rest.length > 0) {
-      const skipped = Math.min(this.left, rest.length);
-      this.left -= skipped;
+      const skipped = Math.min(this.remaining, rest.length);
+      this.remaining -= skipped;
       rest = rest.subarray(skipped);
       const wanted = Math.min(512 - this.header.length, rest.length);
       if (wanted === 0) continue;
@@ -148,7 +148,7 @@ class TarFiles {
     const prefix = text(257, 5) === "ustar" ? text(345, 155) : "";
     const size = Number.parseInt(text(124, 12).trim() || "0", 8) || 0;
     if (/^[0\0]?$/.test(text(156, 1))) this.names.push(prefix ? `${prefix}/${text(0, 100)}` : text(0, 100));
-    this.left = Math.ceil(size / 512) * 512;
+    this.remaining = Math.ceil(size / 512) * 512;
     this.header = Buffer.alloc(0);
   }
 }
