@@ -130,11 +130,16 @@ const PRINCIPAL_ARN = "^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9_+=,
 const SECURITY_GROUP = "^sg-[0-9a-f]+$";
 
 /**
- * The lines that Serverless v2, the Data API and Flyway work with. The short form is the line's default minor version,
- * which AWS moves on, so that none is asked for after its end:
- * https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html
+ * The lines that Serverless v2, the Data API and Flyway work with, as a full version: of a short one, the provider says at each
+ * later change of the cluster that it be had again, and AWS may then upgrade it, or refuse.
  */
-const ENGINE_VERSION = "^8[.][04]([.]mysql_aurora[.][0-9]+([.][0-9]+)*)?$";
+const ENGINE_VERSION = "^8[.][04][.]mysql_aurora[.][0-9]+([.][0-9]+)+$";
+
+/**
+ * The newest of the long-term support line of Aurora MySQL 3, of 2026-03:
+ * https://docs.aws.amazon.com/AmazonRDS/latest/AuroraMySQLReleaseNotes/doc-history.html
+ */
+const DEFAULT_ENGINE_VERSION = "8.0.mysql_aurora.3.10.4";
 
 /** Plain addresses only: what SNS takes beyond them nobody uses. */
 const EMAIL = "^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$";
@@ -255,17 +260,17 @@ export class Variables extends Construct {
     });
     this.engineVersion = new TerraformVariable(this, "var.engine_version", {
       type: "string",
-      default: "8.0",
+      default: DEFAULT_ENGINE_VERSION,
       nullable: false,
       description:
-        "The Aurora MySQL version of a new cluster: 8.0, the default minor version of Aurora MySQL 3, or a full one such " +
-        "as 8.0.mysql_aurora.3.10.3 or 8.4.mysql_aurora.8.4.7. A cluster that exists keeps its own; docs/operations.md has " +
-        "the upgrade. AWS's standard support of Aurora MySQL 3 ends on 2028-04-30.",
+        "The Aurora MySQL version of a new cluster, in full: 8.0.mysql_aurora.3.10.4 or 8.4.mysql_aurora.8.4.7. A cluster " +
+        "that exists keeps its own; docs/operations.md has the upgrade. AWS's standard support of Aurora MySQL 3 ends on " +
+        "2028-04-30.",
       validation: [
         one(
           "engine_version",
           matches(ENGINE_VERSION, "v"),
-          " is no version of Aurora MySQL 8: use 8.0, 8.4 or a full one such as 8.0.mysql_aurora.3.10.3.",
+          " is no full version of Aurora MySQL 8: use one such as 8.0.mysql_aurora.3.10.4 or 8.4.mysql_aurora.8.4.7.",
         ),
       ],
     });
@@ -472,7 +477,7 @@ export class Variables extends Construct {
       type: "string",
       description:
         "The authorities that the cluster and all targets without a ca_certificate are verified with, PEM. Unset, " +
-        "Amazon's for RDS and RDS Proxy in the partition aws. For another partition, or a newer bundle of Amazon's.",
+        "Amazon's for RDS and RDS Proxy. For another partition, a region that is newer, or a newer bundle of Amazon's.",
       validation: [
         {
           condition: `\${var.rds_ca_certificates == null || ${matches(CERTIFICATES, "var.rds_ca_certificates")}}`,
