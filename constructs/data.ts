@@ -6,6 +6,7 @@ import { DataAwsSubnets } from "@cdktf/provider-aws/lib/data-aws-subnets";
 import { DataAwsVpc } from "@cdktf/provider-aws/lib/data-aws-vpc";
 import { TerraformLocal, Token } from "cdktf";
 import { Construct } from "constructs";
+import { addressOf } from "./stack";
 import type { Variables } from "./variables";
 
 /** The host's type, of 1 GiB of memory. Not every Availability Zone offers it: about one of six in us-east-1 does not. */
@@ -36,15 +37,17 @@ export class Data extends Construct {
 
   constructor(scope: Construct, id: string, { variables }: DataProps) {
     super(scope, id);
+    const vpcId = addressOf(variables.vpcId);
+    const subnetIds = addressOf(variables.subnetIds);
     this.vpc = new DataAwsVpc(this, "data.aws_vpc.default", {
       id: variables.vpcId.stringValue,
-      default: Token.asAny("${var.vpc_id == null ? true : null}"),
+      default: Token.asAny(`\${${vpcId} == null ? true : null}`),
       lifecycle: {
         precondition: [
           {
-            condition: "${var.vpc_id == null || length(var.subnet_ids) > 0}",
+            condition: `\${${vpcId} == null || length(${subnetIds}) > 0}`,
             errorMessage:
-              "vpc_id is ${jsonencode(var.vpc_id)}, without subnet_ids: which of its subnets have a way out cannot be " +
+              `vpc_id is \${jsonencode(${vpcId})}, without subnet_ids: which of its subnets have a way out cannot be ` +
               "seen. Name two or more, in two Availability Zones, in subnet_ids.",
           },
         ],
@@ -56,7 +59,7 @@ export class Data extends Construct {
     const chosen = new TerraformLocal(
       this,
       "local.subnet_ids",
-      "${coalescelist(var.subnet_ids, data.aws_subnets.default.ids)}",
+      `\${coalescelist(${subnetIds}, data.aws_subnets.default.ids)}`,
     );
     this.subnetIds = Token.asList(chosen.expression);
     new DataAwsEc2InstanceTypeOfferings(this, "data.aws_ec2_instance_type_offerings.flyway_host", {
@@ -71,19 +74,19 @@ export class Data extends Construct {
         // Others of the default VPC may have no way to the internet; which to take is then for the team to say.
         {
           name: "default-for-az",
-          values: Token.asList('${length(var.subnet_ids) > 0 ? ["true", "false"] : ["true"]}'),
+          values: Token.asList(`\${length(${subnetIds}) > 0 ? ["true", "false"] : ["true"]}`),
         },
       ],
       lifecycle: {
         postcondition: [
           {
             condition:
-              "${length(var.subnet_ids) == 0 ? var.vpc_id != null || length(self.ids) > 0 " +
-              ": length(setintersection(var.subnet_ids, self.ids)) > 0 " +
-              "|| length(setsubtract(var.subnet_ids, data.aws_subnets.default.ids)) > 0}",
+              `\${length(${subnetIds}) == 0 ? ${vpcId} != null || length(self.ids) > 0 ` +
+              `: length(setintersection(${subnetIds}, self.ids)) > 0 ` +
+              `|| length(setsubtract(${subnetIds}, data.aws_subnets.default.ids)) > 0}`,
             errorMessage:
               `The host's type ${HOST_TYPE} is offered in \${length(${ZONES}) > 0 ? join(", ", ${ZONES}) : "no zone of this region"}, and ` +
-              '${length(var.subnet_ids) > 0 ? "none of subnet_ids is there. Give one that is" : "the default VPC has no default ' +
+              `\${length(${subnetIds}) > 0 ? "none of subnet_ids is there. Give one that is" : "the default VPC has no default ` +
               'subnet there. Make one with aws ec2 create-default-subnet, or give subnet_ids"}.',
           },
         ],
@@ -92,7 +95,7 @@ export class Data extends Construct {
     const ofHost = new TerraformLocal(
       this,
       "local.host_subnet_id",
-      `\${try(concat([for s in var.subnet_ids : s if contains(${HOST_SUBNETS}, s)], sort(${HOST_SUBNETS}))[0], null)}`,
+      `\${try(concat([for s in ${subnetIds} : s if contains(${HOST_SUBNETS}, s)], sort(${HOST_SUBNETS}))[0], null)}`,
     );
     this.hostSubnetId = Token.asString(ofHost.expression);
     this.region = new DataAwsRegion(this, "data.aws_region.current");

@@ -6,17 +6,17 @@ import { IamInstanceProfile } from "@cdktf/provider-aws/lib/iam-instance-profile
 import type { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { Instance } from "@cdktf/provider-aws/lib/instance";
 import { SsmDocument } from "@cdktf/provider-aws/lib/ssm-document";
-import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
-import { TerraformLocal, TerraformOutput } from "cdktf";
+import { TerraformOutput } from "cdktf";
 import { Construct } from "constructs";
-import type { FlywayArchives } from "../deployment/archives";
 import type { Names } from "../deployment/names";
+import type { Archives } from "./archives";
 import type { Artifacts } from "./artifacts";
-import { fileAsset } from "./bundle";
+import { fileAsset } from "./asset";
 import { type Data, HOST_TYPE } from "./data";
 import { commandDocument, contentOf } from "./document";
 import { attachManaged, grant, serviceRole } from "./policies";
 import type { Rds } from "./rds";
+import { addressOf } from "./stack";
 import type { Variables } from "./variables";
 
 const READ_PARAMETERS = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
@@ -30,8 +30,7 @@ export interface Ec2Props {
   readonly data: Data;
   readonly artifacts: Artifacts;
   readonly rds: Rds;
-  /** The Flyway releases whose URL and checksum are known; the variable flyway_archives adds to them. */
-  readonly archives: FlywayArchives;
+  readonly archives: Archives;
 }
 
 /** ec2.tf: the host that runs Flyway, the document it runs and what it may do. */
@@ -76,14 +75,14 @@ export class Ec2 extends Construct {
     buckets.document.addOverride("dynamic", {
       statement: {
         for_each:
-          '${[for arns in [[for a in values(local.flyway_archives) : "arn:${data.aws_partition.current.partition}:s3:::${trimprefix(a.url, "s3://")}" ' +
+          `\${[for arns in [[for a in values(${archives.archives}) : "arn:\${${addressOf(data.partition)}.partition}:s3:::\${trimprefix(a.url, "s3://")}" ` +
           'if startswith(a.url, "s3://")]] : arns if length(arns) > 0]}',
         content: { actions: ["s3:GetObject"], resources: "${statement.value}" },
       },
     });
     // AWS's own policy for the agent lets it read every parameter of the account, so all but this deployment's are denied.
     const parameters = `${data.arnOf("ssm")}:parameter${names.parameters}/*`;
-    const own = grant(this, names, role, "deployment_access", [
+    const deployment = grant(this, names, role, "deployment_access", [
       { actions: READ_PARAMETERS, resources: [parameters] },
       { effect: "Deny", actions: READ_PARAMETERS, notResources: [parameters] },
     ]);
@@ -115,7 +114,7 @@ export class Ec2 extends Construct {
       }).name,
       // Not for the secrets' policy: it leads to the cluster, which Terraform then would, as all that the function's permissions
       // lead to, create anew before it destroys the former one of the same name. A run reads its secret when it begins.
-      dependsOn: [rds.egress, managed, ...[logs, buckets, own].map(({ attachment }) => attachment)],
+      dependsOn: [rds.egress, managed, ...[logs, buckets, deployment].map(({ attachment }) => attachment)],
       userDataBase64: `\${filebase64(${fileAsset(this, "user_data", "user-data.sh", userData)})}`,
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required" },
       rootBlockDevice: { volumeType: "gp3", volumeSize: 16, encrypted: true },
@@ -137,29 +136,6 @@ export class Ec2 extends Construct {
       targetType: "/AWS::EC2::Instance",
       content: `\${replace(file(${file}), "${RUNNER_URL}", "${url}")}`,
     });
-    new TerraformLocal(
-      this,
-      "local.flyway_archives",
-      `\${merge(${JSON.stringify(archives)}, var.flyway_archives)}`,
-    );
-    const archive = new SsmParameter(this, "aws_ssm_parameter.flyway_archive", {
-      name: `${names.parameters}/archive/\${each.key}`,
-      type: "String",
-      value: "${jsonencode(lookup(local.flyway_archives, each.key, null))}",
-      lifecycle: {
-        precondition: [
-          {
-            condition: "${contains(keys(local.flyway_archives), each.key)}",
-            errorMessage:
-              'The archive of Flyway ${each.key} is not known; known are ${join(", ", keys(local.flyway_archives))}. ' +
-              "Add it to flyway_archives, with its url and sha256.",
-          },
-        ],
-      },
-    });
-    archive.addOverride("lifecycle.create_before_destroy", true); // and the mappings in between
-    archive.addOverride("for_each", "${toset(values(local.mappings)[*].flywayVersion)}");
-
     new TerraformOutput(this, "output.host_id", { value: this.host.id, description: "The Flyway host" });
     new TerraformOutput(this, "output.log_group", {
       value: this.logGroup.name,

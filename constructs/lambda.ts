@@ -7,12 +7,14 @@ import { TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import { MAPPING_PATH } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
-import { bundleFunction, fileAsset, zip } from "./bundle";
+import { fileAsset } from "./asset";
+import { bundleFunction, zip } from "./bundle";
 import type { Data } from "./data";
 import type { Ec2 } from "./ec2";
 import type { Notifications } from "./notifications";
 import { attachManaged, grant, serviceRole } from "./policies";
-import { FEW_DATABASES, type S3 } from "./s3";
+import type { S3 } from "./s3";
+import { addressOf } from "./stack";
 import type { Variables } from "./variables";
 
 export interface LambdaProps {
@@ -90,9 +92,9 @@ export class Lambda extends Construct {
           DOCUMENT_NAME: ec2.document.name,
           CLOUDWATCH_LOG_GROUP_NAME: ec2.logGroup.name,
           PARAMETERS: names.parameters,
-          SETTLE_SECONDS: "${tostring(var.flyway_settle_seconds)}",
+          SETTLE_SECONDS: `\${tostring(${addressOf(variables.flywaySettleSeconds)})}`,
           TOPIC_ARN: notifications.topic.arn,
-          RECONCILE_MINUTES: "${tostring(var.reconcile_minutes)}",
+          RECONCILE_MINUTES: `\${tostring(${addressOf(variables.reconcileMinutes)})}`,
           METRICS_NAMESPACE: notifications.namespace,
         },
       },
@@ -108,7 +110,7 @@ export class Lambda extends Construct {
     // Many buckets do not fit into the function's policy; then one statement lets in all of the account's.
     const ofAccount = new LambdaPermission(this, "aws_lambda_permission.account", {
       ...allowed,
-      count: Token.asNumber(`\${${FEW_DATABASES} ? 0 : 1}`),
+      count: Token.asNumber(`\${${s3.fewDatabases} ? 0 : 1}`),
       statementId: "allow-execute-from-account",
     });
     const perBucket = new LambdaPermission(this, "aws_lambda_permission.flyway_trigger", {
@@ -118,7 +120,7 @@ export class Lambda extends Construct {
       sourceArn: bucket.getString("arn"),
       dependsOn: [ofAccount], // which is so destroyed only once these are there
     });
-    perBucket.addOverride("for_each", `\${${FEW_DATABASES} ? local.buckets : tomap({})}`);
+    perBucket.addOverride("for_each", `\${${s3.fewDatabases} ? ${s3.bucketsByDatabase} : tomap({})}`);
     this.permissions = [perBucket, ofAccount];
 
     new TerraformOutput(this, "output.function_name", {

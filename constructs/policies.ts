@@ -10,6 +10,7 @@ import { IamRolePolicyAttachment } from "@cdktf/provider-aws/lib/iam-role-policy
 import type { Construct } from "constructs";
 import type { Names } from "../deployment/names";
 import type { Data } from "./data";
+import { addressOf } from "./stack";
 import type { Variables } from "./variables";
 
 /** Of a role: the region of the deployment that it belongs to. */
@@ -40,7 +41,8 @@ export function serviceRole(
     "for_each",
     `\${data.aws_iam_roles.${label}.names}`,
   );
-  const others = `[for r in values(data.aws_iam_role.${label}) : r.tags["${REGION_TAG}"] if lookup(r.tags, "${REGION_TAG}", data.aws_region.current.id) != data.aws_region.current.id]`;
+  const region = `${addressOf(data.region)}.id`;
+  const others = `[for r in values(data.aws_iam_role.${label}) : r.tags["${REGION_TAG}"] if lookup(r.tags, "${REGION_TAG}", ${region}) != ${region}]`;
   return new IamRole(scope, id, {
     name,
     path: variables.iamPath.stringValue,

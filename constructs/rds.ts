@@ -12,17 +12,9 @@ import { Construct } from "constructs";
 import type { Names } from "../deployment/names";
 import type { Artifacts } from "./artifacts";
 import type { Data } from "./data";
+import { MYSQL_PORT, portOf } from "./jdbc";
+import { addressOf } from "./stack";
 import type { Variables } from "./variables";
-
-/** MySQL's port. */
-const PORT = 3306;
-
-/** True where RDS manages the password. Whether a password is set is no secret; what it is, is. */
-const MANAGED = "nonsensitive(var.master_password == null)";
-
-const SECRET_ARN =
-  `${MANAGED} ? try(one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn), null)` +
-  " : one(aws_secretsmanager_secret.master_password[*].arn)";
 
 /** RDS: 8 to 41 printable ASCII characters without `/`, `"` and `@`, written as ranges for lack of a subtraction. */
 const PASSWORD = "^[ !#-.0-?A-~]{8,41}$";
@@ -57,6 +49,15 @@ export class Rds extends Construct {
 
   constructor(scope: Construct, id: string, { names, variables, data, artifacts }: RdsProps) {
     super(scope, id);
+    const masterPassword = addressOf(variables.masterPassword);
+    const passwordVersion = addressOf(variables.masterPasswordVersion);
+    const targets = addressOf(variables.flywayTargets);
+    const flywayConf = addressOf(variables.flywayConf);
+    // True where RDS manages the password. Whether a password is set is no secret; what it is, is.
+    const managed = `nonsensitive(${masterPassword} == null)`;
+    const secretArn =
+      `${managed} ? try(one(data.aws_rds_cluster.aurora_mysql.master_user_secret[*].secret_arn), null)` +
+      " : one(aws_secretsmanager_secret.master_password[*].arn)";
     this.securityGroup = new SecurityGroup(this, "aws_security_group.aurora_mysql", {
       name: names.of("aurora-mysql"),
       vpcId: data.vpc.id,
@@ -65,8 +66,8 @@ export class Rds extends Construct {
     new SecurityGroupRule(this, "aws_security_group_rule.ingress", {
       type: "ingress",
       protocol: "tcp",
-      fromPort: PORT,
-      toPort: PORT,
+      fromPort: MYSQL_PORT,
+      toPort: MYSQL_PORT,
       sourceSecurityGroupId: this.securityGroup.id,
       securityGroupId: this.securityGroup.id,
       // Two ways to say "from itself"; the other one than an adopted rule's replaces it.
@@ -80,6 +81,7 @@ export class Rds extends Construct {
       cidrBlocks: ["0.0.0.0/0"],
       securityGroupId: this.securityGroup.id,
     });
+    const foreign = `setsubtract(${addressOf(variables.subnetIds)}, ${addressOf(data.subnets)}.ids)`;
     const subnetGroup = new DbSubnetGroup(this, "aws_db_subnet_group.aurora_mysql", {
       name: names.of("aurora_mysql"),
       subnetIds: data.subnetIds,
@@ -87,10 +89,10 @@ export class Rds extends Construct {
         ignoreChanges: ["subnet_ids"], // a cluster stays where it is
         precondition: [
           {
-            condition: "${length(setsubtract(var.subnet_ids, data.aws_subnets.default.ids)) == 0}",
+            condition: `\${length(${foreign}) == 0}`,
             errorMessage:
-              "subnet_ids has subnets that VPC ${data.aws_vpc.default.id} does not have: " +
-              '${join(", ", setsubtract(var.subnet_ids, data.aws_subnets.default.ids))}. Correct them, or vpc_id.',
+              `subnet_ids has subnets that VPC \${${addressOf(data.vpc)}.id} does not have: ` +
+              `\${join(", ", ${foreign})}. Correct them, or vpc_id.`,
           },
         ],
       },
@@ -98,7 +100,7 @@ export class Rds extends Construct {
 
     // The random id, so that the snapshots of two deployments of one name, one after the other, do not collide.
     const snapshot = new DataResource(this, "terraform_data.final_snapshot", {
-      count: Token.asNumber("${var.skip_final_snapshot ? 0 : 1}"),
+      count: Token.asNumber(`\${${addressOf(variables.skipFinalSnapshot)} ? 0 : 1}`),
     });
     this.cluster = new RdsCluster(this, "aws_rds_cluster.aurora_mysql", {
       clusterIdentifier: names.of("aurora-mysql"),
@@ -108,9 +110,9 @@ export class Rds extends Construct {
       databaseName: "test",
       backupRetentionPeriod: 30,
       masterUsername: variables.masterUsername.stringValue,
-      manageMasterUserPassword: Token.asAny(`\${${MANAGED} ? true : null}`),
+      manageMasterUserPassword: Token.asAny(`\${${managed} ? true : null}`),
       masterPasswordWo: variables.masterPassword.stringValue,
-      masterPasswordWoVersion: Token.asNumber(`\${${MANAGED} ? null : var.master_password_version}`),
+      masterPasswordWoVersion: Token.asNumber(`\${${managed} ? null : ${passwordVersion}}`),
       dbSubnetGroupName: subnetGroup.name,
       vpcSecurityGroupIds: [this.securityGroup.id],
       serverlessv2ScalingConfiguration: { minCapacity: 1, maxCapacity: 2 },
@@ -134,25 +136,25 @@ export class Rds extends Construct {
         ],
         precondition: [
           {
-            condition: '${can(regex("^[A-Za-z][A-Za-z0-9_]{0,31}$", var.master_username))}',
+            condition: `\${can(regex("^[A-Za-z][A-Za-z0-9_]{0,31}$", ${addressOf(variables.masterUsername)}))}`,
             errorMessage:
               "RDS would reject this master_username: use 1 to 32 letters, digits and _, beginning with a letter.",
           },
           {
             // Not the variable's validation: Terraform prints the value that one refuses, sensitive or not.
-            condition: `\${var.master_password == null || can(regex("${PASSWORD}", var.master_password))}`,
+            condition: `\${${masterPassword} == null || can(regex("${PASSWORD}", ${masterPassword}))}`,
             errorMessage:
               'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, ' +
               "or leave it unset and RDS makes one.",
           },
           {
-            condition: `\${var.master_password == null || !can(regex("${SPACE_AROUND}", var.master_password))}`,
+            condition: `\${${masterPassword} == null || !can(regex("${SPACE_AROUND}", ${masterPassword}))}`,
             errorMessage:
               "This master_password begins or ends with a space, which Flyway takes away. Leave that out, or leave the " +
               "password unset and RDS makes one.",
           },
           {
-            condition: `\${var.master_password == null || !can(regex("${REFERENCE}", var.master_password))}`,
+            condition: `\${${masterPassword} == null || !can(regex("${REFERENCE}", ${masterPassword}))}`,
             errorMessage:
               "This master_password has $${ and } in it, which Flyway may take for a reference and fail on. Leave " +
               "that out, or leave the password unset and RDS makes one.",
@@ -169,7 +171,7 @@ export class Rds extends Construct {
           {
             // An adopted cluster that has not been changed yet is managed by the configuration alone.
             condition:
-              `\${!${MANAGED} || aws_rds_cluster.aurora_mysql.manage_master_user_password != true || ` +
+              `\${!${managed} || aws_rds_cluster.aurora_mysql.manage_master_user_password != true || ` +
               "try(length(self.master_user_secret), 0) > 0}",
             errorMessage:
               "RDS is to keep the master password of the cluster ${self.cluster_identifier}, and has no secret for it " +
@@ -193,19 +195,19 @@ export class Rds extends Construct {
     });
 
     new SecretsmanagerSecret(this, "aws_secretsmanager_secret.master_password", {
-      count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
+      count: Token.asNumber(`\${${managed} ? 0 : 1}`),
       namePrefix: `${names.of("flyway-master-password")}-`,
       description: "The Aurora MySQL master user, as given by the variable master_password",
       lifecycle: { createBeforeDestroy: true }, // so it is removed only once the host is told of another
     });
     new SecretsmanagerSecretVersion(this, "aws_secretsmanager_secret_version.master_password", {
-      count: Token.asNumber(`\${${MANAGED} ? 0 : 1}`),
+      count: Token.asNumber(`\${${managed} ? 0 : 1}`),
       secretId: "${aws_secretsmanager_secret.master_password[0].id}",
       secretStringWo: Fn.jsonencode({
         username: this.cluster.masterUsername, // not the variable, whose change the cluster ignores
         password: variables.masterPassword.value,
       }),
-      secretStringWoVersion: Token.asNumber("${var.master_password_version}"),
+      secretStringWoVersion: Token.asNumber(`\${${passwordVersion}}`),
     });
 
     const path = `${names.parameters}/target`;
@@ -214,15 +216,15 @@ export class Rds extends Construct {
       type: "String",
       value: `\${jsonencode({
         url = format("jdbc:mysql://%s:%d", aws_rds_cluster.aurora_mysql.endpoint, aws_rds_cluster.aurora_mysql.port)
-        secret = ${SECRET_ARN}
+        secret = ${secretArn}
         ca = ${artifacts.rdsCa}
       })}`,
       lifecycle: {
         precondition: [
           {
-            condition: "${!contains(keys(var.flyway_targets), var.flyway_conf)}",
+            condition: `\${!contains(keys(${targets}), ${flywayConf})}`,
             errorMessage:
-              'flyway_targets "${var.flyway_conf}" has the name that flyway_conf gives to the cluster of this stack. ' +
+              `flyway_targets "\${${flywayConf}}" has the name that flyway_conf gives to the cluster of this stack. ` +
               "Rename one of them.",
           },
         ],
@@ -253,12 +255,12 @@ export class Rds extends Construct {
     });
     target.addOverride(
       "for_each",
-      "${{ for rule in distinct([for t in values(var.flyway_targets) : " +
+      `\${{ for rule in distinct([for t in values(${targets}) : ` +
         `{ group = t.security_group_id, port = ${portOf("t.url")} } ` +
         'if t.security_group_id != null]) : "${rule.group}:${rule.port}" => rule }}',
     );
     this.secretArns = Token.asList(
-      `\${distinct(compact(concat([${SECRET_ARN}], values(var.flyway_targets)[*].secret_arn)))}`,
+      `\${distinct(compact(concat([${secretArn}], values(${targets})[*].secret_arn)))}`,
     );
 
     new TerraformOutput(this, "output.cluster_endpoint", {
@@ -266,18 +268,8 @@ export class Rds extends Construct {
       description: "Where the database listens, port 3306",
     });
     new TerraformOutput(this, "output.secret_arn", {
-      value: `\${${SECRET_ARN}}`,
+      value: `\${${secretArn}}`,
       description: "The secret with the master user's username and password",
     });
   }
-}
-
-/** The Terraform expression for the port in a target's URL. */
-function portOf(url: string): string {
-  return `try(tonumber(regex("^[^?]*:([0-9]+)", ${url})[0]), ${PORT})`;
-}
-
-/** The Terraform expression for the host and the port in a target's URL. */
-export function serverOf(url: string): string {
-  return `format("%s:%d", regex("^jdbc:mysql://([^:/?]+)", ${url})[0], ${portOf(url)})`;
 }

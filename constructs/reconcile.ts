@@ -6,28 +6,31 @@ import { Construct } from "constructs";
 import type { Names } from "../deployment/names";
 import { RECONCILE } from "../lambda/command";
 import type { Lambda } from "./lambda";
-
-/** Terraform expression for whether there is a schedule. */
-export const RECONCILES = "var.reconcile_minutes > 0";
-
-/** EventBridge knows "1 minute" and "2 minutes", and refuses the other two. */
-const RATE = 'rate(${var.reconcile_minutes} ${var.reconcile_minutes == 1 ? "minute" : "minutes"})';
+import { addressOf } from "./stack";
+import type { Variables } from "./variables";
 
 export interface ReconcileProps {
   readonly names: Names;
+  readonly variables: Variables;
   readonly lambda: Lambda;
 }
 
 /** The schedule by which the host looks at every bucket: what no event told it, it finds so. */
 export class Reconcile extends Construct {
-  constructor(scope: Construct, id: string, { names, lambda }: ReconcileProps) {
+  /** Terraform expression for whether there is a schedule. */
+  readonly scheduled: string;
+
+  constructor(scope: Construct, id: string, { names, variables, lambda }: ReconcileProps) {
     super(scope, id);
-    const count = Token.asNumber(`\${${RECONCILES} ? 1 : 0}`);
+    const minutes = addressOf(variables.reconcileMinutes);
+    this.scheduled = `${minutes} > 0`;
+    const count = Token.asNumber(`\${${this.scheduled} ? 1 : 0}`);
     new CloudwatchEventRule(this, "aws_cloudwatch_event_rule.reconcile", {
       count,
       name: names.of("flyway-reconcile"),
       description: "Has the Flyway host look at every bucket",
-      scheduleExpression: RATE,
+      // EventBridge knows "1 minute" and "2 minutes", and refuses the other two.
+      scheduleExpression: `rate(\${${minutes}} \${${minutes} == 1 ? "minute" : "minutes"})`,
     });
     const permission = new LambdaPermission(this, "aws_lambda_permission.reconcile", {
       count,

@@ -47,6 +47,14 @@ export class AddressStack extends TerraformStack {
   }
 }
 
+/**
+ * The address of an element whose id it is, for an expression that is written as text: CDKTF's tokens come out wrong
+ * beside nested templates, and an address that is written by hand hides what a construct needs of another.
+ */
+export function addressOf(element: TerraformElement): string {
+  return element.node.id;
+}
+
 /** What an element's address begins with; undefined for what has no address (assets). */
 function addressType(element: TerraformElement): string | undefined {
   if (TerraformResource.isTerraformResource(element)) return element.terraformResourceType;

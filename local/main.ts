@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync 
 import { constants } from "node:os";
 import { join, resolve, sep } from "node:path";
 import { parseArgs } from "node:util";
-import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../constructs/variables";
 import { type FlywayArchives, officialArchives } from "../deployment/archives";
+import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../deployment/databases";
 import { Names } from "../deployment/names";
 import type { Message } from "../lambda/notification";
 import { type Chain, startChain } from "./chain";

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
+import { DEFAULT_FLYWAY_VERSION } from "../../deployment/databases";
 import type { Chain } from "../../local/chain";
 import { cacheFolder } from "../../local/machine/downloads";
 import { configure, migrate, query, remove, startTestChain, upload } from "../support/chain";

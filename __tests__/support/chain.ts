@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import type { RowDataPacket } from "mysql2/promise";
-import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { officialArchives } from "../../deployment/archives";
+import { DEFAULT_FLYWAY_VERSION } from "../../deployment/databases";
 import { type Mapping, mappingName } from "../../deployment/mapping";
 import { type Chain, type ChainOptions, startChain } from "../../local/chain";
 import { connectTo } from "../../local/machine/database";

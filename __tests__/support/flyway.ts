@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import artifactUrl from "mvn-artifact-url";
-import { DEFAULT_FLYWAY_VERSION } from "../../constructs/variables";
 import { type FlywayArchive, officialArchives } from "../../deployment/archives";
+import { DEFAULT_FLYWAY_VERSION } from "../../deployment/databases";
 import { cacheFolder, download } from "../../local/machine/downloads";
 import { findExecutable } from "../../local/machine/processes";
 import { skipLoudly } from "./moto";

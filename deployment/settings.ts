@@ -1,0 +1,82 @@
+import { PATTERNS } from "./mapping";
+import { type EachRule, ofValue, optional, type Rule } from "./rules";
+
+/** What differs for one database. In a tfvars file the names are those of the members, in snake_case. */
+export interface DatabaseSettings {
+  /**
+   * The schema that its migrations go to.
+   * @default the database's name
+   */
+  readonly schema?: string;
+  /**
+   * The Flyway release that migrates it.
+   * @default flyway_version
+   */
+  readonly flywayVersion?: string;
+  /**
+   * Names its target: `flyway_conf`, or a key of `flyway_targets`.
+   * @default flyway_conf
+   */
+  readonly flywayConf?: string;
+  /**
+   * Whether a version below the newest applied one is applied too; else it is refused.
+   * https://documentation.red-gate.com/fd/flyway-out-of-order-setting-277579004.html
+   * @default false
+   */
+  readonly outOfOrder?: boolean;
+  /**
+   * What `${name}` stands for in its migrations, by name. No secrets: Parameter Store and the host's process
+   * list show them. https://documentation.red-gate.com/fd/flyway-placeholders-namespace-277579006.html
+   * @default none
+   */
+  readonly placeholders?: Readonly<Record<string, string>>;
+  /**
+   * The version that a schema gets which is not empty and has no history yet: migrations up to it are skipped.
+   * https://documentation.red-gate.com/fd/flyway-baseline-version-setting-277578968.html
+   * @default "0": none is skipped
+   */
+  readonly baselineVersion?: string;
+}
+
+/** What a message says of a Flyway release that is none. */
+export const NO_VERSION = " is no Flyway version: use one such as 11.8.2.";
+
+/** The same of a target's name. */
+export const NO_CONF =
+  " is no valid name: use 1 to 100 letters, digits, . _ and -, beginning with a letter or digit.";
+
+/** The rule of flyway_version. */
+export const VERSION_RULE: Rule = ofValue(PATTERNS.flywayVersion, NO_VERSION);
+
+/** The rule of flyway_conf. */
+export const CONF_RULE: Rule = ofValue(PATTERNS.flywayConf, NO_CONF);
+
+/** The rules of flyway_database_settings. */
+export const SETTINGS_RULES: readonly Rule[] = [
+  optional(
+    "schema",
+    PATTERNS.schema,
+    " is no valid schema: use 1 to 64 letters, digits, - and _, beginning with a letter or digit.",
+  ),
+  optional("flyway_version", PATTERNS.flywayVersion, NO_VERSION),
+  optional("flyway_conf", PATTERNS.flywayConf, NO_CONF),
+  optional(
+    "baseline_version",
+    PATTERNS.baselineVersion,
+    " is no version: use digits, with . or _ between them, such as 1 or 2.1.",
+  ),
+  placeholders(
+    "keys",
+    PATTERNS.placeholder,
+    " has no valid name: use 1 to 64 letters, digits, _ and -, beginning with a letter.",
+  ),
+  placeholders(
+    "values",
+    PATTERNS.placeholderValue,
+    " has a value with a line break, {{ or other than printable ASCII: leave that out.",
+  ),
+];
+
+function placeholders(every: "keys" | "values", matches: string, message: string): EachRule {
+  return { each: "entry", what: "a placeholder", allowed: { every, of: "placeholders", matches }, message };
+}
