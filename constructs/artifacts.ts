@@ -8,12 +8,14 @@ import type { Source } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { fileAsset } from "./asset";
 import { bundleRunner } from "./bundle";
+import type { Data } from "./data";
 import { addressOf } from "./stack";
 import type { Variables } from "./variables";
 
 export interface ArtifactsProps {
   readonly names: Names;
   readonly variables: Variables;
+  readonly data: Data;
 }
 
 /**
@@ -29,7 +31,7 @@ export class Artifacts extends Construct {
   /** The same for one that does, in a `for_each` over the targets. */
   readonly targetCa: string;
 
-  constructor(scope: Construct, id: string, { names, variables }: ArtifactsProps) {
+  constructor(scope: Construct, id: string, { names, variables, data }: ArtifactsProps) {
     super(scope, id);
     const certificates = addressOf(variables.rdsCaCertificates);
     this.bucket = new S3Bucket(this, "aws_s3_bucket.artifacts", {
@@ -43,6 +45,7 @@ export class Artifacts extends Construct {
       ignorePublicAcls: true,
       restrictPublicBuckets: true,
     });
+    const region = `${addressOf(data.region)}.id`;
     const program = bundleRunner();
     const runner = new S3Object(this, "aws_s3_object.runner", {
       bucket: this.bucket.id,
@@ -64,9 +67,9 @@ export class Artifacts extends Construct {
         createBeforeDestroy: true,
         precondition: [
           {
-            condition: `\${var.rds_ca_certificates != null || contains(${JSON.stringify(bundledRegions())}, data.aws_region.current.id)}`,
+            condition: `\${var.rds_ca_certificates != null || contains(${JSON.stringify(bundledRegions())}, ${region})}`,
             errorMessage:
-              `Amazon's CA certificates of the region \${data.aws_region.current.id} are not among those that come with this project, and no ` +
+              `Amazon's CA certificates of the region \${${region}} are not among those that come with this project, and no ` +
               "connection to a database there could be verified. Set rds_ca_certificates to them: " +
               "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html has the URL for each region.",
           },
