@@ -67,7 +67,7 @@ export class Artifacts extends Construct {
         createBeforeDestroy: true,
         precondition: [
           {
-            condition: `\${var.rds_ca_certificates != null || contains(${JSON.stringify(bundledRegions())}, ${region})}`,
+            condition: `\${${certificates} != null || contains(${JSON.stringify(bundledRegions())}, ${region})}`,
             errorMessage:
               `Amazon's CA certificates of the region \${${region}} are not among those that come with this project, and no ` +
               "connection to a database there could be verified. Set rds_ca_certificates to them: " +
