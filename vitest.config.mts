@@ -54,6 +54,7 @@ export default defineConfig({
             "settings",
             "systems-manager",
             "tls",
+            "unchanged",
           ].map((name) => `__tests__/end-to-end/${name}.test.ts`),
           globalSetup: "__tests__/support/mysql.ts",
           setupFiles: "__tests__/support/mysql-only.ts",

@@ -29,7 +29,7 @@ describe("artifacts.tf", () => {
       bucket: "${aws_s3_bucket.artifacts.id}",
       key: `rds-ca-bundle/\${var.rds_ca_certificates == null ? "${sha256}" : sha256(var.rds_ca_certificates)}.pem`,
       content: "${var.rds_ca_certificates}",
-      lifecycle: { create_before_destroy: true },
+      lifecycle: { create_before_destroy: true, precondition: [expect.anything()] },
     });
     expect(String(source).replace(/[0-9A-F]{32}/, "HASH")).toBe(
       '${var.rds_ca_certificates == null ? "${path.module}/assets/rds_ca_bundle/HASH/rds-ca-bundle.pem" : null}',
@@ -75,6 +75,27 @@ describe("Amazon's CA certificates", () => {
       }
     },
   );
+
+  it("have those of a region that is not refused at plan", async () => {
+    const { at } = await synthesize();
+    const { precondition } = at("aws_s3_object.rds_ca_bundle").lifecycle as {
+      precondition: { condition: string; error_message: string }[];
+    };
+    const known = /contains\((\[.*\]), data\.aws_region\.current\.id\)/.exec(
+      precondition[0]?.condition ?? "",
+    )?.[1];
+    const regions = JSON.parse(known ?? "[]") as string[];
+    expect(regions).toEqual(expect.arrayContaining(["us-east-1", "eu-central-1", "ap-southeast-4"]));
+    expect(regions).not.toContain("il-central-1"); // not in the package's newest release
+    expect(
+      regions.filter((region) => !names.some((name) => name?.startsWith(`Amazon RDS ${region} Root CA`))),
+    ).toEqual([]);
+    expect(precondition[0]?.error_message).toContain("Set rds_ca_certificates");
+  });
+
+  it("have none of Amazon's trials", () => {
+    expect(names.filter((name) => /Beta|Preview/.test(name ?? ""))).toEqual([]);
+  });
 
   it("have those of RDS Proxy's certificates", () => {
     expect(names).toContain("Amazon Root CA 1");

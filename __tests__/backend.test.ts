@@ -38,7 +38,10 @@ describe("the backend", () => {
   });
 
   it("is not there at all, nor a cloud block, where the pipeline brings its own", async () => {
-    expect(Object.keys(await terraformBlock({ type: "none" }))).toEqual(["required_providers"]);
+    expect(Object.keys(await terraformBlock({ type: "none" }))).toEqual([
+      "required_providers",
+      "required_version",
+    ]);
   });
 });
 

@@ -167,13 +167,12 @@ describe("ec2.tf: what the host may do", () => {
     ]);
   });
 
-  it("comes up once it may do all that, and reaches something", async () => {
+  it("comes up once it may do all that but read secrets, and reaches something", async () => {
     const { at } = await synthesize();
     expect([...(at("aws_instance.flyway_host").depends_on as string[])].sort()).toEqual([
       "aws_iam_role_policy_attachment.cloudwatch_access",
       "aws_iam_role_policy_attachment.deployment_access",
       "aws_iam_role_policy_attachment.s3_access",
-      "aws_iam_role_policy_attachment.secret_access",
       "aws_iam_role_policy_attachment.ssm_managed_instance_core",
       "aws_security_group_rule.egress",
     ]);

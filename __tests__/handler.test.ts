@@ -186,14 +186,22 @@ describe("a reconcile", () => {
   it.each(["Pending", "Delayed"])(
     "is not sent while one is %s, on whichever page it is told",
     async (value) => {
-      const of = (comment: string, CommandId: string) => ({ Comment: comment, CommandId });
+      const of = (comment: string, CommandId: string, InstanceId = environment.instanceId) => ({
+        Comment: comment,
+        CommandId,
+        InstanceId,
+      });
       const filters = [
         { key: "DocumentName" as const, value: "flyway-migrate" },
         { key: "Status" as const, value },
+        { key: "InvokedAfter" as const, value: "2026-11-26T00:00:00Z" }, // twelve hours before
       ];
       ssm
         .on(ListCommandInvocationsCommand, { Filters: filters })
-        .resolves({ CommandInvocations: [of("Flyway: users1", "c-7")], NextToken: "more" })
+        .resolves({
+          CommandInvocations: [of("Flyway: users1", "c-7"), of("Flyway: *", "c-6", "i-former")],
+          NextToken: "more",
+        })
         .on(ListCommandInvocationsCommand, { Filters: filters, NextToken: "more" })
         .resolves({ CommandInvocations: [of("Flyway: *", "c-8")] });
       await handler()({ reconcile: true });
@@ -203,6 +211,13 @@ describe("a reconcile", () => {
       ]);
     },
   );
+
+  it("is sent while one waits for a host that was replaced", async () => {
+    const former = { Comment: "Flyway: *", CommandId: "c-7", InstanceId: "i-former" };
+    ssm.on(ListCommandInvocationsCommand).resolves({ CommandInvocations: [former] });
+    await handler()({ reconcile: true });
+    expect(sent()).toHaveLength(1);
+  });
 
   it("is sent while uploads wait for the host", async () => {
     const upload = { Comment: "Flyway: users1", CommandId: "c-7" };

@@ -282,3 +282,24 @@ describe("an address", () => {
     expect(() => stackOf((stack) => void create(stack))).toThrow(`use "${type}.<name>"`);
   });
 });
+
+describe("what Terraform creates anew before it destroys the former one", () => {
+  it("does not lead to the cluster, whose name AWS gives to one alone", async () => {
+    const { addresses, at } = await synthesize();
+    const managed = addresses.filter((address) => /^(data\.)?aws_/.test(address));
+    const led = (address: string) => {
+      const text = JSON.stringify(at(address));
+      return managed.filter((other) =>
+        new RegExp(`(?<![\\w.])${other.replaceAll(".", "\\.")}(?!\\w)`).test(text),
+      );
+    };
+    const isBefore = (address: string) =>
+      (at(address).lifecycle as { create_before_destroy?: boolean } | undefined)?.create_before_destroy ===
+      true;
+    const reached = new Set(managed.filter(isBefore));
+    expect(reached.size).toBeGreaterThan(3);
+    for (const address of reached) for (const other of led(address)) reached.add(other);
+    expect(reached).toContain("aws_instance.flyway_host");
+    expect([...reached].filter((address) => address.startsWith("aws_rds_"))).toEqual([]);
+  });
+});

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { S3Bucket } from "@cdktf/provider-aws/lib/s3-bucket";
 import { S3BucketPublicAccessBlock } from "@cdktf/provider-aws/lib/s3-bucket-public-access-block";
 import { S3Object } from "@cdktf/provider-aws/lib/s3-object";
@@ -8,12 +8,14 @@ import type { Source } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { fileAsset } from "./asset";
 import { bundleRunner } from "./bundle";
+import type { Data } from "./data";
 import { addressOf } from "./stack";
 import type { Variables } from "./variables";
 
 export interface ArtifactsProps {
   readonly names: Names;
   readonly variables: Variables;
+  readonly data: Data;
 }
 
 /**
@@ -24,15 +26,12 @@ export class Artifacts extends Construct {
   readonly bucket: S3Bucket;
   /** The host program. Its URL is a Terraform expression. */
   readonly runner: Source;
-  /**
-   * The Terraform expression for the `ca` of a target, deployment/mapping.ts, that names none of its own: Amazon's for RDS and
-   * RDS Proxy, of all regions.
-   */
+  /** The Terraform expression for the `ca` of a target, deployment/mapping.ts, that names none of its own: Amazon's. */
   readonly rdsCa: string;
   /** The same for one that does, in a `for_each` over the targets. */
   readonly targetCa: string;
 
-  constructor(scope: Construct, id: string, { names, variables }: ArtifactsProps) {
+  constructor(scope: Construct, id: string, { names, variables, data }: ArtifactsProps) {
     super(scope, id);
     const certificates = addressOf(variables.rdsCaCertificates);
     this.bucket = new S3Bucket(this, "aws_s3_bucket.artifacts", {
@@ -46,6 +45,7 @@ export class Artifacts extends Construct {
       ignorePublicAcls: true,
       restrictPublicBuckets: true,
     });
+    const region = `${addressOf(data.region)}.id`;
     const program = bundleRunner();
     const runner = new S3Object(this, "aws_s3_object.runner", {
       bucket: this.bucket.id,
@@ -63,7 +63,18 @@ export class Artifacts extends Construct {
       // By source, else a plan would print all of it.
       source: `\${${certificates} == null ? ${asset} : null}`,
       content: variables.rdsCaCertificates.stringValue,
-      lifecycle: { createBeforeDestroy: true },
+      lifecycle: {
+        createBeforeDestroy: true,
+        precondition: [
+          {
+            condition: `\${${certificates} != null || contains(${JSON.stringify(bundledRegions())}, ${region})}`,
+            errorMessage:
+              `Amazon's CA certificates of the region \${${region}} are not among those that come with this project, and no ` +
+              "connection to a database there could be verified. Set rds_ca_certificates to them: " +
+              "https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html has the URL for each region.",
+          },
+        ],
+      },
     });
     const ofTargets = new S3Object(this, "aws_s3_object.ca_certificate", {
       bucket: this.bucket.id,
@@ -80,14 +91,32 @@ export class Artifacts extends Construct {
   }
 }
 
+/** Amazon's authorities that no database of RDS has a certificate of. */
+const TRIALS = / (Beta|Preview) /;
+
 /**
- * Amazon's CA certificates for RDS and RDS Proxy, PEM: what
+ * Amazon's CA certificates for RDS and RDS Proxy, PEM, but those for trials: what
  * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.SSL.html and
  * https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.howitworks.html have, by an npm package. Those of
- * the partitions aws-cn and aws-us-gov are not among them.
+ * the partitions aws-cn and aws-us-gov, and of the newest regions, are not among them.
  */
 export function rdsCaBundle(): string {
-  return `${[...profiles.ca, ...profiles.proxyBundle.ca].map((pem) => pem.trim()).join("\n")}\n`;
+  return `${rdsCertificates()
+    .map((pem) => pem.trim())
+    .join("\n")}\n`;
+}
+
+function rdsCertificates(): string[] {
+  const all = [...profiles.ca, ...profiles.proxyBundle.ca];
+  return all.filter((pem) => !TRIALS.test(new X509Certificate(pem).subject));
+}
+
+/** The regions whose authorities are in the bundle. */
+export function bundledRegions(): string[] {
+  const regions = rdsCertificates().flatMap(
+    (pem) => /^CN=Amazon RDS ([a-z0-9-]+) Root CA /m.exec(new X509Certificate(pem).subject)?.[1] ?? [],
+  );
+  return [...new Set(regions)].sort();
 }
 
 function sha256Of(content: string): string {

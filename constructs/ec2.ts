@@ -86,7 +86,7 @@ export class Ec2 extends Construct {
       { actions: READ_PARAMETERS, resources: [parameters] },
       { effect: "Deny", actions: READ_PARAMETERS, notResources: [parameters] },
     ]);
-    const secrets = grant(this, names, role, "secret_access", [
+    grant(this, names, role, "secret_access", [
       { actions: ["secretsmanager:GetSecretValue"], resources: rds.secretArns },
     ]);
 
@@ -112,11 +112,9 @@ export class Ec2 extends Construct {
         role: role.name,
         lifecycle: { ignoreChanges: ["path"] }, // a change replaces it
       }).name,
-      dependsOn: [
-        rds.egress,
-        managed,
-        ...[logs, buckets, deployment, secrets].map(({ attachment }) => attachment),
-      ],
+      // Not for the secrets' policy: it leads to the cluster, which Terraform then would, as all that the function's permissions
+      // lead to, create anew before it destroys the former one of the same name. A run reads its secret when it begins.
+      dependsOn: [rds.egress, managed, ...[logs, buckets, deployment].map(({ attachment }) => attachment)],
       userDataBase64: `\${filebase64(${fileAsset(this, "user_data", "user-data.sh", userData)})}`,
       metadataOptions: { httpEndpoint: "enabled", httpTokens: "required" },
       rootBlockDevice: { volumeType: "gp3", volumeSize: 16, encrypted: true },

@@ -16,6 +16,7 @@ export interface FlywayStackProps extends FlywayProps {
 export class FlywayStack extends AddressStack {
   constructor(scope: Construct, id: string, { backend, ...props }: FlywayStackProps) {
     super(scope, id);
+    this.addOverride("terraform.required_version", ">= 1.5"); // check blocks
     addBackend(this, backend ?? { type: "local" });
     new Providers(this, "providers.tf");
     new Flyway(this, "flyway", props);

@@ -55,7 +55,7 @@ export class Flyway extends Construct {
     const names = new Names(stage);
     const variables = new Variables(this, "variables.tf", { names, defaults });
     const data = new Data(this, "data.tf", { variables });
-    const artifacts = new Artifacts(this, "artifacts.tf", { names, variables });
+    const artifacts = new Artifacts(this, "artifacts.tf", { names, variables, data });
     const rds = new Rds(this, "rds.tf", { names, variables, data, artifacts });
     const mappings = new Mappings(this, "mappings.tf", { variables });
     const archives = new Archives(this, "archives.tf", { names, variables, mappings, known });

@@ -175,7 +175,9 @@ export class Rds extends Construct {
               "try(length(self.master_user_secret), 0) > 0}",
             errorMessage:
               "RDS is to keep the master password of the cluster ${self.cluster_identifier}, and has no secret for it " +
-              "yet: the change waits for the maintenance window. Set apply_immediately = true and apply again.",
+              "yet. Where the change waits for the maintenance window, set apply_immediately = true and apply again; a cluster " +
+              "that was restored needs it by hand: aws rds modify-db-cluster --db-cluster-identifier " +
+              "${self.cluster_identifier} --manage-master-user-password --apply-immediately",
           },
         ],
       },

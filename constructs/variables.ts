@@ -45,11 +45,10 @@ const ARCHIVE_URL =
 const PRINCIPAL_ARN = "^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9_+=,.@/*-]+$";
 
 /**
- * The lines that Serverless v2, the Data API and Flyway work with. The short form is the line's default minor version,
- * which AWS moves on, so that none is asked for after its end:
- * https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html
+ * The lines that Serverless v2, the Data API and Flyway work with, as a full version: of a short one, the provider says at each
+ * later change of the cluster that it be had again, and AWS may then upgrade it, or refuse.
  */
-const ENGINE_VERSION = "^8[.][04]([.]mysql_aurora[.][0-9]+([.][0-9]+)*)?$";
+const ENGINE_VERSION = "^8[.][04][.]mysql_aurora[.][0-9]+([.][0-9]+)+$";
 
 /** Plain addresses only: what SNS takes beyond them nobody uses. */
 const EMAIL = "^[A-Za-z0-9._+-]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)+$";
@@ -87,15 +86,17 @@ export class Variables extends Construct {
   });
   readonly engineVersion = declare(this, "engine_version", {
     type: "string",
-    default: "8.0",
+    // The newest of the long-term support line of Aurora MySQL 3, of 2026-03:
+    // https://docs.aws.amazon.com/AmazonRDS/latest/AuroraMySQLReleaseNotes/doc-history.html
+    default: "8.0.mysql_aurora.3.10.4",
     description:
-      "The Aurora MySQL version of a new cluster: 8.0, the default minor version of Aurora MySQL 3, or a full one such " +
-      "as 8.0.mysql_aurora.3.10.3 or 8.4.mysql_aurora.8.4.7. A cluster that exists keeps its own; docs/operations.md has " +
-      "the upgrade. AWS's standard support of Aurora MySQL 3 ends on 2028-04-30.",
+      "The Aurora MySQL version of a new cluster, in full: 8.0.mysql_aurora.3.10.4 or 8.4.mysql_aurora.8.4.7. A cluster " +
+      "that exists keeps its own; docs/operations.md has the upgrade. AWS's standard support of Aurora MySQL 3 ends on " +
+      "2028-04-30.",
     rules: [
       ofValue(
         ENGINE_VERSION,
-        " is no version of Aurora MySQL 8: use 8.0, 8.4 or a full one such as 8.0.mysql_aurora.3.10.3.",
+        " is no full version of Aurora MySQL 8: use one such as 8.0.mysql_aurora.3.10.4 or 8.4.mysql_aurora.8.4.7.",
       ),
     ],
   });
@@ -147,7 +148,7 @@ export class Variables extends Construct {
     default: null,
     description:
       "The authorities that the cluster and all targets without a ca_certificate are verified with, PEM. Unset, " +
-      "Amazon's for RDS and RDS Proxy in the partition aws. For another partition, or a newer bundle of Amazon's.",
+      "Amazon's for RDS and RDS Proxy. For another partition, a region that is newer, or a newer bundle of Amazon's.",
     validation: [
       {
         condition: `\${${expressionOf({ any: [{ unset: true }, { matches: CERTIFICATES }] }, "var.rds_ca_certificates")}}`,

@@ -143,8 +143,9 @@ export function commandFor(bucket: string, environment: Environment): SendComman
 const UNSCHEDULED_MINUTES = 60;
 
 /**
- * The command for every bucket. Once the next one is due it is of no use, so it expires: Systems Manager does not
- * deliver it any more, and a host that has it, and no room for it before, ends it at once.
+ * The command for every bucket. Once the next one is due it is of no use, so it expires: a host that takes it later, or has no
+ * room for it before, ends it at once. Systems Manager itself delivers it for as long as TimeoutSeconds and the execution
+ * timeout together: https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html
  *
  * @param now in milliseconds, as `Date.now()` has it
  */

@@ -36,6 +36,9 @@ import { failedBucketsIn, readRecord } from "./records";
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
 const HOST_RETRY_DELAYS = [1_000, 3_000];
 
+/** The longest that a command waits for its host: an hour of delivery and ten of execution, and some more. */
+const WAITING_MILLISECONDS = 12 * 3_600_000;
+
 /** How many commands it remembers having told of. */
 const TOLD = 1_000;
 
@@ -119,9 +122,16 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
       const Filters = [
         { key: "DocumentName" as const, value: environment.documentName },
         { key: "Status" as const, value: status },
+        {
+          key: "InvokedAfter" as const,
+          value: `${new Date(now() - WAITING_MILLISECONDS).toISOString().slice(0, 19)}Z`,
+        },
       ];
       for await (const page of paginateListCommandInvocations({ client: ssm }, { Filters })) {
-        const found = page.CommandInvocations?.find(({ Comment }) => Comment === `${COMMENT}${EVERY_BUCKET}`);
+        const found = page.CommandInvocations?.find(
+          ({ Comment, InstanceId }) =>
+            Comment === `${COMMENT}${EVERY_BUCKET}` && InstanceId === environment.instanceId, // not for a former host
+        );
         if (found) return found.CommandId;
       }
     }

@@ -18,7 +18,7 @@ const WAIT = "nothing with the file: the next run tries it again, at the latest 
 const ENCRYPT =
   'the connection must be encrypted: set tls of this target in flyway_targets to "verified", and leave options of TLS out of its url';
 const TRUST =
-  'the server\'s certificate cannot be verified: set ca_certificate of this target in flyway_targets to the authority that issued it, and have its url name the host as the certificate does; or set tls to "unverified"';
+  'the server\'s certificate cannot be verified: set rds_ca_certificates, or ca_certificate of a target in flyway_targets, to the authority that issued it, and have the url name the host as the certificate does; or set tls of that target to "unverified"';
 const GRANT = "give the secret's user the right that it lacks";
 const ACCOUNT = "have the secret name an account that may log in from the host";
 

@@ -1,4 +1,5 @@
 import type { Mapping } from "../deployment/mapping";
+import { isCallback } from "../records/flyway";
 import { isApplied } from "../records/judge";
 import type { Refusal } from "../records/record";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
@@ -56,11 +57,15 @@ export async function bringContent(host: Host, folders: BucketFolders, progress:
   if (progress.refused.length > 0) throw new Failure(reasonOf(progress.refused));
   const database = await Database.at(host, target, mapping.flywayConf);
   const readHash = async () => {
-    const credentials = await database.credentials();
-    const words = "Flyway's history cannot be read";
-    return database.ask(words, credentials, async (session) =>
-      hashOf(await readHistory(session, mapping.schema)),
-    );
+    try {
+      const credentials = await database.credentials();
+      const words = "Flyway's history cannot be read";
+      return await database.ask(words, credentials, async (session) =>
+        hashOf(await readHistory(session, mapping.schema)),
+      );
+    } catch {
+      return undefined; // the secret was there a moment ago, or Flyway's start says what is wrong with it
+    }
   };
   if (
     operation === "migrate" &&
@@ -120,7 +125,7 @@ export function basisOf({ environment }: Host, { listing, mapping, target }: Pro
   return { objects: listing?.objects ?? [], mapping, target, runner: environment.runnerSha256 };
 }
 
-/** Whether all of a bucket is applied, and both its content and Flyway's history are as they were then. */
+/** Whether all of a bucket is applied, nothing in it is to run each time, and both it and Flyway's history are as they were then. */
 async function isUnchanged(
   state: State,
   judged: Judged | undefined,
@@ -129,6 +134,7 @@ async function isUnchanged(
 ): Promise<boolean> {
   if (!judged?.history || judged.content !== contentFingerprintOf(basis) || state.before) return false;
   if (!state.known?.objects.every(({ verdict }) => isApplied(verdict))) return false;
+  if (basis.objects.some(({ key }) => isCallback(key.slice(key.lastIndexOf("/") + 1)))) return false; // each run has it run
   return judged.history === (await readHash());
 }
 

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import type { SeenObject } from "../records/record";
 import type { Aws } from "./aws";
+import { Failure } from "./failure";
 
 /** How many objects are fetched at once. */
 const CONNECTIONS = 16;
@@ -50,6 +51,15 @@ export class Copy {
       ({ key, versionId, eTag }) => there?.[key] !== `${versionId} ${eTag}`,
     );
     if (there && surplus.length + missing.length === 0) return;
+    await mkdir(this.folder, { recursive: true });
+    const { bavail, bsize } = await statfs(this.folder);
+    const bytes = missing.reduce((sum, { size }) => sum + size, 0);
+    if (bytes > bavail * bsize) {
+      throw new Failure(
+        `the bucket has ${bytes} bytes of migrations that the host has not, and its disk has room for ${bavail * bsize}: ` +
+          "remove what is no migration, or replace the host by one with a larger disk; nothing was migrated",
+      );
+    }
     await rm(this.manifest, { force: true });
     if (!there) await rm(this.folder, { recursive: true, force: true });
     await mkdir(this.location, { recursive: true });

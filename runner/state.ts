@@ -54,7 +54,7 @@ export class State {
   /** The versions of which there is a record in the bucket; undefined where nothing is known. */
   seen(): Set<string> | undefined {
     const seen = this.read<string[]>("seen");
-    return seen && new Set(seen);
+    return Array.isArray(seen) ? new Set(seen) : undefined;
   }
 
   see(objects: readonly SeenObject[]): void {

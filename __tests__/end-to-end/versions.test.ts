@@ -155,8 +155,12 @@ describe.each(testedVersions())("Flyway %s", (version) => {
 
   it.each([
     ["cleartext", { tls: "cleartext" }, /To do: the connection must be encrypted: set tls .*flyway_targets/],
-    ["stranger", { ca: "another" }, /To do: the server's certificate cannot be verified: set ca_certificate/],
-    ["misnamed", { host: "0.0.0.0" }, /To do: .*have its url name the host as the certificate does/],
+    [
+      "stranger",
+      { ca: "another" },
+      /To do: the server's certificate cannot be verified: set rds_ca_certificates/,
+    ],
+    ["misnamed", { host: "0.0.0.0" }, /To do: .*have the url name the host as the certificate does/],
   ])("does not try a connection again that needs a person: %s", async (name, change, remedy) => {
     const target: Record<string, unknown> = { ...host.target };
     if ("tls" in change) target.tls = change.tls;

@@ -40,7 +40,9 @@ describe("the cluster", () => {
     expect(result("no secret")).toEqual({
       status: "error",
       errors: [
-        expect.stringMatching(/has no secret for it yet: .* Set apply_immediately = true and apply again\.$/),
+        expect.stringMatching(
+          /has no secret for it yet\. .* set apply_immediately = true and apply again; .* --manage-master-user-password --apply-immediately$/,
+        ),
       ],
     });
   });

@@ -50,7 +50,7 @@ const NO_SPACE =
 const NO_REFERENCE =
   "This master_password has ${ and } in it, which Flyway may take for a reference and fail on. Leave that out, or leave the password unset and RDS makes one.";
 const NO_ENGINE =
-  "is no version of Aurora MySQL 8: use 8.0, 8.4 or a full one such as 8.0.mysql_aurora.3.10.3.";
+  "is no full version of Aurora MySQL 8: use one such as 8.0.mysql_aurora.3.10.4 or 8.4.mysql_aurora.8.4.7.";
 const NO_PASSWORD =
   'RDS would reject this master_password: use 8 to 41 printable ASCII characters without /, " and @, or leave it unset and RDS makes one.';
 
@@ -319,6 +319,8 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     ...[
       "",
       "8",
+      "8.0",
+      "8.4",
       "8.1",
       "5.7",
       "5.7.mysql_aurora.2.11.4",
@@ -430,13 +432,7 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     ...["%{a.bcd}", "#{a.bcd}", "a}b${c.d", "a,b;c=d\\e", "$(id) `id`"],
     ...[1, 42, 83].map((i) => ALLOWED.slice(i, i + 41).join("")),
   ],
-  engine_version: [
-    "8.0",
-    "8.4",
-    "8.0.mysql_aurora.3.10.3",
-    "8.4.mysql_aurora.8.4.7",
-    "8.0.mysql_aurora.3.04.10",
-  ],
+  engine_version: ["8.0.mysql_aurora.3.10.3", "8.4.mysql_aurora.8.4.7", "8.0.mysql_aurora.3.04.10"],
   aws_region: [undefined, "eu-central-1", "us-gov-west-1"],
   default_tags: [{}, { "Kostenstelle für: Ü/1": "", ["k".repeat(128)]: "v".repeat(256) }],
   assume_role: [

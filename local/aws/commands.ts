@@ -22,6 +22,8 @@ interface Invocation {
   process?: LeashedProcess;
   readonly bucket: string;
   readonly comment: string;
+  /** In milliseconds. */
+  readonly sentAt: number;
   /** Where `stdout` and `stderr` are. */
   readonly folder: string;
   status: "Pending" | "InProgress" | "Success" | "Failed" | "TimedOut";
@@ -196,10 +198,14 @@ export class Commands {
       }
       case "AmazonSSM.ListCommandInvocations": {
         const filters = (input.Filters ?? []) as { key: string; value: string }[];
-        const described = [...this.invocations].map(([commandId, one]) => this.describe(commandId, one));
+        const after = filters.find(({ key }) => key === "InvokedAfter")?.value ?? 0;
+        const equal = filters.filter(({ key }) => key !== "InvokedAfter");
+        const described = [...this.invocations]
+          .filter(([, { sentAt }]) => sentAt > new Date(after).getTime())
+          .map(([commandId, one]) => this.describe(commandId, one));
         return {
           CommandInvocations: described.filter((one) =>
-            filters.every(({ key, value }) => (one as Record<string, unknown>)[key] === value),
+            equal.every(({ key, value }) => (one as Record<string, unknown>)[key] === value),
           ),
         };
       }
@@ -257,6 +263,7 @@ export class Commands {
     const invocation: Invocation = {
       bucket: values.Bucket as string,
       comment: input.Comment ?? "",
+      sentAt: Date.now(),
       folder,
       status: "Pending",
       exitCode: -1,

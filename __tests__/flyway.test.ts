@@ -1,0 +1,193 @@
+import { describe, expect, it } from "vitest";
+import {
+  failedStatementIn,
+  isAppliedState,
+  isCallback,
+  isOnContent,
+  isRefusal,
+  isUntriedState,
+  NO_RESULT,
+  parseResult,
+} from "../records/flyway";
+import { answerOf, argumentsOf } from "../runner/flyway";
+import { connectionTo } from "../runner/target";
+
+const connection = connectionTo({ url: "jdbc:mysql://db", secret: "s", tls: "unverified" });
+const setting = (version: string) => ({
+  ...{ version, connection, schema: "Users", location: "/copies/users1/sql" },
+  options: ["-baselineVersion=0", "-placeholders.a=b c"],
+});
+
+describe("Flyway's arguments", () => {
+  it.each([
+    ["7.7.3", []],
+    ["9.22.3", ["-skipCheckForUpdate", "-failOnMissingLocations=true"]],
+    ["11.8.2", ["-skipCheckForUpdate", "-failOnMissingLocations=true"]],
+    ["11.9.0", ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"]],
+    ["12.5.0", ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"]],
+    ["13.0", ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"]],
+  ])("of %s are those that it knows", (version, expected) => {
+    const given = argumentsOf(setting(version), ["migrate", "info"]);
+    const optional = ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"];
+    expect(given.filter((option) => optional.includes(option))).toEqual(expected);
+    expect(given.slice(-2)).toEqual(["migrate", "info"]);
+  });
+
+  it("have what turns errors red, the settings as they stand, and no login", () => {
+    const given = argumentsOf(setting("11.8.2"), ["info"]);
+    expect(given).toEqual(
+      expect.arrayContaining([
+        ...["-outputType=json", "-validateMigrationNaming=true", "-baselineOnMigrate=true"],
+        ...["-locations=filesystem:/copies/users1/sql", "-schemas=Users", "-placeholders.a=b c"],
+      ]),
+    );
+    expect(given.join(" ")).not.toMatch(/-(url|user|password)=/);
+  });
+});
+
+const migrated = {
+  operation: "migrate",
+  migrations: [{ filepath: "/a.sql", executionTime: 1 }],
+  success: true,
+};
+const told = { operation: "info", migrations: [{ filepath: "/a.sql", state: "Success" }] };
+const error = { errorCode: "FAULT", message: "no" };
+
+describe("Flyway's JSON", () => {
+  it("of one command is one result, of several one each", () => {
+    expect(parseResult(JSON.stringify(told), ["info"])?.results).toEqual([told]);
+    const both = { individualResults: [migrated, told] };
+    expect(parseResult(JSON.stringify(both), ["migrate", "info"])?.results).toEqual([migrated, told]);
+  });
+
+  it.each([
+    ["nothing", ""],
+    ["text", "ERROR: no"],
+    ["a JSON string", '"info"'],
+    ["null", "null"],
+    ["another command's", JSON.stringify(migrated)],
+    ["one of two", JSON.stringify({ individualResults: [told, migrated] })],
+    ["torn", JSON.stringify(told).slice(0, -1)],
+  ])("that is %s is none of info", (_, output) => {
+    expect(parseResult(output, ["info"])).toBeUndefined();
+  });
+
+  it("of several commands of which one failed is that one's, wherever the error is", () => {
+    const failed = { ...migrated, success: false, error };
+    for (const whole of [
+      failed,
+      { individualResults: [failed, told] },
+      { individualResults: [failed], error },
+    ]) {
+      const parsed = parseResult(JSON.stringify(whole), ["migrate", "info"]);
+      expect(parsed?.error).toMatchObject(error);
+      expect(parsed?.results[0]?.error).toMatchObject(error);
+    }
+  });
+
+  it("has SQLState and code where a release has them in its message alone, and those of its own before these", () => {
+    const message = "Migration failed\nSQL State  : 42S01\nError Code : 1050\n";
+    const parse = (more: object) =>
+      parseResult(JSON.stringify({ error: { errorCode: "X", message, ...more } }), ["info"])?.error;
+    expect(parse({})).toMatchObject({ sqlState: "42S01", sqlErrorCode: 1050 });
+    expect(parse({ sqlState: "08000", sqlErrorCode: -1 })).toMatchObject({
+      sqlState: "08000",
+      sqlErrorCode: -1,
+    });
+    expect(parse({ message: "no" })).toMatchObject({ sqlState: null, sqlErrorCode: null });
+  });
+
+  it("loses Java's stack traces, and the end of what is very long", () => {
+    const long = {
+      error: { ...error, message: "x".repeat(9_000), stackTrace: "at", cause: { exception: "e" } },
+    };
+    const parsed = JSON.stringify(parseResult(JSON.stringify(long), ["info"]));
+    expect(parsed).not.toMatch(/stackTrace|exception/);
+    expect(parsed.length).toBeLessThan(20_000);
+  });
+});
+
+describe("Flyway's answer", () => {
+  it("is well where both its JSON and its exit code are", () => {
+    expect(answerOf(JSON.stringify(told), 0, ["info"])).toEqual({ results: [told] });
+  });
+
+  it("is an error where its JSON has one, though its exit code is 0", () => {
+    expect(answerOf(JSON.stringify({ error }), 0, ["info"]).error).toMatchObject(error);
+  });
+
+  it.each([
+    ["its exit code alone says so", JSON.stringify(told), 1],
+    ["it was killed", "", 137],
+    ["it says what no one can read", "Exception in thread main", 0],
+  ])("is an error of ours where %s, with the end of the output", (_, output, code) => {
+    const answer = answerOf(output, code, ["info"]);
+    expect(answer.error?.errorCode).toBe(NO_RESULT);
+    expect(answer.error?.message).toBe(
+      `Flyway's info ended with exit code ${code} and no result that can be read\n${output}`,
+    );
+    expect(answer.results).toEqual([{ error: answer.error }]);
+  });
+});
+
+describe("Flyway's words", () => {
+  const ofScript =
+    "Script V2__b.sql failed\n---\nError Code : 1146\nLocation   : /c/V2__b.sql (/c/V2__b.sql)\nLine       : 4\nStatement  : ALTER TABLE x\n  ADD y int\n";
+
+  it("name the statement that failed, its line and its file", () => {
+    expect(failedStatementIn({ errorCode: "FAILED", message: ofScript })).toEqual({
+      ...{ file: "/c/V2__b.sql", line: 4, statement: "ALTER TABLE x\n  ADD y int" },
+    });
+    expect(failedStatementIn({ errorCode: "FAULT", message: "no" })).toBeUndefined();
+  });
+
+  it.each([
+    ["VALIDATE_ERROR", "Validate failed", true],
+    ["DUPLICATE_VERSIONED_MIGRATION", "Found more than one", true],
+    ["ERROR", "Invalid SQL filenames found:\nx", true],
+    ["FAILED_VERSIONED_MIGRATION", ofScript, false],
+    ["DB_CONNECTION", "Unable to obtain connection", false],
+  ])("%s: %s is a refusal: %j", (errorCode, message, expected) => {
+    expect(isRefusal({ errorCode, message })).toBe(expected);
+  });
+
+  it.each([
+    ["VALIDATE_ERROR", "x", true],
+    ["DB_CONNECTION", "Unable to obtain connection", false],
+    ["DB_CONNECTION", ofScript, true],
+    [NO_RESULT, "the JVM died", false],
+    ["ERROR", "Unable to acquire MySQL named lock", false],
+  ])("%s: %s is on the content: %j", (errorCode, message, expected) => {
+    expect(isOnContent({ errorCode, message })).toBe(expected);
+  });
+
+  it.each([
+    [["Success", "Out of Order", "Baseline"], isAppliedState],
+    [["Pending", "Ignored", "Outdated"], isUntriedState],
+  ])("%j are states of one kind, and no other is", (states, is) => {
+    const all = [
+      "Success",
+      "Out of Order",
+      "Baseline",
+      "Pending",
+      "Ignored",
+      "Outdated",
+      "Failed",
+      "Missing",
+      "Future",
+    ];
+    expect(all.filter(is)).toEqual(states);
+  });
+
+  it.each([
+    ["beforeMigrate.sql", true],
+    ["afterEachMigrate__x.sql", true],
+    ["createSchema.sql", true],
+    ["beforeMigrate.sh", false],
+    ["before.sql", false],
+    ["V1__a.sql", false],
+    ["x_beforeMigrate.sql", false],
+  ])("%s is a callback: %j", (name, expected) => {
+    expect(isCallback(name)).toBe(expected);
+  });
+});

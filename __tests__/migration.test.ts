@@ -1,0 +1,227 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { FlywayResult } from "../records/flyway";
+import type { FlywayError } from "../records/record";
+import type { Look } from "../runner/database";
+import type { Answer } from "../runner/flyway";
+import { createLog } from "../runner/log";
+import { type MigrationInput, migrate } from "../runner/migration";
+
+let location: string;
+beforeEach(() => {
+  location = mkdtempSync(join(tmpdir(), "migration-"));
+  vi.useFakeTimers({ toFake: ["Date"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(location, { recursive: true });
+});
+
+const LOOK: Look = { time: "2026-01-01T12:00:00Z", parts: [], scripts: [] };
+const away: FlywayError = {
+  errorCode: "DB_CONNECTION",
+  message: "Unable to obtain connection",
+  sqlState: "08000",
+};
+const broken: FlywayError = { errorCode: "FAULT", message: "the JVM died" };
+const refusal: FlywayError = { errorCode: "VALIDATE_ERROR", message: "Validate failed: checksum mismatch" };
+
+interface World {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly input?: Partial<MigrationInput>;
+  /** What Flyway says, start by start, by its commands; the last goes on. */
+  readonly says: Readonly<Record<string, readonly (FlywayError | FlywayResult)[]>>;
+  readonly looks?: readonly (Look | undefined)[];
+}
+
+/** Migrates in a world where nothing is but what a test says; tells what was started. */
+async function play({
+  files = { "V1__a.sql": "CREATE TABLE a (id int);" },
+  input = {},
+  says,
+  looks = [LOOK],
+}: World) {
+  const started: string[] = [];
+  const output: string[] = [];
+  const remembered: Look[] = [];
+  let looked = 0;
+  for (const [key, text] of Object.entries(files)) {
+    mkdirSync(location, { recursive: true });
+    writeFileSync(join(location, key), text);
+  }
+  const objects = Object.entries(files).map(([key, text]) => ({
+    ...{
+      key,
+      versionId: "1",
+      eTag: "e",
+      size: Buffer.byteLength(text),
+      lastModified: "2026-01-01T12:00:00Z",
+    },
+  }));
+  const migration = await migrate(
+    {
+      ...{ operation: "migrate", schema: "Users", flywayVersion: "11.8.2", objects, location },
+      ...{ former: undefined, retrySeconds: 0 },
+      log: createLog(
+        "users1",
+        (line) => output.push(line),
+        (line) => output.push(line),
+      ),
+      ...input,
+    },
+    {
+      credentials: async () => ({ user: "u", password: "p" }),
+      async flyway(commands): Promise<Answer> {
+        const name = commands.join(" ");
+        const before = started.filter((other) => other === name).length;
+        started.push(name);
+        const said = says[name]?.[Math.min(before, (says[name]?.length ?? 1) - 1)] ?? {};
+        if ("errorCode" in said)
+          return { results: [{ error: said as FlywayError }], error: said as FlywayError };
+        return { results: commands.map(() => said as FlywayResult) };
+      },
+      look: async () => looks[Math.min(looked++, looks.length - 1)],
+      remember: (look) => remembered.push(look),
+    },
+  );
+  return { ...migration, started, output: output.join("\n"), remembered };
+}
+
+const info = (states: Readonly<Record<string, string>>): FlywayResult => ({
+  migrations: Object.entries(states).map(([key, state]) => ({
+    ...{ filepath: `${location}/${key}`, state, executionTime: 1 },
+  })),
+});
+
+describe("a migration", () => {
+  it("that goes well starts Flyway once, and has looked before", async () => {
+    const played = await play({ says: { "migrate info": [info({ "V1__a.sql": "Success" })] } });
+    expect(played).toMatchObject({ outcome: { kind: "migrated" }, attempts: 1, started: ["migrate info"] });
+    expect(played.remembered).toEqual([LOOK]);
+    expect(played.before).toEqual(LOOK);
+  });
+
+  it("keeps what a run that was killed has seen, and looks not again", async () => {
+    const former = { ...LOOK, time: "2026-01-01T11:00:00Z" };
+    const played = await play({
+      input: { former },
+      says: { "migrate info": [info({ "V1__a.sql": "Success" })] },
+    });
+    expect(played.before).toEqual(former);
+    expect(played.remembered).toEqual([]);
+  });
+
+  it("goes on where the schema cannot be looked at", async () => {
+    const played = await play({
+      looks: [undefined],
+      says: { "migrate info": [info({ "V1__a.sql": "Success" })] },
+    });
+    expect(played).toMatchObject({ outcome: { kind: "migrated" }, before: undefined, remembered: [] });
+  });
+
+  it("is unreachable where the database stays away, and asks nothing more of it", async () => {
+    const played = await play({ says: { "migrate info": [away] } });
+    expect(played).toMatchObject({ outcome: { kind: "unreachable" }, started: ["migrate info"] });
+    expect(played.results.migrate?.error).toEqual(away);
+  });
+
+  it("is unreachable where the JVM died: nobody has judged the content", async () => {
+    const played = await play({ says: { "migrate info": [broken], info: [broken], validate: [broken] } });
+    expect(played).toMatchObject({ outcome: { kind: "unreachable" } });
+  });
+
+  it("is refused where Flyway will not begin, and asks what stands where", async () => {
+    const played = await play({ says: { "migrate info": [refusal], info: [info({})], validate: [{}] } });
+    expect(played).toMatchObject({
+      outcome: { kind: "refused", reason: null },
+      started: ["migrate info", "info", "validate"],
+    });
+  });
+
+  it("is failed where a script did, with what it left", async () => {
+    const message = `failed\nLocation   : ${location}/V1__a.sql (x)\nLine       : 2\nStatement  : bad`;
+    const played = await play({
+      says: {
+        "migrate info": [{ errorCode: "FAILED", message }],
+        info: [info({ "V1__a.sql": "Failed" })],
+        validate: [{}],
+      },
+      looks: [LOOK, { ...LOOK, parts: [{ kind: "table", name: "a", is: "InnoDB" }] }],
+    });
+    expect(played.outcome).toMatchObject({
+      kind: "failed",
+      landed: { key: "V1__a.sql", line: 2, statement: "bad", changes: [{ name: "a" }] },
+    });
+  });
+
+  it("is failed, not refused, where a run that was killed has left a failed file and no word of it", async () => {
+    const played = await play({
+      input: { former: LOOK },
+      says: { "migrate info": [refusal], info: [info({ "V1__a.sql": "Failed" })], validate: [{}] },
+    });
+    expect(played.outcome).toMatchObject({ kind: "failed", landed: { key: "V1__a.sql", line: null } });
+  });
+
+  it("refuses an empty file that is not applied, before anything is tried, but not one that is", async () => {
+    const files = { "V1__a.sql": "\uFEFF \r\n", "V2__b.sql": "SELECT 1;" };
+    const refused = await play({ files, says: { info: [info({ "V1__a.sql": "Pending" })] } });
+    expect(refused).toMatchObject({
+      outcome: { kind: "refused", reason: expect.stringContaining("V1__a.sql: it is empty") },
+      started: ["info"],
+    });
+    const states = info({ "V1__a.sql": "Success", "V2__b.sql": "Success" });
+    const applied = await play({ files, says: { info: [states], "migrate info": [states] } });
+    expect(applied.outcome.kind).toBe("migrated");
+  });
+
+  it("refuses the files that Flyway passes over, but no callback", async () => {
+    const files = { "V1__a.sql": "x", "v2__b.sql": "x", "V3__c.SQL": "x", "beforeMigrate.sql": "x" };
+    const { refused } = await play({ files, says: { "migrate info": [info({ "V1__a.sql": "Success" })] } });
+    expect(refused.map(({ key }) => key)).toEqual(["v2__b.sql", "V3__c.SQL"]);
+  });
+});
+
+describe("a repair", () => {
+  const repair = { operation: "repair" as const };
+  const failed = () => info({ "V1__a.sql": "Failed" });
+  const finding = (errorCode: string) => ({
+    invalidMigrations: [{ filepath: "x", errorDetails: { errorCode, errorMessage: `it is ${errorCode}` } }],
+  });
+
+  it("is done where a migration failed, and nothing else is found", async () => {
+    const played = await play({
+      input: repair,
+      says: {
+        info: [failed()],
+        validate: [finding("FAILED_VERSIONED_MIGRATION")],
+        repair: [{}],
+        "migrate info": [{}],
+      },
+    });
+    expect(played).toMatchObject({
+      repairRefused: null,
+      started: ["info", "validate", "repair", "migrate info"],
+    });
+  });
+
+  it.each([
+    ["nothing failed", () => info({ "V1__a.sql": "Success" }), {}, /nothing to repair/],
+    ["a file was edited", failed, finding("CHECKSUM_MISMATCH"), /would hide this: it is CHECKSUM_MISMATCH/],
+    ["a file is missing", failed, finding("APPLIED_VERSIONED_MIGRATION_NOT_RESOLVED"), /would hide this/],
+  ])("is refused where %s, and the migration goes on", async (_, states, validate, reason) => {
+    const played = await play({
+      input: repair,
+      says: { info: [states()], validate: [validate as FlywayResult], "migrate info": [{}] },
+    });
+    expect(played.repairRefused).toMatch(reason);
+    expect(played.started).toEqual(["info", "validate", "migrate info"]);
+    expect(played.output).toContain("REPAIR REFUSED");
+  });
+
+  it("is not done where Flyway cannot say what there is", async () => {
+    const played = await play({ input: repair, says: { info: [away] } });
+    expect(played).toMatchObject({ outcome: { kind: "unreachable" }, started: ["info"] });
+  });
+});
