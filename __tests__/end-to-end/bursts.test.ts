@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Chain } from "../../local/chain";
@@ -37,7 +38,7 @@ describe("a burst", () => {
 
   it("in 20 buckets is applied in all, by no more Flyways at once than MAX_RUNS", async () => {
     const flyways = () =>
-      processesNaming("-schemas=Burst").filter((line) => line.includes("org.flywaydb.commandline"));
+      processesNaming(dirname(chain.caFile)).filter((line) => line.includes("org.flywaydb.commandline"));
     const counts: number[] = [];
     let ended = false;
     const watch = async () => {

@@ -12,7 +12,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { findExecutable } from "../../local/machine/processes";
 import { columns, listens, processesNaming } from "../support/chain";
+import { skipLoudly } from "../support/moto";
 
 const project = join(__dirname, "..", "..");
 
@@ -127,7 +129,13 @@ describe("npm start", () => {
 });
 
 describe("npm start -- --serve", () => {
-  it("takes uploads by the AWS CLI, prints each verdict and what people would be told, and leaves nothing after Ctrl-C", async () => {
+  it("takes uploads by the AWS CLI, prints each verdict and what people would be told, and leaves nothing after Ctrl-C", async ({
+    skip,
+  }) => {
+    if (!findExecutable(["aws"], [])) {
+      skipLoudly("uploads by the AWS CLI", "the aws command is not on PATH");
+      skip("there is no aws");
+    }
     const readyFile = join(folder, "ready.json");
     const run = start("--serve", "--ready-file", readyFile);
     await until("the ready file", () => existsSync(readyFile) || run.child.exitCode !== null);

@@ -54,16 +54,14 @@ async function findMysql(): Promise<string | undefined> {
   }
 }
 
-/** The address that this machine's own apt has Debian from; undefined where it has none. */
+/**
+ * The address that this machine's own apt has Debian from; undefined where it has none. By what apt would ask for: it has no list
+ * yet where it was never updated, as in a container.
+ */
 async function debianSite(): Promise<string | undefined> {
   if (!findExecutable(["apt-get"], []) || process.arch !== "x64") return undefined;
-  const { stdout } = await run("apt-get", [
-    "indextargets",
-    "--format",
-    "$(REPO_URI)",
-    "Created-By: Packages",
-  ]);
-  return stdout.split("\n").find((uri) => /\/debian\/?$/.test(uri));
+  const { stdout } = await run("apt-get", ["update", "--print-uris"]).catch(() => ({ stdout: "" }));
+  return /^'(https?:\/\/[^']+?\/debian)\/+dists\//m.exec(stdout)?.[1];
 }
 
 async function mysqlOnPath(why = "apt has no source of Debian's"): Promise<string | undefined> {

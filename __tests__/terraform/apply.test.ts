@@ -78,14 +78,6 @@ function ofDatabase(database: string, action: string): Record<string, string> {
   return Object.fromEntries(all.map((address) => [`${address}["${database}"]`, action]));
 }
 
-/** Changes of what all databases share when there is one more: the host's access to the buckets. */
-const SHARED = {
-  "data.aws_iam_policy_document.deployment_access": "read",
-  "data.aws_iam_policy_document.s3_access": "read",
-  "aws_iam_policy.deployment_access": "update",
-  "aws_iam_policy.s3_access": "update",
-};
-
 function values(state: State, address: string): Values {
   const found = state.resources.find((resource) => resource.address === address);
   if (!found) throw new Error(`${address} is not in the state`);
@@ -256,24 +248,21 @@ describe("the stack", () => {
     const arns = ["Users", "Products"].map(
       (database) => values(state, `aws_s3_bucket.this["${database}"]`).arn,
     );
-    const read = ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"];
-    const given = statements(state, "s3_access");
-    expect(given).toHaveLength(2);
-    expect(given).toContainEqual(
+    expect(statements(state, "s3_access")).toEqual([
       allow(["s3:GetObject"], [`${values(state, "aws_s3_bucket.artifacts").arn}/*`]),
-    );
-    expect(given).toContainEqual(
-      allow(
-        read,
-        arns.map((arn) => `${arn}*`),
-      ),
-    );
-    expect(statements(state, "deployment_access")).toContainEqual(
-      allow(
-        ["s3:PutObject"],
-        arns.map((arn) => `${arn}/.flyway/runs/*.json`),
-      ),
-    );
+    ]);
+    const host = values(state, "aws_iam_role.flyway_host").arn;
+    for (const [index, database] of ["Users", "Products"].entries()) {
+      const policy = JSON.parse(values(state, `aws_s3_bucket_policy.this["${database}"]`).policy);
+      const granted = policy.Statement.filter(({ Principal }: Values) => Principal.AWS === host);
+      expect(granted.map(({ Action, Resource }: Values) => [Action, Resource])).toEqual([
+        [
+          ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"],
+          [arns[index], `${arns[index]}/*`],
+        ],
+        [["s3:PutObject"], `${arns[index]}/.flyway/runs/*.json`],
+      ]);
+    }
   });
 
   it("lets the host read the one secret", () => {
@@ -363,16 +352,16 @@ describe("the stack", () => {
       added = await stage.workspace.state();
     });
 
-    it("creates this database's objects, and changes only what the host may read", () => {
-      expect(changes(plan)).toEqual({ ...ofDatabase("Order_Items", "create"), ...SHARED });
+    it("creates this database's objects, and changes nothing else", () => {
+      expect(changes(plan)).toEqual(ofDatabase("Order_Items", "create"));
       expect(warnings(plan.text)).toEqual([]);
     });
 
     it("lets the host at the third bucket", () => {
       expect(values(added, 'aws_s3_bucket.this["Order_Items"]').bucket).toMatch(/^order-items\d{26}$/);
       const { arn } = values(added, 'aws_s3_bucket.this["Order_Items"]');
-      expect(JSON.stringify(statements(added, "s3_access"))).toContain(`"${arn}*"`);
-      expect(JSON.stringify(statements(added, "deployment_access"))).toContain(`"${arn}/.flyway/runs/`);
+      const { policy } = values(added, 'aws_s3_bucket_policy.this["Order_Items"]');
+      expect(policy).toContain(`"${arn}/*"`);
     });
 
     it("leaves the other buckets as they were", () => {
@@ -414,19 +403,12 @@ describe("the stack", () => {
       expect(warnings(kept)).toEqual([expect.stringContaining("so their deletion will fail")]);
     });
 
-    it("destroys this database's objects, and changes only what the host may read", () => {
-      expect(changes(plan)).toEqual({
-        ...ofDatabase("Users", "delete"),
-        "aws_iam_policy.deployment_access": "update",
-        "aws_iam_policy.s3_access": "update",
-      });
+    it("destroys this database's objects, and changes nothing else", () => {
+      expect(changes(plan)).toEqual(ofDatabase("Users", "delete"));
     });
 
-    it("removes the bucket with all versions in it, and the host's access to it", async () => {
+    it("removes the bucket with all versions in it", async () => {
       expect(await bucketsInMoto(stage.endpoint)).not.toContain(bucket);
-      for (const policy of ["s3_access", "deployment_access"]) {
-        expect(JSON.stringify(statements(removed, policy))).not.toContain(bucket);
-      }
     });
 
     it("leaves the other buckets where they were", async () => {

@@ -259,7 +259,7 @@ describe("two stages in one account", () => {
     const second = await Workspace.open(cloud.terraform, cloud.endpoint);
     overrideProvider(second.folder, cloud.endpoint, { ...TEST_CREDENTIALS, region: "us-east-1" });
     const { errors } = await second.refusal({});
-    expect(errors).toEqual(
+    expect(errors.toSorted()).toEqual(
       ["flyway-host", "flyway-trigger"].map(
         (role) =>
           `The role ${role} is there already, of a deployment in ${REGION}, and an account has one role of a name. ` +
