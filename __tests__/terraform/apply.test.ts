@@ -67,6 +67,7 @@ const PER_DATABASE = [
 
 /** What else there is per database. */
 const ALSO_PER_DATABASE = [
+  "aws_s3_bucket_policy.this",
   "aws_s3_bucket_versioning.this",
   "aws_s3_bucket_public_access_block.this",
   "aws_s3_bucket_lifecycle_configuration.this",
