@@ -61,6 +61,7 @@ export async function functionLines(
     TOPIC_ARN: "t",
     RECONCILE_MINUTES: "15",
     METRICS_NAMESPACE: "Flyway",
+    PYTHONDONTWRITEBYTECODE: "1", // into the contract's folder
   };
   const contract = join(PROJECT, "__tests__", "terraform", "contract");
   const json = JSON.stringify(event("invoked"));
