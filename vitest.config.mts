@@ -48,6 +48,7 @@ export default defineConfig({
             "host",
             "host-failures",
             "kills",
+            "locks",
             "notifications",
             "random",
             "reconcile",

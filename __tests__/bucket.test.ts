@@ -59,6 +59,7 @@ describe("a bucket's rest", () => {
     objects: [object("V1__a.sql", versionId)],
     newestChange: newest === null ? null : new Date(at(newest)).toISOString(),
     number: 0,
+    leftovers: [],
     now: at(now),
   });
   async function looks(seconds: number, ...listings: Listing[]) {

@@ -24,6 +24,15 @@ describe("a mapping", () => {
     expect(parseMapping(name, value)).toEqual({ ...good, flywayVersion: "7.15.0" });
   });
 
+  it("may have times in seconds, and refuses what is none", () => {
+    expect(parse({ ...good, lockWaitTimeout: 60, migrationTimeout: 600 })).toMatchObject({
+      ...{ lockWaitTimeout: 60, migrationTimeout: 600 },
+    });
+    for (const time of [0, -1, 1.5, "x", {}, 10_000_000]) {
+      expect(() => parse({ ...good, lockWaitTimeout: time })).toThrow('has no valid "lockWaitTimeout"');
+    }
+  });
+
   it("may have more fields than are read", () => {
     expect(parse({ ...good, later: 1 })).toEqual(good);
   });
@@ -95,6 +104,7 @@ describe("the patterns", () => {
     ["flywayVersion", ["11.8.2", "7.15.0", "12.0"], ["11", "11.", ".11", "11.8.2.1", "v11.8.2", "1000.1"]],
     ["flywayConf", ["test_flyway.conf", "a", "a".repeat(100)], ["a".repeat(101), ".a", "..", "a/b"]],
     ["baselineVersion", ["0", "2.1", "2026_11.3"], ["", "1.", ".1", "v1", "1..2", "1 "]],
+    ["seconds", ["1", "300", "9999999"], ["", "0", "01", "-1", "1.5", "1e3", "10000000"]],
     ["placeholder", ["owner", "ab-c_1"], ["", "a.b", "1a", "a b", "a=b", "a".repeat(65)]],
     ["placeholderValue", ["", "a = b, 'c' \"d\" $(e)"], ["a\nb", "\t", "ü", "\u0000"]],
   ])("of a %s takes the good and refuses the bad", (name, taken, refused) => {

@@ -34,6 +34,9 @@ interface World {
   /** What Flyway says, start by start, by its commands; the last goes on. */
   readonly says: Readonly<Record<string, readonly (FlywayError | FlywayResult)[]>>;
   readonly looks?: readonly (Look | undefined)[];
+  /** Whether the failed row is in Flyway's history. */
+  readonly isInHistory?: boolean;
+  readonly isOverLimit?: boolean;
 }
 
 /** Migrates in a world where nothing is but what a test says; tells what was started. */
@@ -42,10 +45,13 @@ async function play({
   input = {},
   says,
   looks = [LOOK],
+  isInHistory = true,
+  isOverLimit = false,
 }: World) {
   const started: string[] = [];
   const output: string[] = [];
   const remembered: Look[] = [];
+  const takenOut: string[] = [];
   let looked = 0;
   for (const [key, text] of Object.entries(files)) {
     mkdirSync(location, { recursive: true });
@@ -84,9 +90,14 @@ async function play({
       },
       look: async () => looks[Math.min(looked++, looks.length - 1)],
       remember: (look) => remembered.push(look),
+      async takeOutFailed(key) {
+        takenOut.push(key);
+        return isInHistory;
+      },
+      isOverLimit: () => isOverLimit,
     },
   );
-  return { ...migration, started, output: output.join("\n"), remembered };
+  return { ...migration, started, output: output.join("\n"), remembered, takenOut };
 }
 
 const info = (states: Readonly<Record<string, string>>): FlywayResult => ({
@@ -154,6 +165,56 @@ describe("a migration", () => {
       kind: "failed",
       landed: { key: "V1__a.sql", line: 2, statement: "bad", changes: [{ name: "a" }] },
     });
+  });
+
+  describe("whose file waited for a lock in vain", () => {
+    const says = (sqlErrorCode = 1205, statement = "ALTER TABLE a ADD x int") => ({
+      "migrate info": [
+        {
+          ...{ errorCode: "FAILED", sqlErrorCode },
+          message: `failed\nLocation   : ${location}/V1__a.sql (x)\nLine       : 1\nStatement  : ${statement}`,
+        },
+      ],
+      info: [info({ "V1__a.sql": "Failed" })],
+      validate: [{}],
+    });
+    const files = { "V1__a.sql": "ALTER TABLE a ADD x int;\nDROP TABLE b;" };
+
+    it("is locked: the failed row is taken out of Flyway's history", async () => {
+      const played = await play({ files, says: says() });
+      expect(played.outcome).toEqual({ kind: "locked", key: "V1__a.sql" });
+      expect(played.takenOut).toEqual(["V1__a.sql"]);
+    });
+
+    it.each<[string, () => Partial<World>]>([
+      ["the error is another", () => ({ says: says(1060) })],
+      ["a statement went before", () => ({ says: says(1205, "DROP TABLE b") })],
+      [
+        "the schema is other than before",
+        () => ({ looks: [LOOK, { ...LOOK, parts: [{ kind: "table", name: "a", is: "InnoDB" }] }] }),
+      ],
+      ["the schema was not seen before", () => ({ looks: [undefined, LOOK] })],
+      ["the schema cannot be seen after", () => ({ looks: [LOOK, undefined] })],
+      ["a run before was killed", () => ({ input: { former: LOOK } })],
+    ])("is failed where %s, and the history is left alone", async (_, world) => {
+      const played = await play({ files, says: says(), ...world() });
+      expect(played.outcome.kind).toBe("failed");
+      expect(played.takenOut).toEqual([]);
+    });
+
+    it("is failed where the history does not have it", async () => {
+      const played = await play({ files, says: says(), isInHistory: false });
+      expect(played.outcome.kind).toBe("failed");
+    });
+  });
+
+  it("is not tried again once it took longer than it may", async () => {
+    const played = await play({
+      says: { "migrate info": [away] },
+      input: { retrySeconds: 60 },
+      isOverLimit: true,
+    });
+    expect(played).toMatchObject({ outcome: { kind: "unreachable" }, attempts: 1 });
   });
 
   it("is failed, not refused, where a run that was killed has left a failed file and no word of it", async () => {

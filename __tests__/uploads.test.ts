@@ -28,12 +28,14 @@ describe("the uploads", () => {
         .filter((statement) => statement.includes(`AWS = aws_iam_role.${role}.arn }`))
         .map((statement) => /Action = (.*)\s+Resource = (.*)/.exec(statement)?.slice(1));
     const records = '"${each.value.arn}/.flyway/runs/*.json"';
+    const now = '"${each.value.arn}/.flyway/now/*.json"';
     expect(of("flyway_host")).toEqual([
       [
         '["s3:ListBucket","s3:ListBucketVersions","s3:GetObject","s3:GetObjectVersion"]',
         '[each.value.arn, "${each.value.arn}/*"]',
       ],
-      ['["s3:PutObject"]', records],
+      ['["s3:PutObject"]', `[${records}, ${now}]`],
+      ['["s3:DeleteObjectVersion"]', now],
     ]);
     expect(of("flyway_trigger")).toEqual([
       ['["s3:ListBucket"]', "each.value.arn"],

@@ -16,7 +16,7 @@ describe("variables.tf", () => {
     ["flyway_conf", "string", "test_flyway.conf"],
     [
       "flyway_database_settings",
-      "map(object({ schema = optional(string), flyway_version = optional(string), flyway_conf = optional(string), out_of_order = optional(bool), placeholders = optional(map(string), {}), baseline_version = optional(string) }))",
+      "map(object({ schema = optional(string), flyway_version = optional(string), flyway_conf = optional(string), out_of_order = optional(bool), placeholders = optional(map(string), {}), baseline_version = optional(string), lock_wait_timeout = optional(number), migration_timeout = optional(number) }))",
       {},
     ],
     [
@@ -151,6 +151,7 @@ describe("defaults set in TypeScript", () => {
           outOfOrder: true,
           placeholders: { awsRegion: "${eu} 100%" },
           baselineVersion: "2.1",
+          lockWaitTimeout: 60,
         },
       },
       flywayTargets: { "other.conf": TARGET },
@@ -166,6 +167,7 @@ describe("defaults set in TypeScript", () => {
         out_of_order: true,
         placeholders: { awsRegion: "$${eu} 100%" },
         baseline_version: "2.1",
+        lock_wait_timeout: 60,
       },
     });
     expect(at("var.flyway_targets").default).toEqual({
@@ -243,6 +245,11 @@ describe("defaults set in TypeScript", () => {
       "a database's bad configuration name",
       settings({ flywayConf: "" }),
       /^flyway_conf "" of flyway_database_settings "Users" is no valid/,
+    ],
+    [
+      "a time that is none",
+      settings({ migrationTimeout: 0.5 }),
+      /^migration_timeout 0\.5 of flyway_database_settings "Users" is no time: use whole seconds, 1/,
     ],
     [
       "a bad baseline version",

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type EndedRun, judge, knownAfter, NOTHING_KNOWN } from "../records/judge";
 import type {
+  FlywayError,
   FlywayInfo,
   FlywayMigrate,
   FlywayValidate,
@@ -9,6 +10,7 @@ import type {
   SchemaChange,
 } from "../records/record";
 import { type Judgement, type UploadedVersion, verdicts as verdictsOfRecords } from "../records/verdict";
+import type { LockHolder } from "../records/work";
 
 const LOCATION = "/opt/flyway/work/users1/sql";
 const path = (key: string) => `${LOCATION}/${key}`;
@@ -48,6 +50,9 @@ interface Run {
   /** Key to message and remedy. */
   readonly refused?: Readonly<Record<string, readonly [message: string, remedy: string]>>;
   readonly halfApplied?: HalfApplied;
+  readonly takenOut?: string;
+  readonly lockHolders?: readonly LockHolder[];
+  readonly timedOutAfter?: number;
   readonly databaseTime?: string;
   /** When runs that were killed had begun, in seconds. @default none */
   readonly interrupted?: readonly number[];
@@ -85,6 +90,9 @@ function run(given: Run): TestRun {
     })),
     databaseTime: given.databaseTime ?? null,
     halfApplied: given.halfApplied ?? null,
+    takenOut: given.takenOut ?? null,
+    lockHolders: given.lockHolders ?? [],
+    timedOutAfter: given.timedOutAfter ?? null,
     flyway: { migrate: migrate ?? null, info: info ?? null, validate: validate ?? null, repair: null },
   };
 }
@@ -745,6 +753,47 @@ To do: correct it, so that it does not repeat what is there, upload it, and have
     const exists = scriptFailed("V3__bad.sql").replace("1064", "1050");
     expect(messageOf(half({ ...landed, changes: [] }, exists))).toMatch(
       /may have been ended in the middle of it\.\nTo do: correct it, so that it does not repeat/,
+    );
+  });
+
+  describe("and waited for a lock in vain", () => {
+    const lockHolders: LockHolder[] = [
+      {
+        ...{ connection: 7, user: "app", host: "10.0.0.5:40312", idleSeconds: 320, transactionSeconds: 340 },
+        ...{ statement: "UPDATE a SET x = 1", isCertain: true },
+      },
+    ];
+    const waited = (change: Partial<TestRun>): TestRun => {
+      const message = scriptFailed("V3__bad.sql").replace("1064", "1205");
+      const record = half({ ...landed, changes: [] }, message);
+      const { migrate } = record.flyway;
+      const withCode = { ...migrate, error: { ...(migrate?.error as FlywayError), sqlErrorCode: 1205 } };
+      return { ...record, flyway: { ...record.flyway, migrate: withCode }, lockHolders, ...change };
+    };
+
+    it("names who held it", () => {
+      expect(messageOf(waited({}))).toContain(
+        "\nThe lock was held by connection 7 of app@10.0.0.5:40312, idle for 320 s, in a transaction for 340 s, its last statement: UPDATE a SET x = 1\nNo table",
+      );
+      expect(messageOf(waited({ lockHolders: [] }))).toContain("\nBy whom the lock was held is not known.\n");
+    });
+
+    it("is tried again where nothing of it landed, and says so", () => {
+      const judgement = verdictOf(
+        "V3__bad.sql@c1",
+        listing("V3__bad.sql@c1"),
+        waited({ takenOut: "V3__bad.sql", halfApplied: null }),
+      );
+      expect(judgement.verdict).toBe("failed");
+      expect(judgement.message).toMatch(
+        /The lock was held by [^\n]*\nNothing of it is in the schema, [^\n]*\nTo do: have whoever holds the lock [^\n]* the next run tries it again/,
+      );
+    });
+  });
+
+  it("says that the migration took longer than it may, and that it can be given more", () => {
+    expect(messageOf({ ...half(landed), timedOutAfter: 600 })).toMatch(
+      /\nIt was ended: the migration took longer than 600 s, [^\n]*\nOf V3__bad[\s\S]*\nTo do: raise the migration_timeout of this database, or have the file do less; correct it/,
     );
   });
 

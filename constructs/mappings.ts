@@ -55,5 +55,7 @@ function mappingOf(database: string, variables: Variables): string {
   outOfOrder = try(${settings}.out_of_order, null)
   placeholders = try(length(${settings}.placeholders) > 0 ? ${settings}.placeholders : null, null)
   baselineVersion = try(${settings}.baseline_version, null)
+  lockWaitTimeout = try(${settings}.lock_wait_timeout, null)
+  migrationTimeout = try(${settings}.migration_timeout, null)
 } : name => value if value != null })`;
 }

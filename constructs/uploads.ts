@@ -2,6 +2,7 @@ import { S3BucketNotification } from "@cdktf/provider-aws/lib/s3-bucket-notifica
 import { S3BucketPolicy } from "@cdktf/provider-aws/lib/s3-bucket-policy";
 import { Construct } from "constructs";
 import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
+import { NOW_PREFIX } from "../records/work";
 import type { Ec2 } from "./ec2";
 import type { Lambda } from "./lambda";
 import type { S3 } from "./s3";
@@ -26,7 +27,8 @@ export class Uploads extends Construct {
     const bucket = forEach.getString("id");
     const host = `${addressOf(ec2.role)}.arn`;
     const fn = `${addressOf(lambda.role)}.arn`;
-    const records = `"\${each.value.arn}/${RECORD_PREFIX}*.json"`;
+    const below = (prefix: string) => `"\${each.value.arn}/${prefix}*.json"`;
+    const [records, now] = [below(RECORD_PREFIX), below(NOW_PREFIX)];
     const listed = `{ StringLike = { "s3:prefix" = "${RECORD_PREFIX}*" } }`;
     const writers = `concat([${host}], ${addressOf(variables.runRecordWriters)})`;
     // By each bucket's policy, for many do not fit into one of a role. It also keeps who may upload migrations from
@@ -38,7 +40,8 @@ export class Uploads extends Construct {
         Version = "2012-10-17"
         Statement = [
         ${allow(host, READ, '[each.value.arn, "${each.value.arn}/*"]')},
-        ${allow(host, ["s3:PutObject"], records)},
+        ${allow(host, ["s3:PutObject"], `[${records}, ${now}]`)},
+        ${allow(host, ["s3:DeleteObjectVersion"], now)},
         ${allow(fn, ["s3:ListBucket"], "each.value.arn", listed)},
         ${allow(fn, ["s3:GetObject"], records)},
         {

@@ -35,7 +35,8 @@ export function holds(condition: Condition, value: unknown): boolean {
     const texts = Object[condition.every]((found ?? {}) as Record<string, string>);
     return texts.every((text) => new RegExp(condition.matches).test(text));
   }
-  if (typeof found !== "string") return false;
+  if (typeof found !== "string" && typeof found !== "number") return false;
   const { matches, lowered, caseless } = condition;
-  return new RegExp(matches, caseless ? "i" : "").test(lowered ? found.toLowerCase() : found);
+  const text = String(found);
+  return new RegExp(matches, caseless ? "i" : "").test(lowered ? text.toLowerCase() : text);
 }

@@ -27,6 +27,8 @@ export const PATTERNS = {
   flywayConf: "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
   /** A version that Flyway baselines a schema at: `2.1`. */
   baselineVersion: "^[0-9]{1,18}([._][0-9]{1,18}){0,9}$",
+  /** A time in whole seconds: 1 to 9,999,999, which is 115 days. */
+  seconds: "^[1-9][0-9]{0,6}$",
   /** A placeholder's name. Flyway from 10 on takes none with a dot. */
   placeholder: "^[A-Za-z][A-Za-z0-9_-]{0,63}$",
   /** A placeholder's value: printable ASCII, without the `{{` that Parameter Store refuses. */
@@ -47,7 +49,17 @@ export interface Mapping {
   readonly placeholders?: Readonly<Record<string, string>>;
   /** The version at which a schema is baselined that is not empty and has no history; unset, 0. */
   readonly baselineVersion?: string;
+  /** How long, in seconds, a statement waits for a table that others use; unset, LOCK_WAIT_TIMEOUT. */
+  readonly lockWaitTimeout?: number;
+  /** How long, in seconds, a migration may take; unset, as long as it does. */
+  readonly migrationTimeout?: number;
 }
+
+/**
+ * In seconds: MySQL's own default is a year, in which nobody else gets at the table.
+ * https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_lock_wait_timeout
+ */
+export const LOCK_WAIT_TIMEOUT = 300;
 
 /** The JSON in a target parameter, `/flyway/target/<flyway_conf>`: a database server, and who logs in there. */
 export interface Target {
@@ -114,11 +126,16 @@ export function archiveName(parameters: string, flywayVersion: string): string {
 export function parseMapping(name: string, value: string): Mapping {
   const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.s3_mapping");
   const matching = (member: string, found: unknown, pattern: keyof typeof PATTERNS): string => {
-    if (typeof found === "string" && new RegExp(PATTERNS[pattern]).test(found)) return found;
+    const text = typeof found === "number" && pattern === "seconds" ? String(found) : found;
+    if (typeof text === "string" && new RegExp(PATTERNS[pattern]).test(text)) return text;
     throw wrong(`has no valid "${member}": ${JSON.stringify(found)} does not match ${PATTERNS[pattern]}`);
   };
   const member = (name: keyof typeof PATTERNS & keyof Mapping) => matching(name, object[name], name);
   const { outOfOrder, placeholders, baselineVersion } = object;
+  const seconds = (member: "lockWaitTimeout" | "migrationTimeout") => {
+    const value = object[member] ?? undefined;
+    return value === undefined ? {} : { [member]: Number(matching(member, value, "seconds")) };
+  };
   if (outOfOrder !== undefined && outOfOrder !== null && typeof outOfOrder !== "boolean") {
     throw wrong(`has no valid "outOfOrder": ${JSON.stringify(outOfOrder)} is neither true nor false`);
   }
@@ -138,6 +155,8 @@ export function parseMapping(name: string, value: string): Mapping {
     ...(baselineVersion === undefined || baselineVersion === null
       ? {}
       : { baselineVersion: member("baselineVersion") }),
+    ...seconds("lockWaitTimeout"),
+    ...seconds("migrationTimeout"),
   };
 }
 

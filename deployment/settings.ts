@@ -36,6 +36,17 @@ export interface DatabaseSettings {
    * @default "0": none is skipped
    */
   readonly baselineVersion?: string;
+  /**
+   * How long, in seconds, a statement waits for a table that another transaction uses, before the migration fails: meanwhile
+   * all others wait behind it. https://dev.mysql.com/doc/refman/8.4/en/server-system-variables.html#sysvar_lock_wait_timeout
+   * @default 300
+   */
+  readonly lockWaitTimeout?: number;
+  /**
+   * How long, in seconds, a migration may take; then the statement under way is ended, and its file has failed.
+   * @default as long as the document's executionTimeout lets it
+   */
+  readonly migrationTimeout?: number;
 }
 
 /** What a message says of a Flyway release that is none. */
@@ -64,6 +75,9 @@ export const SETTINGS_RULES: readonly Rule[] = [
     "baseline_version",
     PATTERNS.baselineVersion,
     " is no version: use digits, with . or _ between them, such as 1 or 2.1.",
+  ),
+  ...["lock_wait_timeout", "migration_timeout"].map((of) =>
+    optional(of, PATTERNS.seconds, " is no time: use whole seconds, 1 to 9999999."),
   ),
   placeholders(
     "keys",

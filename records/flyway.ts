@@ -59,6 +59,11 @@ export function isOnContent(error: FlywayError): boolean {
   return !["DB_CONNECTION", NO_RESULT].includes(error.errorCode) || isOfScript(error);
 }
 
+/** Whether an error is of a statement that waited for a lock in vain: https://mariadb.com/kb/en/e1205/ */
+export function isLockTimeout({ sqlErrorCode }: FlywayError): boolean {
+  return sqlErrorCode === 1205;
+}
+
 /** Whether Flyway had no connection at all, and so did nothing. */
 export function isWithoutConnection({ message }: FlywayError): boolean {
   return message.includes("Unable to obtain connection");

@@ -1,5 +1,5 @@
 import { failureOf } from "./failures";
-import { isAppliedState, isCallbackFailure, isRefusal } from "./flyway";
+import { isAppliedState, isCallbackFailure, isLockTimeout, isRefusal } from "./flyway";
 import type {
   FlywayError,
   HalfApplied,
@@ -9,12 +9,22 @@ import type {
   SeenObject,
   Verdict,
 } from "./record";
+import { holderLines } from "./work";
 
 /** What a run knows when it ends, as far as the verdicts follow from it. */
 export interface EndedRun
   extends Pick<
     RunRecord,
-    "startedAt" | "location" | "reason" | "interrupted" | "databaseTime" | "halfApplied" | "flyway"
+    | "startedAt"
+    | "location"
+    | "reason"
+    | "interrupted"
+    | "databaseTime"
+    | "halfApplied"
+    | "takenOut"
+    | "lockHolders"
+    | "timedOutAfter"
+    | "flyway"
   > {
   readonly objects: readonly SeenObject[];
   /** The objects that the host itself refused. */
@@ -140,11 +150,12 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
 
   if (state?.state === "Failed" || (error && !isRefused && mentions(heading, name))) {
     const landed = run.halfApplied?.key === object.key ? run.halfApplied : null;
+    if (run.takenOut === object.key) return lockedOut(facts);
     if (!isRefused) {
       const failed = landed
-        ? failure(error, landed, migrate?.error)
+        ? failure(withWait(facts), landed, migrate?.error)
         : withRemedy("failed", error, migrate?.error);
-      return withInterruption(facts, file, failed);
+      return withInterruption(facts, file, run.timedOutAfter === null ? failed : withMoreTime(failed));
     }
     // Half applied, it stands in the way of every run to come, the corrected file's too.
     if (former?.verdict === "failed") {
@@ -181,6 +192,36 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
     return withRemedy("refused", mentions(error, name) ? error : `held back: ${error}`, migrate?.error);
   }
   return withInterruption(facts, file, withRemedy("failed", error, migrate?.error));
+}
+
+/** A file that waited for a lock in vain, and of which nothing landed. */
+function lockedOut(facts: Facts): Judgement {
+  return {
+    verdict: "failed",
+    message: `${withWait(facts)}\nNothing of it is in the schema, and Flyway's history does not have it as failed any more.`,
+    remedy:
+      "have whoever holds the lock commit or end; nothing with the file: the next run tries it again, at the latest that of the reconcile",
+  };
+}
+
+/** The error, with what Flyway does not know of it: who held a lock, and that the migration was ended for its time. */
+function withWait({ error, run }: Facts): string {
+  const migrateError = run.flyway.migrate?.error;
+  const lines = [error.trim()];
+  if (migrateError && isLockTimeout(migrateError)) {
+    lines.push(...holderLines(run.lockHolders, "was"));
+  }
+  if (run.timedOutAfter !== null) {
+    lines.push(
+      `It was ended: the migration took longer than ${run.timedOutAfter} s, the migration_timeout of this database.`,
+    );
+  }
+  return lines.join("\n");
+}
+
+function withMoreTime({ verdict, message, remedy }: Judgement): Judgement {
+  const time = "raise the migration_timeout of this database, or have the file do less";
+  return { verdict, message, remedy: remedy === null ? time : `${time}; ${remedy}` };
 }
 
 /** Adds that a run before this one was killed where it may have been that one's doing. */

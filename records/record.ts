@@ -1,3 +1,5 @@
+import type { LockHolder } from "./work";
+
 /**
  * What a run says of one object.
  *
@@ -58,6 +60,15 @@ export interface RunRecord {
   readonly databaseTime: string | null;
   /** What a migration that failed has left in the schema; null where none failed. */
   readonly halfApplied: HalfApplied | null;
+  /**
+   * Key of the file that waited for a lock in vain, and of which nothing landed: its failed migration was taken out of Flyway's
+   * history, and the next run tries it again. Null where there is none.
+   */
+  readonly takenOut: string | null;
+  /** Who held the lock that a statement waited for in vain; none where none did, or the server does not tell. */
+  readonly lockHolders: readonly LockHolder[];
+  /** The time in seconds after which the migration was ended, by its migration_timeout; null where it was not. */
+  readonly timedOutAfter: number | null;
   /** Flyway's own JSON, without Java's stack traces; null where it was not reached. */
   readonly flyway: {
     readonly migrate: FlywayMigrate | null;

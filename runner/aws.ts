@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import {
+  DeleteObjectCommand,
   GetObjectCommand,
   ListObjectVersionsCommand,
   type ListObjectVersionsCommandOutput,
@@ -85,8 +86,15 @@ export class Aws {
     return (await this.s3.send(command)).Body as Readable;
   }
 
-  async put(bucket: string, key: string, body: Uint8Array): Promise<void> {
-    await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+  /** @returns the id of the version that it makes; in a bucket without versions, S3's word for it */
+  async put(bucket: string, key: string, body: Uint8Array): Promise<string> {
+    const { VersionId } = await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+    return VersionId ?? "null";
+  }
+
+  /** Removes one version of an object, for good. */
+  async remove(bucket: string, key: string, versionId: string): Promise<void> {
+    await this.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: key, VersionId: versionId }));
   }
 
   private get ssm(): SSMClient {

@@ -2,7 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ListObjectVersionsCommandOutput, ObjectVersion } from "@aws-sdk/client-s3";
 import type { Refusal, SeenObject } from "../records/record";
 import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
+import { NOW_PREFIX } from "../records/work";
 import { type Aws, decodeKey } from "./aws";
+import type { NowVersion } from "./now";
 
 /** What a bucket holds now. */
 export interface Listing {
@@ -14,6 +16,8 @@ export interface Listing {
   readonly number: number;
   /** Its key. */
   readonly newestRecord?: string;
+  /** What runs have left below `.flyway/now/`: they were killed. */
+  readonly leftovers: readonly NowVersion[];
   /** When it was asked for, by S3's clock, in milliseconds. */
   readonly now: number;
 }
@@ -29,6 +33,7 @@ const NAME_LENGTH = 255;
 export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
   const objects: SeenObject[] = [];
   const records = new Map<number, string>();
+  const leftovers: NowVersion[] = [];
   let newest: Date | undefined;
   let clock = 0;
   for await (const { page, now } of aws.versions(bucket)) {
@@ -39,6 +44,7 @@ export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
       if (key.startsWith(FLYWAY_FOLDER)) {
         const [, number] = RECORD_NUMBER.exec(key) ?? [];
         if (number && IsLatest && ETag !== undefined) records.set(Number(number), key);
+        if (key.startsWith(NOW_PREFIX)) leftovers.push({ key, versionId: VersionId as string });
         continue;
       }
       if (!/\.sql$/i.test(key)) continue;
@@ -56,7 +62,7 @@ export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
   objects.sort((a, b) => (a.key < b.key ? -1 : 1));
   const number = newestNumber([...records.keys()]);
   const newestChange = newest ? isoTime(newest) : null;
-  return { objects, newestChange, number, newestRecord: records.get(number), now: clock };
+  return { objects, newestChange, number, newestRecord: records.get(number), leftovers, now: clock };
 }
 
 /** How far apart the numbers of two records can be that follow one another: many may be gone by their age. */

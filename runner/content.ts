@@ -1,18 +1,21 @@
-import type { Mapping } from "../deployment/mapping";
+import { LOCK_WAIT_TIMEOUT, type Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
 import { isApplied } from "../records/judge";
 import type { Refusal } from "../records/record";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
-import { lookAtSchema, readHistory } from "./database";
+import { lookAtSchema, readHistory, takeOutFailed } from "./database";
 import { Failure, orFail } from "./failure";
 import { type Basis, contentFingerprintOf, hashOf } from "./fingerprint";
 import { runFlyway } from "./flyway";
 import type { BucketFolders, Host } from "./host";
 import { type Migration, migrate, reasonOf } from "./migration";
+import type { Now } from "./now";
 import { readMapping, readTarget, targetIn } from "./parameters";
 import { installRelease } from "./release";
 import { Database } from "./session";
 import { type Judged, type State, versionOf } from "./state";
+import { Watch } from "./watch";
+import { Marks } from "./work";
 
 /** A run, as far as it has come. */
 export interface Progress {
@@ -24,6 +27,8 @@ export interface Progress {
   target?: string;
   /** Whether all is applied, and both bucket and database are as they were when it was judged. */
   isUnchanged?: boolean;
+  /** What was seen of Flyway's work in the database. */
+  watch?: Watch;
   migration?: Migration;
   /** Of Flyway's history, once it is migrated. */
   history?: string;
@@ -39,7 +44,12 @@ export interface Progress {
  * @param progress what comes of it is written here, for it may end at any step
  * @throws Failure, or another error, whose message is the reason
  */
-export async function bringContent(host: Host, folders: BucketFolders, progress: Progress): Promise<void> {
+export async function bringContent(
+  host: Host,
+  folders: BucketFolders,
+  now: Now,
+  progress: Progress,
+): Promise<void> {
   const { environment, aws, log } = host;
   const { bucket, operation } = environment;
   const { state, copy } = folders;
@@ -76,6 +86,12 @@ export async function bringContent(host: Host, folders: BucketFolders, progress:
     return;
   }
   await orFail(copy.bringTo(objects), "cannot copy the bucket; nothing was migrated", log.complain);
+  const marks = new Marks(bucket, environment.commandId);
+  const watch = new Watch({
+    ...{ host, database, marks, now, schema: mapping.schema },
+    limit: mapping.migrationTimeout,
+  });
+  progress.watch = watch;
   const setting = {
     release: await installRelease(host, mapping.flywayVersion),
     version: mapping.flywayVersion,
@@ -83,6 +99,7 @@ export async function bringContent(host: Host, folders: BucketFolders, progress:
     schema: mapping.schema,
     location: copy.location,
     options: optionsOf(mapping),
+    initSql: initSqlOf(mapping, marks),
     directory: database.directory,
     variables: environment.variables,
   };
@@ -97,7 +114,10 @@ export async function bringContent(host: Host, folders: BucketFolders, progress:
     },
     {
       credentials: () => database.credentials(),
-      flyway: (commands, credentials) => runFlyway(setting, credentials, commands, log),
+      flyway: (commands, credentials) => {
+        const answer = runFlyway(setting, credentials, commands, log);
+        return commands.includes("migrate") ? watch.during(answer, credentials) : answer;
+      },
       look: (credentials) =>
         database.ask("the schema cannot be looked at", credentials, (session) =>
           lookAtSchema(session, mapping.schema),
@@ -109,6 +129,11 @@ export async function bringContent(host: Host, folders: BucketFolders, progress:
           log.complain(String(error)); // a full disk is told of at the end
         }
       },
+      takeOutFailed: async (key, credentials) =>
+        (await database.ask("Flyway's history cannot be mended", credentials, (session) =>
+          takeOutFailed(session, mapping.schema, key),
+        )) ?? false,
+      isOverLimit: () => watch.isOverLimit,
     },
   );
   progress.migration = migration;
@@ -145,6 +170,11 @@ function complainOfNews(refused: readonly Refusal[], state: State, { objects }: 
   const news = refused.filter(({ key }) => unseen.has(key));
   if (news.length === 0) return;
   throw new Failure(news.map(({ key, message, remedy }) => `${key}: ${message}; ${remedy}`).join("; "));
+}
+
+/** What each connection of Flyway's begins with. */
+function initSqlOf({ lockWaitTimeout = LOCK_WAIT_TIMEOUT }: Mapping, marks: Marks): string {
+  return `SET SESSION lock_wait_timeout = ${lockWaitTimeout}, @flyway_on_aws = ${marks.taking}`;
 }
 
 function optionsOf({ baselineVersion = "0", outOfOrder, placeholders = {} }: Mapping): string[] {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { RowDataPacket, Connection as Session } from "mysql2/promise";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ResultSetHeader, RowDataPacket, Connection as Session } from "mysql2/promise";
 import type { Credentials } from "./credentials";
 import { type Connection, caFile } from "./target";
 
@@ -95,7 +96,18 @@ async function historyOf(session: Session, schema: string): Promise<RowDataPacke
   return rows;
 }
 
+/** Takes a failed migration out of Flyway's history; whether it was there, once. */
+export async function takeOutFailed(session: Session, schema: string, script: string): Promise<boolean> {
+  const [{ affectedRows }] = await session.query<ResultSetHeader>(
+    "DELETE FROM ??.flyway_schema_history WHERE success = 0 AND script = ?",
+    [schema, script],
+  );
+  return affectedRows === 1;
+}
+
 /** Ends a session; resolves when its connection is closed, so that it takes none of a limited number. */
 export async function closeSession(session: Session): Promise<void> {
-  await session.end().catch(() => session.destroy());
+  const isClosed = session.end().catch(() => {});
+  await Promise.race([isClosed, sleep(TIMEOUT, undefined, { ref: false })]); // a network that is gone does not answer
+  session.destroy();
 }

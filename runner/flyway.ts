@@ -19,6 +19,8 @@ export interface FlywaySetting {
   readonly location: string;
   /** The settings of the database, as options. */
   readonly options: readonly string[];
+  /** SQL that each of its connections begins with. */
+  readonly initSql: string;
   /** Where Flyway is started: its folder of authorities. */
   readonly directory: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -59,6 +61,7 @@ export async function runFlyway(
       ...setting.variables,
       JAVA_ARGS: `${JAVA_ARGS} ${setting.variables.JAVA_ARGS ?? ""}`,
       FLYWAY_URL: setting.connection.url,
+      FLYWAY_INIT_SQL: setting.initSql,
       FLYWAY_USER: user,
       FLYWAY_PASSWORD: password,
     },
@@ -95,7 +98,7 @@ export function argumentsOf(
     schema,
     location,
     options,
-  }: Omit<FlywaySetting, "release" | "directory" | "variables">,
+  }: Omit<FlywaySetting, "release" | "directory" | "initSql" | "variables">,
   commands: readonly string[],
 ): string[] {
   const isAtLeast = (major: number, minor: number) => {

@@ -8,6 +8,7 @@ import {
   isCallback,
   isFailedState,
   isLeftByRepair,
+  isLockTimeout,
   isOnContent,
   isRefusal,
   isUntriedState,
@@ -17,6 +18,7 @@ import type { FlywayError, HalfApplied, Refusal, SeenObject } from "../records/r
 import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
+import { isFirstAndWhole } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
 import type { Log } from "./log";
@@ -29,6 +31,8 @@ export type Outcome =
   | { readonly kind: "refused"; readonly reason: string | null }
   /** A file, or the run before, failed, and has left this in the schema; null where nothing is known to be of it. */
   | { readonly kind: "failed"; readonly landed: HalfApplied | null }
+  /** A file waited for a lock in vain; nothing of it landed, and its failed row is out of Flyway's history. The next run tries again. */
+  | { readonly kind: "locked"; readonly key: string }
   /** It was not judged: the database, AWS or the host let the run down. The next run tries again. */
   | { readonly kind: "unreachable"; readonly reason: string | null };
 
@@ -62,6 +66,10 @@ export interface MigrationSteps {
   look(credentials: Credentials): Promise<Look | undefined>;
   /** Keeps what the schema is before the migration, for the case that this run is killed. */
   remember(before: Look): void;
+  /** Takes a file's failed row out of Flyway's history; whether that could be done. */
+  takeOutFailed(key: string, credentials: Credentials): Promise<boolean>;
+  /** Whether the migration took longer than it may: then it is not tried again. */
+  isOverLimit(): boolean;
 }
 
 export interface MigrationInput {
@@ -164,7 +172,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     }
     results.migrate ??= { error };
     const passes = failureOf(error)?.passes ?? false;
-    if (passes && Date.now() < deadline && attempts < ATTEMPTS) {
+    if (passes && !steps.isOverLimit() && Date.now() < deadline && attempts < ATTEMPTS) {
       isTouched ||= !isWithoutConnection(error); // from here on, a look would see what this run did
       log.complain(`the database is not ready, trying again: ${firstPart(error.message)}`);
       results.migrate = null;
@@ -183,6 +191,9 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     const failed = await failedFile(error, results.info, isKilled);
     const rest = failed && (await leftOf(failed, isKilled, before, credentials));
     if (!isOnContent(error)) return end({ kind: "unreachable", reason: null });
+    if (rest && !isKilled && (await isUndone(error, rest, before))) {
+      if (await steps.takeOutFailed(rest.key, credentials)) return end({ kind: "locked", key: rest.key });
+    }
     return end(
       isRefusal(error) && !rest
         ? { kind: "refused", reason: null }
@@ -205,6 +216,18 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     for (const other of others) for (const name of await namesIn(other, names)) otherNames.add(name);
     return landed({ failed, location, before, after, others, ownNames, otherNames });
   }
+}
+
+/** Whether a file waited for a lock in vain, and nothing of it can have landed. */
+async function isUndone(
+  error: FlywayError,
+  { changes }: HalfApplied,
+  before: Look | undefined,
+): Promise<boolean> {
+  const failed = failedStatementIn(error);
+  if (!failed || !isLockTimeout(error) || !before || changes?.length !== 0) return false;
+  const engines = before.parts.filter(({ kind }) => kind === "table").map(({ is }) => is);
+  return isFirstAndWhole(await readFile(failed.file, "utf8"), failed, engines);
 }
 
 /** Why a bucket is refused, of all its files that are. */

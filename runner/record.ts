@@ -1,8 +1,11 @@
+import { isLockTimeout } from "../records/flyway";
 import { judge, type Known } from "../records/judge";
 import type { InterruptedRun, JudgedObject, RunRecord } from "../records/record";
+import { holderLines } from "../records/work";
 import type { Progress } from "./content";
 import type { Host } from "./host";
 import type { Log } from "./log";
+import { isoTime } from "./time";
 
 /** The highest number that a record's name has room for. */
 const LAST_NUMBER = 99_999_999;
@@ -26,8 +29,9 @@ export interface RecordInput {
 export function recordOf(input: RecordInput): RunRecord {
   const { host, progress, known, interrupted, began, location, exitCode, number } = input;
   const { environment } = host;
-  const { listing, mapping, migration, reason } = progress;
+  const { listing, mapping, migration, watch, reason } = progress;
   const outcome = migration?.outcome;
+  const error = migration?.results.migrate?.error;
   const common = {
     startedAt: isoTime(began),
     location,
@@ -35,6 +39,9 @@ export function recordOf(input: RecordInput): RunRecord {
     interrupted,
     databaseTime: migration?.before?.time ?? null,
     halfApplied: outcome?.kind === "failed" ? outcome.landed : null,
+    takenOut: outcome?.kind === "locked" ? outcome.key : null,
+    lockHolders: watch && error && isLockTimeout(error) ? watch.holders : [],
+    timedOutAfter: error && watch?.isOverLimit ? (mapping?.migrationTimeout ?? null) : null,
     flyway: migration?.results ?? NO_RESULTS,
   };
   const objects = listing?.objects ?? [];
@@ -63,7 +70,8 @@ export function recordOf(input: RecordInput): RunRecord {
 }
 
 /** What a person reads in the command's output. */
-export function summarize({ interrupted, flyway, objects, reason, halfApplied }: RunRecord, log: Log): void {
+export function summarize(record: RunRecord, log: Log): void {
+  const { interrupted, flyway, objects, reason, halfApplied, takenOut, lockHolders } = record;
   for (const { commandId, startedAt } of interrupted) {
     log.show(`command ${commandId}, begun ${startedAt}, was ended before it could leave a record`);
   }
@@ -80,14 +88,11 @@ export function summarize({ interrupted, flyway, objects, reason, halfApplied }:
   }
   if (migrate?.error) log.show(migrate.error.message);
   else if (reason !== null) log.show(reason);
+  if (lockHolders.length > 0) log.show(holderLines(lockHolders, "was").join("\n"));
+  if (takenOut !== null) log.show(`nothing of ${takenOut} is in the schema: the next run tries it again`);
   if (!halfApplied) return;
   log.show(`of ${halfApplied.key}, this is in the schema now:`);
   for (const { kind, name, before, after } of halfApplied.changes ?? []) {
     log.show(`  ${kind} ${name}: ${before ?? "not there"} -> ${after ?? "not there"}`);
   }
-}
-
-/** To the second, UTC. */
-export function isoTime(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19)}Z`;
 }

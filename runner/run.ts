@@ -6,8 +6,10 @@ import { basisOf, bringContent, type Progress } from "./content";
 import { messageOf, orFail } from "./failure";
 import { contentFingerprintOf, fingerprintOf } from "./fingerprint";
 import { type BucketFolders, foldersOf, type Host } from "./host";
+import { Now } from "./now";
 import { readMapping, readTarget } from "./parameters";
-import { isoTime, recordOf, summarize } from "./record";
+import { recordOf, summarize } from "./record";
+import { isoTime } from "./time";
 
 /** Ends a run from outside. */
 export class Interruption extends Error {
@@ -39,10 +41,11 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
     log.complain(String(error)); // a full disk is told of below
   }
 
+  const now = new Now(host);
   const progress: Progress = { judged, refused: [], reason: null };
   let exitCode = 0;
   try {
-    await Promise.race([bringContent(host, folders, progress), interruption]);
+    await Promise.race([bringContent(host, folders, now, progress), interruption]);
     const { migration } = progress;
     if (migration && (migration.outcome.kind !== "migrated" || migration.repairRefused !== null))
       exitCode = 1;
@@ -53,6 +56,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
     log.complain(`FAILED: ${progress.reason}`);
   }
 
+  await now.clear(progress.listing?.leftovers ?? []);
   const known = await knownBefore(host, folders, progress);
   const { number } = state;
   const { location } = copy;
@@ -164,7 +168,11 @@ function remember(host: Host, { state }: BucketFolders, progress: Progress, end:
   const { listing, migration, refused, isUnchanged } = progress;
   if (!listing) return;
   if (end.isUploaded) state.see(listing.objects);
-  const isJudged = isUnchanged || (migration ? migration.outcome.kind !== "unreachable" : refused.length > 0);
+  const outcome = migration?.outcome;
+  if (outcome?.kind === "locked") state.before = undefined; // nothing of it landed
+  const isJudged =
+    isUnchanged ||
+    (outcome ? outcome.kind !== "unreachable" && outcome.kind !== "locked" : refused.length > 0);
   // Where there is no record, nobody can tell what became of the uploads, so the next reconcile runs again
   if (!isJudged || !end.isKept) return;
   const basis = basisOf(host, progress);
@@ -175,7 +183,6 @@ function remember(host: Host, { state }: BucketFolders, progress: Progress, end:
     history: former?.history ?? progress.history ?? null,
     at: former?.at ?? Date.now(),
   });
-  const outcome = migration?.outcome;
   const isTold = outcome?.kind === "migrated" || (outcome?.kind === "failed" && outcome.landed !== null);
   // A refusal may stand between a run that was killed and the one that can tell what it left
   if (!end.hasFormer || isTold) state.before = undefined;

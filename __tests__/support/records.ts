@@ -35,6 +35,9 @@ export function recordOf(given: Partial<RunRecord> = {}): RunRecord {
     objects: [],
     databaseTime: null,
     halfApplied: null,
+    takenOut: null,
+    lockHolders: [],
+    timedOutAfter: null,
     flyway: { migrate: null, info: null, validate: null, repair: null },
     ...given,
   };

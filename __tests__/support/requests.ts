@@ -57,6 +57,8 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
     host("s3 cp", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.runner").key}`),
     { by: ADMINISTRATOR, made: "an upload", action: "s3:PutObject", on: `${bucket}/V1__a.sql` },
     host("PutObjectCommand", "s3:PutObject", `${bucket}/.flyway/runs/00000001-20261126T000000-c.json`),
+    host("PutObjectCommand", "s3:PutObject", `${bucket}/.flyway/now/c.json`),
+    host("DeleteObjectCommand", "s3:DeleteObjectVersion", `${bucket}/.flyway/now/c.json`),
     ...["s3-mapping/users1", "target/test_flyway.conf", "archive/11.8.2"].map((name) =>
       host("GetParameterCommand", "ssm:GetParameter", `${parameters}/${name}`),
     ),

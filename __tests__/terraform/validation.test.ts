@@ -19,6 +19,7 @@ const NO_CONF =
   "is no valid name: use 1 to 100 letters, digits, . _ and -, beginning with a letter or digit.";
 const NO_SCHEMA =
   "is no valid schema: use 1 to 64 letters, digits, - and _, beginning with a letter or digit.";
+const NO_TIME = "is no time: use whole seconds, 1 to 9999999.";
 const NO_BASELINE = "is no version: use digits, with . or _ between them, such as 1 or 2.1.";
 const NO_PLACEHOLDER = "has no valid name: use 1 to 64 letters, digits, _ and -, beginning with a letter.";
 const NO_PLACEHOLDER_VALUE =
@@ -83,10 +84,10 @@ function quoted(text: string): string {
   return JSON.stringify(text).replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 }
 
-function settings(member: string, value: string, message: string): Refused {
+function settings(member: string, value: string | number, message: string): Refused {
   return [
     { Products: {}, Users: { [member]: value } },
-    `${member} ${quoted(value)} of flyway_database_settings "Users" ${message}`,
+    `${member} ${quoted(String(value))} of flyway_database_settings "Users" ${message}`,
   ];
 }
 
@@ -164,6 +165,10 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     ...["", "v1", "1.", ".1", "1-2", "1 2", "-1", "1".repeat(19), "1\n"].map((version) =>
       settings("baseline_version", version, NO_BASELINE),
     ),
+    ...[0, -1, 1.5, 10_000_000].flatMap((time) => [
+      settings("lock_wait_timeout", time, NO_TIME),
+      settings("migration_timeout", time, NO_TIME),
+    ]),
     ...["", "1a", "_a", "a.b", "a b", "a=b", "$(id)", "a\n", "ä", "a".repeat(65)].map((name) =>
       placeholder(name, "x", NO_PLACEHOLDER),
     ),
@@ -384,6 +389,7 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     { Users: { schema: "2nd_shop-Orders", flyway_version: "10.22.0", flyway_conf: "other.conf" } },
     { Users: { schema: "a".repeat(64), out_of_order: true, baseline_version: "2025.01_3" } },
     { Users: { out_of_order: false, placeholders: {}, baseline_version: "9".repeat(18) } },
+    { Users: { lock_wait_timeout: 1, migration_timeout: 9_999_999 } },
     {
       Users: {
         placeholders: { [`a${"-".repeat(63)}`]: "", "a_b-c": ` ${ALLOWED.join("")}/"@$\{x}%{y}` },
