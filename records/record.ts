@@ -169,6 +169,11 @@ export interface FlywayError {
   readonly sqlErrorCode?: number | null;
 }
 
+/** A bucket's objects from before it was versioned all have the version id "null". */
+export function versionOf({ key, versionId }: Pick<SeenObject, "key" | "versionId">): string {
+  return `${versionId}/${key}`;
+}
+
 /** What is the host's in a bucket. No migration is looked for below it. */
 export const FLYWAY_FOLDER = ".flyway/";
 

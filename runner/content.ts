@@ -1,7 +1,7 @@
 import type { Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
 import { isApplied } from "../records/judge";
-import type { Refusal } from "../records/record";
+import { type Refusal, versionOf } from "../records/record";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
 import { lookAtSchema, readHistory } from "./database";
 import { Failure, orFail } from "./failure";
@@ -12,7 +12,7 @@ import { type Migration, migrate, reasonOf } from "./migration";
 import { readMapping, readTarget, targetIn } from "./parameters";
 import { installRelease } from "./release";
 import { Database } from "./session";
-import { type Judged, type State, versionOf } from "./state";
+import type { Judged, State } from "./state";
 
 /** A run, as far as it has come. */
 export interface Progress {

@@ -1,11 +1,11 @@
 import { MAPPING_PATH, type Mapping, PATTERNS, parseMapping, targetName } from "../deployment/mapping";
+import { versionOf } from "../records/record";
 import { isNoBucket } from "./aws";
 import { listBucket } from "./bucket";
 import { Failure, messageOf, orFail } from "./failure";
 import { fingerprintOf } from "./fingerprint";
 import { foldersOf, type Host } from "./host";
 import { createLog } from "./log";
-import { versionOf } from "./state";
 
 /** How many buckets are looked at at once. */
 const LOOKS = 8;

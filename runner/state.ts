@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Known } from "../records/judge";
-import type { InterruptedRun, SeenObject } from "../records/record";
+import { type InterruptedRun, type SeenObject, versionOf } from "../records/record";
 import type { Look } from "./database";
 
 /** How long a judgement is relied on, in milliseconds: a day, then Flyway looks again. */
@@ -111,9 +111,4 @@ export class State {
     writeFileSync(`${file}.new`, JSON.stringify(value));
     renameSync(`${file}.new`, file);
   }
-}
-
-/** A bucket's objects from before it was versioned all have the version id "null". */
-export function versionOf({ key, versionId }: Pick<SeenObject, "key" | "versionId">): string {
-  return `${versionId}/${key}`;
 }
