@@ -1,5 +1,6 @@
 import { isApplied } from "./judge";
-import { type JudgedObject, type RunRecord, type Verdict, versionOf } from "./record";
+import { type RunRecord, type Verdict, versionOf } from "./record";
+import { textOf } from "./text";
 
 /**
  * The verdict of one uploaded version of an object, over all runs of its bucket. The message is what a person should read,
@@ -65,16 +66,12 @@ function judgementOf(
   judged: ReadonlyMap<string, Judgement>,
 ): Judgement | undefined {
   if (!version.key.startsWith(".flyway/")) return judged.get(versionOf(version));
-  const message = "no migration is looked for below .flyway/\nTo do: upload it outside of that folder";
-  return { verdict: "refused", message };
+  const message = "no migration is looked for below .flyway/";
+  return { verdict: "refused", message: textOf({ message, remedy: "upload it outside of that folder" }) };
 }
 
 function isSame(known: Judgement, verdict: Verdict, message: string): boolean {
   return known.verdict === verdict && known.message === message;
-}
-
-function textOf({ message, remedy }: JudgedObject): string {
-  return remedy === null ? message : `${message}\nTo do: ${remedy}`;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
 import { isApplied } from "../records/judge";
 import { type Refusal, versionOf } from "../records/record";
+import { lineOf } from "../records/text";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
 import { lookAtSchema, readHistory } from "./database";
 import { Failure, orFail } from "./failure";
@@ -144,7 +145,7 @@ function complainOfNews(refused: readonly Refusal[], state: State, { objects }: 
   const unseen = new Set(objects.filter((object) => !seen.has(versionOf(object))).map(({ key }) => key));
   const news = refused.filter(({ key }) => unseen.has(key));
   if (news.length === 0) return;
-  throw new Failure(news.map(({ key, message, remedy }) => `${key}: ${message}; ${remedy}`).join("; "));
+  throw new Failure(news.map(lineOf).join("; "));
 }
 
 function optionsOf({ baselineVersion = "0", outOfOrder, placeholders = {} }: Mapping): string[] {

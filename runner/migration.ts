@@ -14,6 +14,7 @@ import {
   isWithoutConnection,
 } from "../records/flyway";
 import type { FlywayError, HalfApplied, Refusal, SeenObject } from "../records/record";
+import { lineOf } from "../records/text";
 import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
@@ -209,8 +210,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
 
 /** Why a bucket is refused, of all its files that are. */
 export function reasonOf(refused: readonly Refusal[]): string {
-  const each = refused.map(({ key, message, remedy }) => `${key}: ${message}; ${remedy}`);
-  return `nothing was migrated: ${each.join("\n")}`;
+  return `nothing was migrated: ${refused.map(lineOf).join("\n")}`;
 }
 
 function firstPart(message: string): string {

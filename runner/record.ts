@@ -1,5 +1,6 @@
 import { judge, type Known } from "../records/judge";
 import type { InterruptedRun, JudgedObject, RunRecord } from "../records/record";
+import { lineOf } from "../records/text";
 import type { Progress } from "./content";
 import type { Host } from "./host";
 import type { Log } from "./log";
@@ -73,10 +74,7 @@ export function summarize({ interrupted, flyway, objects, reason, halfApplied }:
   for (const { filepath } of applied) log.show(`applied ${filepath.slice(filepath.lastIndexOf("/") + 1)}`);
   if (!migrate?.error && reason === null && applied.length === 0) log.show("nothing new to apply");
   if (!migrate?.error) {
-    for (const { key, verdict, message, remedy } of objects) {
-      if (verdict === "refused")
-        log.show(`refused ${key}: ${message}${remedy === null ? "" : `; ${remedy}`}`);
-    }
+    for (const object of objects) if (object.verdict === "refused") log.show(`refused ${lineOf(object)}`);
   }
   if (migrate?.error) log.show(migrate.error.message);
   else if (reason !== null) log.show(reason);
