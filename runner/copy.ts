@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import type { SeenObject } from "../records/record";
 import type { Aws } from "./aws";
+import { roomOf } from "./disk";
 import { Failure } from "./failure";
 
 /** How many objects are fetched at once. */
@@ -52,11 +53,11 @@ export class Copy {
     );
     if (there && surplus.length + missing.length === 0) return;
     await mkdir(this.folder, { recursive: true });
-    const { bavail, bsize } = await statfs(this.folder);
+    const room = roomOf(this.folder);
     const bytes = missing.reduce((sum, { size }) => sum + size, 0);
-    if (bytes > bavail * bsize) {
+    if (bytes > room) {
       throw new Failure(
-        `the bucket has ${bytes} bytes of migrations that the host has not, and its disk has room for ${bavail * bsize}: ` +
+        `the bucket has ${bytes} bytes of migrations that the host has not, and its disk has room for ${room}: ` +
           "remove what is no migration, or replace the host by one with a larger disk; nothing was migrated",
       );
     }
