@@ -1,7 +1,7 @@
 import type { Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
 import { isApplied } from "../records/judge";
-import { type Refusal, versionOf } from "../records/record";
+import { fileName, type Refusal, versionOf } from "../records/record";
 import { lineOf } from "../records/text";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
 import { lookAtSchema, readHistory } from "./database";
@@ -135,7 +135,7 @@ async function isUnchanged(
 ): Promise<boolean> {
   if (!judged?.history || judged.content !== contentFingerprintOf(basis) || state.before) return false;
   if (!state.known?.objects.every(({ verdict }) => isApplied(verdict))) return false;
-  if (basis.objects.some(({ key }) => isCallback(key.slice(key.lastIndexOf("/") + 1)))) return false; // each run has it run
+  if (basis.objects.some(({ key }) => isCallback(fileName(key)))) return false; // each run has it run
   return judged.history === (await readHash());
 }
 

@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import type { SeenObject } from "../records/record";
+import { fileOf, type SeenObject } from "../records/record";
 import type { Aws } from "./aws";
 import { roomOf } from "./disk";
 import { Failure } from "./failure";
@@ -38,19 +38,15 @@ export class Copy {
     this.manifest = join(folder, "manifest.json");
   }
 
-  /** Path of an object's file. */
-  file(key: string): string {
-    return `${this.location}/${key}`;
-  }
-
   /** Brings the folder to a listing, exactly; any version in it can still be had, also if it was overwritten since. */
   async bringTo(objects: readonly SeenObject[]): Promise<void> {
     const there = await this.read();
-    const wanted = new Map(objects.filter(isMigration).map((object) => [object.key, object]));
-    const surplus = Object.keys(there ?? {}).filter((key) => !wanted.has(key));
-    const missing = [...wanted.values()].filter(
-      ({ key, versionId, eTag }) => there?.[key] !== `${versionId} ${eTag}`,
+    const migrations = objects.filter(isMigration);
+    const manifest: Manifest = Object.fromEntries(
+      migrations.map(({ key, versionId, eTag }) => [key, `${versionId} ${eTag}`]),
     );
+    const surplus = Object.keys(there ?? {}).filter((key) => manifest[key] === undefined);
+    const missing = migrations.filter(({ key }) => there?.[key] !== manifest[key]);
     if (there && surplus.length + missing.length === 0) return;
     await mkdir(this.folder, { recursive: true });
     const room = roomOf(this.folder);
@@ -64,15 +60,12 @@ export class Copy {
     await rm(this.manifest, { force: true });
     if (!there) await rm(this.folder, { recursive: true, force: true });
     await mkdir(this.location, { recursive: true });
-    for (const key of surplus) await rm(this.file(key), { force: true });
+    for (const key of surplus) await rm(fileOf(this.location, key), { force: true });
     const queue = missing.values();
     await Promise.all(
       Array.from({ length: CONNECTIONS }, async () => {
         for (const object of queue) await this.fetch(object);
       }),
-    );
-    const manifest: Manifest = Object.fromEntries(
-      [...wanted.values()].map(({ key, versionId, eTag }) => [key, `${versionId} ${eTag}`]),
     );
     await promisify(execFile)("sync", ["-f", this.folder]);
     await writeFile(`${this.manifest}.new`, JSON.stringify(manifest));
@@ -93,7 +86,7 @@ export class Copy {
   }
 
   private async fetch({ key, versionId, size }: SeenObject): Promise<void> {
-    const file = this.file(key);
+    const file = fileOf(this.location, key);
     const folder = dirname(file);
     await mkdir(folder, { recursive: true }).catch(async () => {
       // It was an object's file before

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { FailedStatement } from "../records/flyway";
-import type { FlywayInfo, HalfApplied, SchemaChange } from "../records/record";
+import { type FlywayInfo, type HalfApplied, keyOf, type SchemaChange } from "../records/record";
 import type { Look, SchemaPart } from "./database";
 
 /** The most changes that a record lists. */
@@ -30,7 +30,7 @@ export function othersApplied(
   const isNew = (key: string, time = "") => (former.has(key) ? time > before.time : time >= before.time);
   return (info?.migrations ?? [])
     .filter(({ state, filepath }) => state === "Success" && filepath !== "" && filepath !== file)
-    .filter(({ filepath, installedOnUTC }) => isNew(filepath.slice(location.length + 1), installedOnUTC))
+    .filter(({ filepath, installedOnUTC }) => isNew(keyOf(location, filepath), installedOnUTC))
     .map(({ filepath }) => filepath);
 }
 
@@ -69,16 +69,15 @@ export interface LandedInput {
 /** What a file that failed has left in the schema: MySQL cannot take DDL back. */
 export function landed(input: LandedInput): HalfApplied {
   const { failed, location, before, after, others, ownNames, otherNames } = input;
-  const key = (file: string) => file.slice(location.length + 1);
   const changes = before && after ? changesBetween(before.parts, after.parts) : null;
   const relevant = changes
     ?.filter(({ name }) => others.length === 0 || areIn(name, ownNames))
     .map((change) => ({ ...change, shared: areIn(change.name, otherNames) }));
   return {
-    key: key(failed.file),
+    key: keyOf(location, failed.file),
     line: failed.line,
     statement: failed.statement?.slice(0, STATEMENT_LENGTH) ?? null,
-    applied: others.map(key),
+    applied: others.map((file) => keyOf(location, file)),
     changes: relevant?.slice(0, CHANGES) ?? null,
     moreChanges: Math.max((relevant?.length ?? 0) - CHANGES, 0),
   };

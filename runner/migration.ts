@@ -13,7 +13,14 @@ import {
   isUntriedState,
   isWithoutConnection,
 } from "../records/flyway";
-import type { FlywayError, HalfApplied, Refusal, SeenObject } from "../records/record";
+import {
+  type FlywayError,
+  fileName,
+  fileOf,
+  type HalfApplied,
+  type Refusal,
+  type SeenObject,
+} from "../records/record";
 import { lineOf } from "../records/text";
 import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
@@ -247,9 +254,8 @@ async function blankFiles(objects: readonly SeenObject[], location: string): Pro
   const blank: string[] = [];
   for (const { key, size } of objects.filter(isMigration)) {
     if (size > BLANK_SIZE) continue;
-    if ((await readFile(`${location}/${key}`, "latin1")).replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "") {
-      blank.push(key);
-    }
+    const text = await readFile(fileOf(location, key), "latin1");
+    if (text.replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "") blank.push(key);
   }
   return blank;
 }
@@ -257,7 +263,7 @@ async function blankFiles(objects: readonly SeenObject[], location: string): Pro
 /** Flyway would take an empty file for applied, and its content for an edit ever after. */
 function refusedBlankFiles(keys: readonly string[], info: FlywayResult | null, location: string): Refusal[] {
   return keys.flatMap((key) => {
-    const state = info?.migrations?.findLast(({ filepath }) => filepath === `${location}/${key}`)?.state;
+    const state = info?.migrations?.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
     return state !== undefined && isUntriedState(state)
       ? [{ key, message: "it is empty", remedy: "upload it again with its statements, or delete it" }]
       : [];
@@ -273,8 +279,8 @@ function ignoredFiles(
   if (!info?.migrations) return [];
   const known = new Set(info.migrations.map(({ filepath }) => filepath));
   return objects
-    .filter(({ key }) => key.toLowerCase().endsWith(".sql") && !known.has(`${location}/${key}`))
-    .filter(({ key }) => !isCallback(key.slice(key.lastIndexOf("/") + 1)))
+    .filter(({ key }) => key.toLowerCase().endsWith(".sql") && !known.has(fileOf(location, key)))
+    .filter(({ key }) => !isCallback(fileName(key)))
     .map(({ key }) => ({
       key,
       message: key.endsWith(".sql")

@@ -1,5 +1,5 @@
 import { judge, type Known } from "../records/judge";
-import type { InterruptedRun, JudgedObject, RunRecord } from "../records/record";
+import { fileName, type InterruptedRun, type JudgedObject, type RunRecord } from "../records/record";
 import { lineOf } from "../records/text";
 import type { Progress } from "./content";
 import type { Host } from "./host";
@@ -71,7 +71,7 @@ export function summarize({ interrupted, flyway, objects, reason, halfApplied }:
   const { migrate, repair } = flyway;
   for (const action of repair?.repairActions ?? []) log.show(action);
   const applied = migrate?.migrations ?? [];
-  for (const { filepath } of applied) log.show(`applied ${filepath.slice(filepath.lastIndexOf("/") + 1)}`);
+  for (const { filepath } of applied) log.show(`applied ${fileName(filepath)}`);
   if (!migrate?.error && reason === null && applied.length === 0) log.show("nothing new to apply");
   if (!migrate?.error) {
     for (const object of objects) if (object.verdict === "refused") log.show(`refused ${lineOf(object)}`);
