@@ -82,6 +82,9 @@ export const TLS = ["verified", "unverified", "cleartext"] as const;
 
 export type Tls = (typeof TLS)[number];
 
+/** An option of TLS in a JDBC URL, in whatever case: such a URL sets its own. */
+export const TLS_OPTION = "[?&][^=&]*(ssl|tls|trust|keystore)[^=&]*=";
+
 /** A bucket's mapping is missing or wrong. Retrying does not help; a person must mend the parameter. */
 export class MappingError extends Error {
   override readonly name = "MappingError";

@@ -1,4 +1,4 @@
-import type { Source, Target } from "../deployment/mapping";
+import { type Source, type Target, TLS_OPTION } from "../deployment/mapping";
 
 /** How Flyway is to connect, and the runner's own look at the database. */
 export interface Connection {
@@ -14,8 +14,8 @@ export interface Connection {
   readonly ca?: Source;
 }
 
-/** A URL that sets its own options of TLS is left alone. The same rule as in the variables. */
-const TLS_OPTION = /[?&][^=&]*(ssl|tls|trust|keystore)[^=&]*=/i;
+/** A URL that sets its own options of TLS is left alone. */
+const OWN_TLS = new RegExp(TLS_OPTION, "i");
 
 const PORT = 3306;
 
@@ -36,7 +36,7 @@ export function connectionTo({ url: given, tls = "verified", ca }: Target): Conn
   const where = { host, port: Number(port ?? PORT) };
   // Else LOAD DATA LOCAL INFILE reads this host's files
   const base = `${given}${given.includes("?") ? "&" : "?"}allowLocalInfile=false`;
-  if (TLS_OPTION.test(given)) return { ...where, url: base, options: [], tls: tlsOf(given) };
+  if (OWN_TLS.test(given)) return { ...where, url: base, options: [], tls: tlsOf(given) };
   const url = `${base}&permitMysqlScheme=true`; // MariaDB's 3 is else for jdbc:mariadb alone
   const options = ["-driver=org.mariadb.jdbc.Driver"];
   if (tls === "cleartext") return { ...where, url: `${url}&useSsl=false&sslMode=disable`, options, tls };
