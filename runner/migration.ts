@@ -38,7 +38,7 @@ export type Outcome =
   /** A file, or the run before, failed, and has left this in the schema; null where nothing is known to be of it. */
   | { readonly kind: "failed"; readonly landed: HalfApplied | null }
   /** It was not judged: the database, AWS or the host let the run down. The next run tries again. */
-  | { readonly kind: "unreachable"; readonly reason: string | null };
+  | { readonly kind: "unreachable" };
 
 /** What Flyway said, by command; null where it was not started. */
 export interface Results {
@@ -181,7 +181,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     }
     if (passes) {
       log.complain(`gave up after ${attempts} attempts`);
-      return end({ kind: "unreachable", reason: null });
+      return end({ kind: "unreachable" });
     }
     results.info = null;
     await flyway(["info"]); // what stands where, for the record
@@ -190,7 +190,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     const isKilled = input.former !== undefined;
     const failed = await failedFile(error, results.info, isKilled);
     const rest = failed && (await leftOf(failed, isKilled, before, credentials));
-    if (!isOnContent(error)) return end({ kind: "unreachable", reason: null });
+    if (!isOnContent(error)) return end({ kind: "unreachable" });
     return end(
       isRefusal(error) && !rest
         ? { kind: "refused", reason: null }
@@ -279,8 +279,7 @@ function ignoredFiles(
   if (!info?.migrations) return [];
   const known = new Set(info.migrations.map(({ filepath }) => filepath));
   return objects
-    .filter(({ key }) => key.toLowerCase().endsWith(".sql") && !known.has(fileOf(location, key)))
-    .filter(({ key }) => !isCallback(fileName(key)))
+    .filter(({ key }) => !known.has(fileOf(location, key)) && !isCallback(fileName(key)))
     .map(({ key }) => ({
       key,
       message: key.endsWith(".sql")
