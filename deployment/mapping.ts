@@ -33,6 +33,11 @@ export const PATTERNS = {
   placeholderValue: "^(\\{?[ -z|}~])*\\{?$",
 } as const;
 
+/** Whether a text matches a pattern as a whole. */
+export function isMatch(text: string, pattern: keyof typeof PATTERNS): boolean {
+  return new RegExp(PATTERNS[pattern]).test(text);
+}
+
 /** The JSON in a mapping parameter: what is done with the uploads of one bucket. */
 export interface Mapping {
   /** The schema that Flyway migrates; the entry of `flyway_managed_databases`. */
@@ -117,7 +122,7 @@ export function archiveName(parameters: string, flywayVersion: string): string {
 export function parseMapping(name: string, value: string): Mapping {
   const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.s3_mapping");
   const matching = (member: string, found: unknown, pattern: keyof typeof PATTERNS): string => {
-    if (typeof found === "string" && new RegExp(PATTERNS[pattern]).test(found)) return found;
+    if (typeof found === "string" && isMatch(found, pattern)) return found;
     throw wrong(`has no valid "${member}": ${JSON.stringify(found)} does not match ${PATTERNS[pattern]}`);
   };
   const member = (name: keyof typeof PATTERNS & keyof Mapping) => matching(name, object[name], name);
@@ -198,10 +203,10 @@ function membersOf(
 
 function sourceOf(found: unknown, member: string | undefined, wrong: Wrong): Source {
   const { url, sha256 } = found as { [member in keyof Source]?: unknown };
-  const where = member ? `"${member}" with` : "";
-  if (typeof url !== "string") throw wrong(`has no ${where} "url"`.replace("  ", " "));
+  const where = member ? `"${member}" with ` : "";
+  if (typeof url !== "string") throw wrong(`has no ${where}"url"`);
   if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) {
-    throw wrong(`has no ${where} "sha256" of 64 hexadecimal digits`.replace("  ", " "));
+    throw wrong(`has no ${where}"sha256" of 64 hexadecimal digits`);
   }
   return { url, sha256: sha256.toLowerCase() };
 }

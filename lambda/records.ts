@@ -1,5 +1,5 @@
 import type { S3Client } from "@aws-sdk/client-s3";
-import { PATTERNS } from "../deployment/mapping";
+import { isMatch } from "../deployment/mapping";
 import { RECORD_PREFIX, type RunRecord } from "../records/record";
 import { reportsIn } from "../records/report";
 
@@ -8,9 +8,10 @@ const RUNS = 10;
 
 /** The buckets for which a reconcile has run in vain, by its output. */
 export function failedBucketsIn(output: string): string[] {
-  const isBucket = new RegExp(PATTERNS.bucket);
   const failed = reportsIn(output).flatMap((report) =>
-    report.flyway === "run" && report.exitCode !== 0 && isBucket.test(report.bucket) ? [report.bucket] : [],
+    report.flyway === "run" && report.exitCode !== 0 && isMatch(report.bucket, "bucket")
+      ? [report.bucket]
+      : [],
   );
   return [...new Set(failed)].slice(0, RUNS);
 }

@@ -8,6 +8,7 @@ import { fileOf, type SeenObject } from "../records/record";
 import type { Aws } from "./aws";
 import { roomOf } from "./disk";
 import { Failure } from "./failure";
+import { forEach } from "./pool";
 
 /** How many objects are fetched at once. */
 const CONNECTIONS = 16;
@@ -61,12 +62,7 @@ export class Copy {
     if (!there) await rm(this.folder, { recursive: true, force: true });
     await mkdir(this.location, { recursive: true });
     for (const key of surplus) await rm(fileOf(this.location, key), { force: true });
-    const queue = missing.values();
-    await Promise.all(
-      Array.from({ length: CONNECTIONS }, async () => {
-        for (const object of queue) await this.fetch(object);
-      }),
-    );
+    await forEach(missing, CONNECTIONS, (object) => this.fetch(object));
     await promisify(execFile)("sync", ["-f", this.folder]);
     await writeFile(`${this.manifest}.new`, JSON.stringify(manifest));
     await rename(`${this.manifest}.new`, this.manifest);

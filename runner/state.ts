@@ -37,6 +37,11 @@ export class State {
     return now >= judged.at && now - judged.at < JUDGED_FOR ? judged : undefined;
   }
 
+  /** Whether the last judgement is of that, and is relied on still. */
+  isJudged(fingerprint: string): boolean {
+    return this.judged(Date.now())?.fingerprint === fingerprint;
+  }
+
   judge(judged: Judged): void {
     this.write("judged", judged);
   }
