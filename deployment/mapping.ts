@@ -1,6 +1,6 @@
 /**
- * What the function and the constructs must agree on: names, patterns, the mapping's shape. It knows
- * nothing of AWS, so both sides can import it.
+ * What the function, the runner and the constructs must agree on: names, patterns, the mapping's shape. It knows
+ * nothing of AWS, so all sides can import it.
  */
 
 /** Under a deployment's parameters, the path of one mapping per bucket: `/flyway/s3-mapping/<bucket>`. */

@@ -1,6 +1,6 @@
 /**
  * What the host prints for machines, in its output: a line of JSON per run, and one per reconcile. Written by
- * assets/flyway-migrate.sh.
+ * the runner.
  */
 
 /** A run has ended. */
