@@ -40,10 +40,10 @@ export function reportIn(line: string): Report | undefined {
     const report = JSON.parse(line);
     if (report.flyway !== "run" && report.flyway !== "reconcile") return undefined;
     const kind = report.flyway as Report["flyway"];
-    const whole =
+    const isWhole =
       TEXT[kind].every((name) => typeof report[name] === "string") &&
       NUMBERS[kind].every((name) => typeof report[name] === "number");
-    return whole ? report : undefined;
+    return isWhole ? report : undefined;
   } catch {
     return undefined;
   }

@@ -41,14 +41,14 @@ export class Copy {
 
   /** Brings the folder to a listing, exactly; any version in it can still be had, also if it was overwritten since. */
   async bringTo(objects: readonly SeenObject[]): Promise<void> {
-    const there = await this.read();
+    const former = await this.read();
     const migrations = objects.filter(isMigration);
     const manifest: Manifest = Object.fromEntries(
       migrations.map(({ key, versionId, eTag }) => [key, `${versionId} ${eTag}`]),
     );
-    const surplus = Object.keys(there ?? {}).filter((key) => manifest[key] === undefined);
-    const missing = migrations.filter(({ key }) => there?.[key] !== manifest[key]);
-    if (there && surplus.length + missing.length === 0) return;
+    const surplus = Object.keys(former ?? {}).filter((key) => manifest[key] === undefined);
+    const missing = migrations.filter(({ key }) => former?.[key] !== manifest[key]);
+    if (former && surplus.length + missing.length === 0) return;
     await mkdir(this.folder, { recursive: true });
     const room = roomOf(this.folder);
     const bytes = missing.reduce((sum, { size }) => sum + size, 0);
@@ -59,7 +59,7 @@ export class Copy {
       );
     }
     await rm(this.manifest, { force: true });
-    if (!there) await rm(this.folder, { recursive: true, force: true });
+    if (!former) await rm(this.folder, { recursive: true, force: true });
     await mkdir(this.location, { recursive: true });
     for (const key of surplus) await rm(fileOf(this.location, key), { force: true });
     await forEach(missing, CONNECTIONS, (object) => this.fetch(object));

@@ -56,7 +56,7 @@ async function download(aws: Aws, url: string, file: string, stallSeconds: numbe
   if (url.startsWith("file://")) return copyFile(fileURLToPath(url), file);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await once(aws, url, file, stallSeconds);
+      return await transfer(aws, url, file, stallSeconds);
     } catch (error) {
       if (attempt === ATTEMPTS) throw error;
       await sleep(attempt * 1_000);
@@ -64,7 +64,7 @@ async function download(aws: Aws, url: string, file: string, stallSeconds: numbe
   }
 }
 
-async function once(aws: Aws, url: string, file: string, stallSeconds: number): Promise<void> {
+async function transfer(aws: Aws, url: string, file: string, stallSeconds: number): Promise<void> {
   const stall = new AbortController();
   let received = 0;
   let before = 0;

@@ -45,13 +45,13 @@ export async function namesIn(
   names: ReadonlySet<string>,
   lines = Number.POSITIVE_INFINITY,
 ): Promise<Set<string>> {
-  const found = new Set<string>();
+  const hits = new Set<string>();
   let line = 0;
   for await (const text of createInterface({ input: createReadStream(file) })) {
     if (++line > lines) break;
-    for (const word of text.toLowerCase().split(/[\s`"(),;.]+/)) if (names.has(word)) found.add(word);
+    for (const word of text.toLowerCase().split(/[\s`"(),;.]+/)) if (names.has(word)) hits.add(word);
   }
-  return found;
+  return hits;
 }
 
 export interface LandedInput {
@@ -95,13 +95,13 @@ function changesBetween(
   after: readonly SchemaPart[],
 ): Omit<SchemaChange, "shared">[] {
   const id = ({ kind, name }: SchemaPart) => `${kind} ${name}`;
-  const was = new Map(before.map((part) => [id(part), part]));
-  const is = new Map(after.map((part) => [id(part), part]));
-  return [...new Set([...was.keys(), ...is.keys()])]
+  const former = new Map(before.map((part) => [id(part), part]));
+  const present = new Map(after.map((part) => [id(part), part]));
+  return [...new Set([...former.keys(), ...present.keys()])]
     .sort()
-    .filter((id) => was.get(id)?.is !== is.get(id)?.is)
+    .filter((id) => former.get(id)?.is !== present.get(id)?.is)
     .map((id) => {
-      const { kind, name } = (is.get(id) ?? was.get(id)) as SchemaPart;
-      return { kind, name, before: was.get(id)?.is ?? null, after: is.get(id)?.is ?? null };
+      const { kind, name } = (present.get(id) ?? former.get(id)) as SchemaPart;
+      return { kind, name, before: former.get(id)?.is ?? null, after: present.get(id)?.is ?? null };
     });
 }

@@ -189,16 +189,16 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     refused.push(...ignoredFiles(input.objects, results.info, location));
     const isKilled = input.former !== undefined;
     const failed = await failedFile(error, results.info, isKilled);
-    const rest = failed && (await leftOf(failed, isKilled, before, credentials));
+    const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, credentials));
     if (!isOnContent(error)) return end({ kind: "unreachable" });
     return end(
-      isRefusal(error) && !rest
+      isRefusal(error) && !halfApplied
         ? { kind: "refused", reason: null }
-        : { kind: "failed", landed: rest ?? null },
+        : { kind: "failed", landed: halfApplied ?? null },
     );
   }
 
-  async function leftOf(
+  async function halfAppliedBy(
     failed: FailedFile,
     isKilled: boolean,
     before: Look | undefined,

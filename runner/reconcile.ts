@@ -85,11 +85,11 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
   }
 
   function complain(bucket: string, error: unknown): void {
-    const its = createLog(bucket);
-    its.complain(messageOf(error));
+    const bucketLog = createLog(bucket);
+    bucketLog.complain(messageOf(error));
     if (isNoBucket(error))
-      its.complain("the bucket is gone, but has a mapping: apply the Terraform configuration");
-    its.complain("FAILED: cannot list the bucket");
+      bucketLog.complain("the bucket is gone, but has a mapping: apply the Terraform configuration");
+    bucketLog.complain("FAILED: cannot list the bucket");
   }
 }
 

@@ -58,8 +58,8 @@ export class State {
 
   /** The versions of which there is a record in the bucket; undefined where nothing is known. */
   seen(): Set<string> | undefined {
-    const seen = this.read<string[]>("seen");
-    return Array.isArray(seen) ? new Set(seen) : undefined;
+    const versions = this.read<string[]>("seen");
+    return Array.isArray(versions) ? new Set(versions) : undefined;
   }
 
   see(objects: readonly SeenObject[]): void {

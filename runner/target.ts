@@ -31,12 +31,12 @@ export function caFile(sha256: string): string {
  *
  * @throws if a connection is to be verified, and no authorities are named
  */
-export function connectionTo({ url: given, tls = "verified", ca }: Target): Connection {
-  const [, host = "localhost", port] = /^jdbc:\w+:\/\/([^:/?]+)(?::(\d+))?/.exec(given) ?? [];
+export function connectionTo({ url: targetUrl, tls = "verified", ca }: Target): Connection {
+  const [, host = "localhost", port] = /^jdbc:\w+:\/\/([^:/?]+)(?::(\d+))?/.exec(targetUrl) ?? [];
   const where = { host, port: Number(port ?? PORT) };
   // Else LOAD DATA LOCAL INFILE reads this host's files
-  const base = `${given}${given.includes("?") ? "&" : "?"}allowLocalInfile=false`;
-  if (OWN_TLS.test(given)) return { ...where, url: base, options: [], tls: tlsOf(given) };
+  const base = `${targetUrl}${targetUrl.includes("?") ? "&" : "?"}allowLocalInfile=false`;
+  if (OWN_TLS.test(targetUrl)) return { ...where, url: base, options: [], tls: tlsOf(targetUrl) };
   const url = `${base}&permitMysqlScheme=true`; // MariaDB's 3 is else for jdbc:mariadb alone
   const options = ["-driver=org.mariadb.jdbc.Driver"];
   if (tls === "cleartext") return { ...where, url: `${url}&useSsl=false&sslMode=disable`, options, tls };
