@@ -1,6 +1,6 @@
 /**
- * What the function and the constructs must agree on: names, patterns, the mapping's shape. It knows
- * nothing of AWS, so both sides can import it.
+ * What the function, the runner and the constructs must agree on: names, patterns, the mapping's shape. It knows
+ * nothing of AWS, so all sides can import it.
  */
 
 /** Under a deployment's parameters, the path of one mapping per bucket: `/flyway/s3-mapping/<bucket>`. */
@@ -34,6 +34,11 @@ export const PATTERNS = {
   /** A placeholder's value: printable ASCII, without the `{{` that Parameter Store refuses. */
   placeholderValue: "^(\\{?[ -z|}~])*\\{?$",
 } as const;
+
+/** Whether a text matches a pattern as a whole. */
+export function isMatch(text: string, pattern: keyof typeof PATTERNS): boolean {
+  return new RegExp(PATTERNS[pattern]).test(text);
+}
 
 /** The JSON in a mapping parameter: what is done with the uploads of one bucket. */
 export interface Mapping {
@@ -94,6 +99,9 @@ export const TLS = ["verified", "unverified", "cleartext"] as const;
 
 export type Tls = (typeof TLS)[number];
 
+/** An option of TLS in a JDBC URL, in whatever case: such a URL sets its own. */
+export const TLS_OPTION = "[?&][^=&]*(ssl|tls|trust|keystore)[^=&]*=";
+
 /** A bucket's mapping is missing or wrong. Retrying does not help; a person must mend the parameter. */
 export class MappingError extends Error {
   override readonly name = "MappingError";
@@ -127,7 +135,7 @@ export function parseMapping(name: string, value: string): Mapping {
   const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.s3_mapping");
   const matching = (member: string, found: unknown, pattern: keyof typeof PATTERNS): string => {
     const text = typeof found === "number" && pattern === "seconds" ? String(found) : found;
-    if (typeof text === "string" && new RegExp(PATTERNS[pattern]).test(text)) return text;
+    if (typeof text === "string" && isMatch(text, pattern)) return text;
     throw wrong(`has no valid "${member}": ${JSON.stringify(found)} does not match ${PATTERNS[pattern]}`);
   };
   const member = (name: keyof typeof PATTERNS & keyof Mapping) => matching(name, object[name], name);
@@ -214,10 +222,10 @@ function membersOf(
 
 function sourceOf(found: unknown, member: string | undefined, wrong: Wrong): Source {
   const { url, sha256 } = found as { [member in keyof Source]?: unknown };
-  const where = member ? `"${member}" with` : "";
-  if (typeof url !== "string") throw wrong(`has no ${where} "url"`.replace("  ", " "));
+  const where = member ? `"${member}" with ` : "";
+  if (typeof url !== "string") throw wrong(`has no ${where}"url"`);
   if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) {
-    throw wrong(`has no ${where} "sha256" of 64 hexadecimal digits`.replace("  ", " "));
+    throw wrong(`has no ${where}"sha256" of 64 hexadecimal digits`);
   }
   return { url, sha256: sha256.toLowerCase() };
 }

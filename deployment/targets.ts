@@ -1,4 +1,4 @@
-import { PATTERNS, TLS, type Tls } from "./mapping";
+import { PATTERNS, TLS, TLS_OPTION, type Tls } from "./mapping";
 import { optional, type Rule, required } from "./rules";
 import { NO_CONF } from "./settings";
 
@@ -32,9 +32,6 @@ const JDBC_URL = "^jdbc:mysql://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?([?][A-Za-z0-9._=&
 
 /** In a URL they would be in the state, in Parameter Store and in logs. */
 const CREDENTIALS = "[?&][^=&]*(user|password)[^=&]*=";
-
-/** A URL that sets its own options of TLS. runner/target.ts looks for them too. */
-const TLS_OPTION = "[?&][^=&]*(ssl|tls|trust|keystore)[^=&]*=";
 
 /** MariaDB's driver 2.7, which Flyway brings, passes over sslMode without a word, and connects in clear. */
 const SSL_MODE = "[?&]sslmode=";

@@ -40,7 +40,7 @@ const HOST_RETRY_DELAYS = [1_000, 3_000];
 const WAITING_MILLISECONDS = 12 * 3_600_000;
 
 /** How many commands it remembers having told of. */
-const TOLD = 1_000;
+const TOLD_COMMANDS = 1_000;
 
 /** What the handler works with; tests pass their own. */
 export interface Dependencies {
@@ -76,7 +76,7 @@ export interface Dependencies {
  */
 export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now }: Dependencies) {
   /** Commands that people were told of: an event may come twice. Another process of the function has its own. */
-  const told = new Set<string>();
+  const toldCommands = new Set<string>();
 
   return async (event: unknown): Promise<void> => {
     if (isReconcile(event)) return reconcile();
@@ -128,11 +128,11 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
         },
       ];
       for await (const page of paginateListCommandInvocations({ client: ssm }, { Filters })) {
-        const found = page.CommandInvocations?.find(
+        const invocation = page.CommandInvocations?.find(
           ({ Comment, InstanceId }) =>
             Comment === `${COMMENT}${EVERY_BUCKET}` && InstanceId === environment.instanceId, // not for a former host
         );
-        if (found) return found.CommandId;
+        if (invocation) return invocation.CommandId;
       }
     }
     return undefined;
@@ -140,7 +140,7 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
 
   async function notify(change: StatusChange): Promise<void> {
     const { commandId, instanceId, status } = change;
-    if (!isWorthTelling(change) || told.has(commandId)) {
+    if (!isWorthTelling(change) || toldCommands.has(commandId)) {
       return log({ level: "info", message: "not told", commandId, status });
     }
     const invocation = await ssm.send(
@@ -155,10 +155,10 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
       deployment: environment.metricsNamespace,
     });
     await sns.send(new PublishCommand({ TopicArn: environment.topicArn, Subject: subject, Message: text }));
-    told.add(commandId);
-    for (const oldest of told) {
-      if (told.size <= TOLD) break;
-      told.delete(oldest);
+    toldCommands.add(commandId);
+    for (const oldest of toldCommands) {
+      if (toldCommands.size <= TOLD_COMMANDS) break;
+      toldCommands.delete(oldest);
     }
     log({ level: "info", message: "told", commandId, status, subject });
   }
@@ -169,12 +169,12 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
     const output = invocation.StandardOutputContent ?? "";
     const buckets = bucket === EVERY_BUCKET ? failedBucketsIn(output) : bucket ? [bucket] : [];
     const records: RunRecord[] = [];
-    for (const each of buckets) {
+    for (const name of buckets) {
       try {
-        const record = await readRecord(await s3(), each, commandId);
+        const record = await readRecord(await s3(), name, commandId);
         if (record) records.push(record);
       } catch (error) {
-        log({ level: "warn", message: "no record read", bucket: each, commandId, reason: String(error) });
+        log({ level: "warn", message: "no record read", bucket: name, commandId, reason: String(error) });
       }
     }
     return records;

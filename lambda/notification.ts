@@ -1,7 +1,7 @@
 import type { GetCommandInvocationCommandOutput } from "@aws-sdk/client-ssm";
 import type { JudgedObject, RunRecord } from "../records/record";
 import { reportIn } from "../records/report";
-import { printable } from "../records/text";
+import { printable, textOf } from "../records/text";
 import { COMMENT, EVERY_BUCKET } from "./command";
 
 /** Systems Manager's event on what became of a command: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ssm.html */
@@ -141,7 +141,7 @@ function isAtFault({ verdict, message }: JudgedObject): boolean {
 function reasonOf({ objects, reason, repairRefused }: RunRecord): string {
   const keys = new Map<string, string[]>();
   for (const object of objects.filter(isAtFault)) {
-    const text = [object.message, ...(object.remedy === null ? [] : [`To do: ${object.remedy}`])].join("\n");
+    const text = textOf(object);
     keys.set(text, [...(keys.get(text) ?? []), object.key]);
   }
   const files = [...keys].map(([text, named]) => `${named.slice(0, KEYS).join(", ")}:\n${text}`);

@@ -1,5 +1,5 @@
 import type { S3Client } from "@aws-sdk/client-s3";
-import { PATTERNS } from "../deployment/mapping";
+import { isMatch } from "../deployment/mapping";
 import { RECORD_PREFIX, type RunRecord } from "../records/record";
 import { reportsIn } from "../records/report";
 
@@ -8,9 +8,10 @@ const RUNS = 10;
 
 /** The buckets for which a reconcile has run in vain, by its output. */
 export function failedBucketsIn(output: string): string[] {
-  const isBucket = new RegExp(PATTERNS.bucket);
   const failed = reportsIn(output).flatMap((report) =>
-    report.flyway === "run" && report.exitCode !== 0 && isBucket.test(report.bucket) ? [report.bucket] : [],
+    report.flyway === "run" && report.exitCode !== 0 && isMatch(report.bucket, "bucket")
+      ? [report.bucket]
+      : [],
   );
   return [...new Set(failed)].slice(0, RUNS);
 }
@@ -22,12 +23,12 @@ export async function readRecord(
   commandId: string,
 ): Promise<RunRecord | undefined> {
   const { GetObjectCommand, paginateListObjectsV2 } = await import("@aws-sdk/client-s3"); // only then: it takes its time to load
-  let found: string | undefined;
+  let recordKey: string | undefined;
   for await (const page of paginateListObjectsV2({ client: s3 }, { Bucket: bucket, Prefix: RECORD_PREFIX })) {
-    for (const { Key: key } of page.Contents ?? []) if (key?.endsWith(`-${commandId}.json`)) found = key;
+    for (const { Key: key } of page.Contents ?? []) if (key?.endsWith(`-${commandId}.json`)) recordKey = key;
   }
-  if (found === undefined) return undefined;
-  const { Body: body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: found }));
+  if (recordKey === undefined) return undefined;
+  const { Body: body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: recordKey }));
   const record = JSON.parse((await body?.transformToString()) ?? "null") as RunRecord | null;
   return record?.recordVersion === 2 ? record : undefined;
 }

@@ -27,7 +27,7 @@ const ACCOUNT = "have the secret name an account that may log in from the host";
  * person. Codes and their meaning: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html,
  * https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html, https://mariadb.com/kb/en/mariadb-error-codes/
  *
- * The host has it by the Command document (see `passing`), so what is tried again and what a verdict says are one.
+ * The runner and the verdicts go by it, so what is tried again and what is said of it are one.
  */
 export const FAILURES: readonly Failure[] = [
   // require_secure_transport of MySQL, of MariaDB
@@ -83,6 +83,3 @@ export function failureOf(error: FlywayError): Failure | undefined {
     return error.sqlState?.startsWith(failure.state as string);
   });
 }
-
-/** The table without its remedies, as the host's script takes it. */
-export const passing = FAILURES.map(({ remedy: _, ...failure }) => failure);

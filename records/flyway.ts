@@ -37,11 +37,11 @@ export interface FailedStatement {
 
 /** The statement of a script that an error is of; undefined for any other error. */
 export function failedStatementIn(error: FlywayError): FailedStatement | undefined {
-  const found = /\nLocation +: ([^\n]+) \([^\n]*\)\nLine +: (\d+)\nStatement +: ([\s\S]*)/.exec(
+  const match = /\nLocation +: ([^\n]+) \([^\n]*\)\nLine +: (\d+)\nStatement +: ([\s\S]*)/.exec(
     error.message,
   );
-  if (!found) return undefined;
-  const [, file, line, statement] = found as unknown as [string, string, string, string];
+  if (!match) return undefined;
+  const [, file, line, statement] = match as unknown as [string, string, string, string];
   return { file, line: Number(line), statement: statement.replace(/\n+$/, "") };
 }
 

@@ -1,13 +1,15 @@
 import { failureOf } from "./failures";
 import { isAppliedState, isCallbackFailure, isLockTimeout, isRefusal } from "./flyway";
-import type {
-  FlywayError,
-  HalfApplied,
-  JudgedObject,
-  Refusal,
-  RunRecord,
-  SeenObject,
-  Verdict,
+import {
+  type FlywayError,
+  fileName,
+  fileOf,
+  type HalfApplied,
+  type JudgedObject,
+  type Refusal,
+  type RunRecord,
+  type SeenObject,
+  type Verdict,
 } from "./record";
 import { holderLines } from "./work";
 
@@ -141,8 +143,8 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
   const refusal = facts.refused.get(object.key);
   if (refusal) return { verdict: "refused", message: refusal.message, remedy: refusal.remedy };
 
-  const file = `${run.location}/${object.key}`;
-  const name = object.key.slice(object.key.lastIndexOf("/") + 1);
+  const file = fileOf(run.location, object.key);
+  const name = fileName(object.key);
   const invalid = facts.invalid.get(file);
   const state = facts.states.get(file);
   const before = facts.known.get(object.key);

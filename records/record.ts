@@ -180,6 +180,26 @@ export interface FlywayError {
   readonly sqlErrorCode?: number | null;
 }
 
+/** A bucket's objects from before it was versioned all have the version id "null". */
+export function versionOf({ key, versionId }: Pick<SeenObject, "key" | "versionId">): string {
+  return `${versionId}/${key}`;
+}
+
+/** The file of an object, in the folder that holds the bucket's content. */
+export function fileOf(location: string, key: string): string {
+  return `${location}/${key}`;
+}
+
+/** The key of an object, by its file. */
+export function keyOf(location: string, file: string): string {
+  return file.slice(location.length + 1);
+}
+
+/** The last part of a key, or of a path. */
+export function fileName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
 /** What is the host's in a bucket. No migration is looked for below it. */
 export const FLYWAY_FOLDER = ".flyway/";
 

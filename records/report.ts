@@ -1,6 +1,6 @@
 /**
  * What the host prints for machines, in its output: a line of JSON per run, and one per reconcile. Written by
- * assets/flyway-migrate.sh.
+ * the runner.
  */
 
 /** A run has ended. */
@@ -40,10 +40,10 @@ export function reportIn(line: string): Report | undefined {
     const report = JSON.parse(line);
     if (report.flyway !== "run" && report.flyway !== "reconcile") return undefined;
     const kind = report.flyway as Report["flyway"];
-    const whole =
+    const isWhole =
       TEXT[kind].every((name) => typeof report[name] === "string") &&
       NUMBERS[kind].every((name) => typeof report[name] === "number");
-    return whole ? report : undefined;
+    return isWhole ? report : undefined;
   } catch {
     return undefined;
   }

@@ -1,3 +1,15 @@
+import type { JudgedObject } from "./record";
+
+/** A reason for a person to read; where something is to be done, the last line says so. */
+export function textOf({ message, remedy }: Pick<JudgedObject, "message" | "remedy">): string {
+  return remedy === null ? message : `${message}\nTo do: ${remedy}`;
+}
+
+/** The same of one object among others, without a line of its own for what is to be done. */
+export function lineOf({ key, message, remedy }: Pick<JudgedObject, "key" | "message" | "remedy">): string {
+  return `${key}: ${message}${remedy === null ? "" : `; ${remedy}`}`;
+}
+
 /** Control characters but tab and line feed as `\x1b`. */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is for

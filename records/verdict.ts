@@ -1,5 +1,6 @@
 import { isApplied } from "./judge";
-import type { JudgedObject, RunRecord, Verdict } from "./record";
+import { type RunRecord, type Verdict, versionOf } from "./record";
+import { textOf } from "./text";
 
 /**
  * The verdict of one uploaded version of an object, over all runs of its bucket. The message is what a person should read,
@@ -36,10 +37,10 @@ export function verdicts(
   const judged = new Map<string, Judgement>();
   for (const { objects, commandId } of runs) {
     for (const object of objects) {
-      const known = judged.get(id(object));
+      const known = judged.get(versionOf(object));
       const message = textOf(object);
       const isKept = known && (isApplied(known.verdict as Verdict) || isSame(known, object.verdict, message));
-      if (!isKept) judged.set(id(object), { verdict: object.verdict, message, commandId });
+      if (!isKept) judged.set(versionOf(object), { verdict: object.verdict, message, commandId });
     }
   }
   const result = new Map<UploadedVersion, Judgement>();
@@ -64,22 +65,13 @@ function judgementOf(
   version: UploadedVersion,
   judged: ReadonlyMap<string, Judgement>,
 ): Judgement | undefined {
-  if (!version.key.startsWith(".flyway/")) return judged.get(id(version));
-  const message = "no migration is looked for below .flyway/\nTo do: upload it outside of that folder";
-  return { verdict: "refused", message };
+  if (!version.key.startsWith(".flyway/")) return judged.get(versionOf(version));
+  const message = "no migration is looked for below .flyway/";
+  return { verdict: "refused", message: textOf({ message, remedy: "upload it outside of that folder" }) };
 }
 
 function isSame(known: Judgement, verdict: Verdict, message: string): boolean {
   return known.verdict === verdict && known.message === message;
-}
-
-/** A bucket's objects from before it was versioned all have the version id "null". */
-function id({ key, versionId }: { readonly key: string; readonly versionId: string }): string {
-  return `${versionId}/${key}`;
-}
-
-function textOf({ message, remedy }: JudgedObject): string {
-  return remedy === null ? message : `${message}\nTo do: ${remedy}`;
 }
 
 /**
@@ -98,7 +90,7 @@ function isKnown(
   judged: ReadonlyMap<string, Judgement>,
   runs: readonly RunRecord[],
 ): boolean {
-  if (!version.isDeleteMarker) return judged.has(id(version));
+  if (!version.isDeleteMarker) return judged.has(versionOf(version));
   return runs.some(({ newestChange, objects }) => {
     const isAfter = newestChange !== null && seconds(newestChange) >= seconds(version.lastModified);
     return isAfter && !objects.some(({ key }) => key === version.key);

@@ -43,14 +43,14 @@ export class Aws {
 
   /** All parameters directly below a path, by name. */
   async parametersBelow(path: string): Promise<Map<string, string>> {
-    const found = new Map<string, string>();
+    const parameters = new Map<string, string>();
     let token: string | undefined;
     do {
       const page = await this.ssm.send(new GetParametersByPathCommand({ Path: path, NextToken: token }));
-      for (const { Name, Value } of page.Parameters ?? []) found.set(Name as string, Value as string);
+      for (const { Name, Value } of page.Parameters ?? []) parameters.set(Name as string, Value as string);
       token = page.NextToken;
     } while (token !== undefined);
-    return found;
+    return parameters;
   }
 
   async secret(arn: string): Promise<string> {

@@ -55,13 +55,13 @@ export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
         versionId: VersionId as string,
         eTag: ETag.replaceAll('"', ""),
         size: Size as number,
-        lastModified: isoTime(changed),
+        lastModified: changed.toISOString(),
       });
     }
   }
   objects.sort((a, b) => (a.key < b.key ? -1 : 1));
   const number = newestNumber([...records.keys()]);
-  const newestChange = newest ? isoTime(newest) : null;
+  const newestChange = newest?.toISOString() ?? null;
   return { objects, newestChange, number, newestRecord: records.get(number), leftovers, now: clock };
 }
 
@@ -81,10 +81,6 @@ export function newestNumber(numbers: readonly number[]): number {
 /** Delete markers too, which have no ETag. */
 function versionsIn({ Versions = [], DeleteMarkers = [] }: ListObjectVersionsCommandOutput): ObjectVersion[] {
   return [...Versions, ...DeleteMarkers];
-}
-
-function isoTime(time: Date): string {
-  return time.toISOString();
 }
 
 /**

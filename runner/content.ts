@@ -1,7 +1,8 @@
 import { LOCK_WAIT_TIMEOUT, type Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
 import { isApplied } from "../records/judge";
-import type { Refusal } from "../records/record";
+import { fileName, type Refusal, versionOf } from "../records/record";
+import { lineOf } from "../records/text";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
 import { lookAtSchema, readHistory, takeOutFailed } from "./database";
 import { Failure, orFail } from "./failure";
@@ -13,7 +14,7 @@ import type { Now } from "./now";
 import { readMapping, readTarget, targetIn } from "./parameters";
 import { installRelease } from "./release";
 import { Database } from "./session";
-import { type Judged, type State, versionOf } from "./state";
+import type { Judged, State } from "./state";
 import { Watch } from "./watch";
 import { Marks } from "./work";
 
@@ -159,7 +160,7 @@ async function isUnchanged(
 ): Promise<boolean> {
   if (!judged?.history || judged.content !== contentFingerprintOf(basis) || state.before) return false;
   if (!state.known?.objects.every(({ verdict }) => isApplied(verdict))) return false;
-  if (basis.objects.some(({ key }) => isCallback(key.slice(key.lastIndexOf("/") + 1)))) return false; // each run has it run
+  if (basis.objects.some(({ key }) => isCallback(fileName(key)))) return false; // each run has it run
   return judged.history === (await readHash());
 }
 
@@ -169,7 +170,7 @@ function complainOfNews(refused: readonly Refusal[], state: State, { objects }: 
   const unseen = new Set(objects.filter((object) => !seen.has(versionOf(object))).map(({ key }) => key));
   const news = refused.filter(({ key }) => unseen.has(key));
   if (news.length === 0) return;
-  throw new Failure(news.map(({ key, message, remedy }) => `${key}: ${message}; ${remedy}`).join("; "));
+  throw new Failure(news.map(lineOf).join("; "));
 }
 
 /** What each connection of Flyway's begins with. */

@@ -1,12 +1,14 @@
 import { execFile } from "node:child_process";
 import { createWriteStream } from "node:fs";
-import { mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import type { SeenObject } from "../records/record";
+import { fileOf, type SeenObject } from "../records/record";
 import type { Aws } from "./aws";
+import { roomOf } from "./disk";
 import { Failure } from "./failure";
+import { forEach } from "./pool";
 
 /** How many objects are fetched at once. */
 const CONNECTIONS = 16;
@@ -37,42 +39,30 @@ export class Copy {
     this.manifest = join(folder, "manifest.json");
   }
 
-  /** Path of an object's file. */
-  file(key: string): string {
-    return `${this.location}/${key}`;
-  }
-
   /** Brings the folder to a listing, exactly; any version in it can still be had, also if it was overwritten since. */
   async bringTo(objects: readonly SeenObject[]): Promise<void> {
-    const there = await this.read();
-    const wanted = new Map(objects.filter(isMigration).map((object) => [object.key, object]));
-    const surplus = Object.keys(there ?? {}).filter((key) => !wanted.has(key));
-    const missing = [...wanted.values()].filter(
-      ({ key, versionId, eTag }) => there?.[key] !== `${versionId} ${eTag}`,
+    const former = await this.read();
+    const migrations = objects.filter(isMigration);
+    const manifest: Manifest = Object.fromEntries(
+      migrations.map(({ key, versionId, eTag }) => [key, `${versionId} ${eTag}`]),
     );
-    if (there && surplus.length + missing.length === 0) return;
+    const surplus = Object.keys(former ?? {}).filter((key) => manifest[key] === undefined);
+    const missing = migrations.filter(({ key }) => former?.[key] !== manifest[key]);
+    if (former && surplus.length + missing.length === 0) return;
     await mkdir(this.folder, { recursive: true });
-    const { bavail, bsize } = await statfs(this.folder);
+    const room = roomOf(this.folder);
     const bytes = missing.reduce((sum, { size }) => sum + size, 0);
-    if (bytes > bavail * bsize) {
+    if (bytes > room) {
       throw new Failure(
-        `the bucket has ${bytes} bytes of migrations that the host has not, and its disk has room for ${bavail * bsize}: ` +
+        `the bucket has ${bytes} bytes of migrations that the host has not, and its disk has room for ${room}: ` +
           "remove what is no migration, or replace the host by one with a larger disk; nothing was migrated",
       );
     }
     await rm(this.manifest, { force: true });
-    if (!there) await rm(this.folder, { recursive: true, force: true });
+    if (!former) await rm(this.folder, { recursive: true, force: true });
     await mkdir(this.location, { recursive: true });
-    for (const key of surplus) await rm(this.file(key), { force: true });
-    const queue = missing.values();
-    await Promise.all(
-      Array.from({ length: CONNECTIONS }, async () => {
-        for (const object of queue) await this.fetch(object);
-      }),
-    );
-    const manifest: Manifest = Object.fromEntries(
-      [...wanted.values()].map(({ key, versionId, eTag }) => [key, `${versionId} ${eTag}`]),
-    );
+    for (const key of surplus) await rm(fileOf(this.location, key), { force: true });
+    await forEach(missing, CONNECTIONS, (object) => this.fetch(object));
     await promisify(execFile)("sync", ["-f", this.folder]);
     await writeFile(`${this.manifest}.new`, JSON.stringify(manifest));
     await rename(`${this.manifest}.new`, this.manifest);
@@ -92,7 +82,7 @@ export class Copy {
   }
 
   private async fetch({ key, versionId, size }: SeenObject): Promise<void> {
-    const file = this.file(key);
+    const file = fileOf(this.location, key);
     const folder = dirname(file);
     await mkdir(folder, { recursive: true }).catch(async () => {
       // It was an object's file before

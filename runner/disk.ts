@@ -6,6 +6,12 @@ const LEAST_ROOM = 8_388_608;
 /** What is given up for a run record when the disk is full, in bytes. */
 const BALLAST = 4_194_304;
 
+/** What is free on a folder's file system, in bytes. */
+export function roomOf(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
 /** The file system of the host's folder. */
 export class Disk {
   private readonly ballast: string;
@@ -15,8 +21,7 @@ export class Disk {
   }
 
   get isFull(): boolean {
-    const { bavail, bsize } = statfsSync(this.root);
-    return bavail * bsize < LEAST_ROOM;
+    return roomOf(this.root) < LEAST_ROOM;
   }
 
   /** Keeps room for a run record, against the day when the disk is full. */

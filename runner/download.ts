@@ -7,6 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Source } from "../deployment/mapping";
 import type { Aws } from "./aws";
+import { Failure, orFail } from "./failure";
+import type { Host } from "./host";
 
 /** How often a download is begun. */
 const ATTEMPTS = 4;
@@ -14,16 +16,47 @@ const ATTEMPTS = 4;
 /** Below this, in bytes a second, a download stands still: the ten hours that a run has would bring 36 MB. */
 const LEAST_SPEED = 1_000;
 
+/** What messages call a download. */
+export interface DownloadName {
+  /** After `cannot download`. */
+  readonly what: string;
+  /** Before where it is from, and what stands before its SHA-256: `the archive of Flyway 11.8.2`, `does not have`. */
+  readonly subject: string;
+  readonly lacks: string;
+}
+
+/**
+ * Downloads to a file what has the source's SHA-256.
+ *
+ * @throws Failure
+ */
+export async function downloadSource(
+  { aws, log, environment }: Host,
+  source: Source,
+  file: string,
+  { what, subject, lacks }: DownloadName,
+): Promise<void> {
+  const { url, sha256 } = source;
+  await orFail(
+    download(aws, url, file, environment.stallSeconds),
+    `cannot download ${what} from ${url}`,
+    log.complain,
+  );
+  if (!(await isSource(source, file))) {
+    throw new Failure(`${subject} from ${url} ${lacks} the SHA-256 ${sha256}`);
+  }
+}
+
 /**
  * Downloads by `https://`, from a bucket by `s3://`, or copies by `file://`.
  *
  * @param stallSeconds how long it may stand still before it is begun again
  */
-export async function download(aws: Aws, url: string, file: string, stallSeconds: number): Promise<void> {
+async function download(aws: Aws, url: string, file: string, stallSeconds: number): Promise<void> {
   if (url.startsWith("file://")) return copyFile(fileURLToPath(url), file);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await once(aws, url, file, stallSeconds);
+      return await transfer(aws, url, file, stallSeconds);
     } catch (error) {
       if (attempt === ATTEMPTS) throw error;
       await sleep(attempt * 1_000);
@@ -31,7 +64,7 @@ export async function download(aws: Aws, url: string, file: string, stallSeconds
   }
 }
 
-async function once(aws: Aws, url: string, file: string, stallSeconds: number): Promise<void> {
+async function transfer(aws: Aws, url: string, file: string, stallSeconds: number): Promise<void> {
   const stall = new AbortController();
   let received = 0;
   let before = 0;

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Mapping } from "../deployment/mapping";
-import type { SeenObject } from "../records/record";
-import { versionOf } from "./state";
+import { type SeenObject, versionOf } from "../records/record";
 
 /** What a bucket is judged by. */
 export interface Basis {

@@ -66,7 +66,7 @@ export async function runFlyway(
       FLYWAY_PASSWORD: password,
     },
   });
-  const exited = new Promise<number>((resolve) => {
+  const exit = new Promise<number>((resolve) => {
     flyway.on("error", (error) => {
       log.complain(`Flyway cannot be started: ${error.message}`);
       resolve(127);
@@ -76,7 +76,7 @@ export async function runFlyway(
   const [output, errors, code] = await Promise.all([
     text(flyway.stdout as NodeJS.ReadableStream),
     text(flyway.stderr as NodeJS.ReadableStream),
-    exited,
+    exit,
   ]);
   if (errors.trim()) log.complain(errors.trimEnd());
   return answerOf(output, code, commands);
@@ -84,8 +84,8 @@ export async function runFlyway(
 
 /** What Flyway's output and exit code say together. */
 export function answerOf(output: string, code: number, commands: readonly string[]): Answer {
-  const said = parseResult(output, commands);
-  if (said && (said.error !== undefined || code === 0)) return said;
+  const result = parseResult(output, commands);
+  if (result && (result.error !== undefined || code === 0)) return result;
   const what = `Flyway's ${commands[0]} ended with exit code ${code} and no result that can be read`;
   const error = { errorCode: NO_RESULT, message: `${what}\n${output.slice(-OUTPUT_LENGTH)}` };
   return { results: [{ error }], error };

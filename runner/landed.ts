@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { FailedStatement } from "../records/flyway";
-import type { FlywayInfo, HalfApplied, SchemaChange } from "../records/record";
+import { type FlywayInfo, type HalfApplied, keyOf, type SchemaChange } from "../records/record";
 import type { Look, SchemaPart } from "./database";
 
 /** The most changes that a record lists. */
@@ -30,7 +30,7 @@ export function othersApplied(
   const isNew = (key: string, time = "") => (former.has(key) ? time > before.time : time >= before.time);
   return (info?.migrations ?? [])
     .filter(({ state, filepath }) => state === "Success" && filepath !== "" && filepath !== file)
-    .filter(({ filepath, installedOnUTC }) => isNew(filepath.slice(location.length + 1), installedOnUTC))
+    .filter(({ filepath, installedOnUTC }) => isNew(keyOf(location, filepath), installedOnUTC))
     .map(({ filepath }) => filepath);
 }
 
@@ -45,13 +45,13 @@ export async function namesIn(
   names: ReadonlySet<string>,
   lines = Number.POSITIVE_INFINITY,
 ): Promise<Set<string>> {
-  const found = new Set<string>();
+  const hits = new Set<string>();
   let line = 0;
   for await (const text of createInterface({ input: createReadStream(file) })) {
     if (++line > lines) break;
-    for (const word of text.toLowerCase().split(/[\s`"(),;.]+/)) if (names.has(word)) found.add(word);
+    for (const word of text.toLowerCase().split(/[\s`"(),;.]+/)) if (names.has(word)) hits.add(word);
   }
-  return found;
+  return hits;
 }
 
 export interface LandedInput {
@@ -69,16 +69,15 @@ export interface LandedInput {
 /** What a file that failed has left in the schema: MySQL cannot take DDL back. */
 export function landed(input: LandedInput): HalfApplied {
   const { failed, location, before, after, others, ownNames, otherNames } = input;
-  const key = (file: string) => file.slice(location.length + 1);
   const changes = before && after ? changesBetween(before.parts, after.parts) : null;
   const relevant = changes
     ?.filter(({ name }) => others.length === 0 || areIn(name, ownNames))
     .map((change) => ({ ...change, shared: areIn(change.name, otherNames) }));
   return {
-    key: key(failed.file),
+    key: keyOf(location, failed.file),
     line: failed.line,
     statement: failed.statement?.slice(0, STATEMENT_LENGTH) ?? null,
-    applied: others.map(key),
+    applied: others.map((file) => keyOf(location, file)),
     changes: relevant?.slice(0, CHANGES) ?? null,
     moreChanges: Math.max((relevant?.length ?? 0) - CHANGES, 0),
   };
@@ -96,13 +95,13 @@ function changesBetween(
   after: readonly SchemaPart[],
 ): Omit<SchemaChange, "shared">[] {
   const id = ({ kind, name }: SchemaPart) => `${kind} ${name}`;
-  const was = new Map(before.map((part) => [id(part), part]));
-  const is = new Map(after.map((part) => [id(part), part]));
-  return [...new Set([...was.keys(), ...is.keys()])]
+  const former = new Map(before.map((part) => [id(part), part]));
+  const present = new Map(after.map((part) => [id(part), part]));
+  return [...new Set([...former.keys(), ...present.keys()])]
     .sort()
-    .filter((id) => was.get(id)?.is !== is.get(id)?.is)
+    .filter((id) => former.get(id)?.is !== present.get(id)?.is)
     .map((id) => {
-      const { kind, name } = (is.get(id) ?? was.get(id)) as SchemaPart;
-      return { kind, name, before: was.get(id)?.is ?? null, after: is.get(id)?.is ?? null };
+      const { kind, name } = (present.get(id) ?? former.get(id)) as SchemaPart;
+      return { kind, name, before: former.get(id)?.is ?? null, after: present.get(id)?.is ?? null };
     });
 }

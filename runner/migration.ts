@@ -14,7 +14,15 @@ import {
   isUntriedState,
   isWithoutConnection,
 } from "../records/flyway";
-import type { FlywayError, HalfApplied, Refusal, SeenObject } from "../records/record";
+import {
+  type FlywayError,
+  fileName,
+  fileOf,
+  type HalfApplied,
+  type Refusal,
+  type SeenObject,
+} from "../records/record";
+import { lineOf } from "../records/text";
 import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
@@ -34,7 +42,7 @@ export type Outcome =
   /** A file waited for a lock in vain; nothing of it landed, and its failed row is out of Flyway's history. The next run tries again. */
   | { readonly kind: "locked"; readonly key: string }
   /** It was not judged: the database, AWS or the host let the run down. The next run tries again. */
-  | { readonly kind: "unreachable"; readonly reason: string | null };
+  | { readonly kind: "unreachable" };
 
 /** What Flyway said, by command; null where it was not started. */
 export interface Results {
@@ -181,7 +189,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     }
     if (passes) {
       log.complain(`gave up after ${attempts} attempts`);
-      return end({ kind: "unreachable", reason: null });
+      return end({ kind: "unreachable" });
     }
     results.info = null;
     await flyway(["info"]); // what stands where, for the record
@@ -189,19 +197,20 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     refused.push(...ignoredFiles(input.objects, results.info, location));
     const isKilled = input.former !== undefined;
     const failed = await failedFile(error, results.info, isKilled);
-    const rest = failed && (await leftOf(failed, isKilled, before, credentials));
-    if (!isOnContent(error)) return end({ kind: "unreachable", reason: null });
-    if (rest && !isKilled && (await isUndone(error, rest, before))) {
-      if (await steps.takeOutFailed(rest.key, credentials)) return end({ kind: "locked", key: rest.key });
+    const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, credentials));
+    if (!isOnContent(error)) return end({ kind: "unreachable" });
+    if (halfApplied && !isKilled && (await isUndone(error, halfApplied, before))) {
+      const { key } = halfApplied;
+      if (await steps.takeOutFailed(key, credentials)) return end({ kind: "locked", key });
     }
     return end(
-      isRefusal(error) && !rest
+      isRefusal(error) && !halfApplied
         ? { kind: "refused", reason: null }
-        : { kind: "failed", landed: rest ?? null },
+        : { kind: "failed", landed: halfApplied ?? null },
     );
   }
 
-  async function leftOf(
+  async function halfAppliedBy(
     failed: FailedFile,
     isKilled: boolean,
     before: Look | undefined,
@@ -232,8 +241,7 @@ async function isUndone(
 
 /** Why a bucket is refused, of all its files that are. */
 export function reasonOf(refused: readonly Refusal[]): string {
-  const each = refused.map(({ key, message, remedy }) => `${key}: ${message}; ${remedy}`);
-  return `nothing was migrated: ${each.join("\n")}`;
+  return `nothing was migrated: ${refused.map(lineOf).join("\n")}`;
 }
 
 function firstPart(message: string): string {
@@ -270,9 +278,8 @@ async function blankFiles(objects: readonly SeenObject[], location: string): Pro
   const blank: string[] = [];
   for (const { key, size } of objects.filter(isMigration)) {
     if (size > BLANK_SIZE) continue;
-    if ((await readFile(`${location}/${key}`, "latin1")).replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "") {
-      blank.push(key);
-    }
+    const text = await readFile(fileOf(location, key), "latin1");
+    if (text.replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "") blank.push(key);
   }
   return blank;
 }
@@ -280,7 +287,7 @@ async function blankFiles(objects: readonly SeenObject[], location: string): Pro
 /** Flyway would take an empty file for applied, and its content for an edit ever after. */
 function refusedBlankFiles(keys: readonly string[], info: FlywayResult | null, location: string): Refusal[] {
   return keys.flatMap((key) => {
-    const state = info?.migrations?.findLast(({ filepath }) => filepath === `${location}/${key}`)?.state;
+    const state = info?.migrations?.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
     return state !== undefined && isUntriedState(state)
       ? [{ key, message: "it is empty", remedy: "upload it again with its statements, or delete it" }]
       : [];
@@ -296,8 +303,7 @@ function ignoredFiles(
   if (!info?.migrations) return [];
   const known = new Set(info.migrations.map(({ filepath }) => filepath));
   return objects
-    .filter(({ key }) => key.toLowerCase().endsWith(".sql") && !known.has(`${location}/${key}`))
-    .filter(({ key }) => !isCallback(key.slice(key.lastIndexOf("/") + 1)))
+    .filter(({ key }) => !known.has(fileOf(location, key)) && !isCallback(fileName(key)))
     .map(({ key }) => ({
       key,
       message: key.endsWith(".sql")

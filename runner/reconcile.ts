@@ -1,11 +1,12 @@
-import { MAPPING_PATH, type Mapping, PATTERNS, parseMapping, targetName } from "../deployment/mapping";
+import { isMatch, MAPPING_PATH, type Mapping, parseMapping, targetName } from "../deployment/mapping";
+import { versionOf } from "../records/record";
 import { isNoBucket } from "./aws";
 import { listBucket } from "./bucket";
 import { Failure, messageOf, orFail } from "./failure";
 import { fingerprintOf } from "./fingerprint";
 import { foldersOf, type Host } from "./host";
 import { createLog } from "./log";
-import { versionOf } from "./state";
+import { forEach } from "./pool";
 
 /** How many buckets are looked at at once. */
 const LOOKS = 8;
@@ -34,10 +35,9 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
     `cannot read the mappings below ${path}`,
     log.complain,
   );
-  const isBucket = new RegExp(PATTERNS.bucket);
   const mappings = [...values]
     .map(([name, value]) => [name.slice(path.length + 1), name, value] as const)
-    .filter(([bucket]) => isBucket.test(bucket));
+    .filter(([bucket]) => isMatch(bucket, "bucket"));
   const targets = new Map<string, Promise<string | undefined>>();
   const targetOf = (name: string) => {
     // Where there is none, its buckets' runs say what is wrong
@@ -51,23 +51,18 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
   const due: string[] = [];
   const ages: number[] = [];
   let failed = 0;
-  const queue = mappings.values();
-  await Promise.all(
-    Array.from({ length: LOOKS }, async () => {
-      for (const [bucket, name, value] of queue) {
-        try {
-          const mapping = mappingOf(name, value);
-          const target = mapping && (await targetOf(targetName(parameters, mapping.flywayConf)));
-          const { isDue, age } = await lookAt(bucket, mapping, target);
-          if (isDue) due.push(bucket);
-          ages.push(age);
-        } catch (error) {
-          failed++;
-          complain(bucket, error);
-        }
-      }
-    }),
-  );
+  await forEach(mappings, LOOKS, async ([bucket, name, value]) => {
+    try {
+      const mapping = mappingOf(name, value);
+      const target = mapping && (await targetOf(targetName(parameters, mapping.flywayConf)));
+      const { isDue, age } = await lookAt(bucket, mapping, target);
+      if (isDue) due.push(bucket);
+      ages.push(age);
+    } catch (error) {
+      failed++;
+      complain(bucket, error);
+    }
+  });
   onDue(due.sort());
   log.report({
     flyway: "reconcile",
@@ -86,16 +81,15 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
       Math.floor((listing.now - Date.parse(lastModified)) / 1_000),
     );
     const fingerprint = fingerprintOf({ objects: listing.objects, mapping, target, runner });
-    const isJudged = state.judged(Date.now())?.fingerprint === fingerprint;
-    return { isDue: !isJudged || !spool.isEmpty, age: Math.max(0, ...ages) };
+    return { isDue: !state.isJudged(fingerprint) || !spool.isEmpty, age: Math.max(0, ...ages) };
   }
 
   function complain(bucket: string, error: unknown): void {
-    const its = createLog(bucket);
-    its.complain(messageOf(error));
+    const bucketLog = createLog(bucket);
+    bucketLog.complain(messageOf(error));
     if (isNoBucket(error))
-      its.complain("the bucket is gone, but has a mapping: apply the Terraform configuration");
-    its.complain("FAILED: cannot list the bucket");
+      bucketLog.complain("the bucket is gone, but has a mapping: apply the Terraform configuration");
+    bucketLog.complain("FAILED: cannot list the bucket");
   }
 }
 

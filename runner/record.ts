@@ -1,6 +1,7 @@
 import { isLockTimeout } from "../records/flyway";
 import { judge, type Known } from "../records/judge";
-import type { InterruptedRun, JudgedObject, RunRecord } from "../records/record";
+import { fileName, type InterruptedRun, type JudgedObject, type RunRecord } from "../records/record";
+import { lineOf } from "../records/text";
 import { holderLines } from "../records/work";
 import type { Progress } from "./content";
 import type { Host } from "./host";
@@ -78,13 +79,10 @@ export function summarize(record: RunRecord, log: Log): void {
   const { migrate, repair } = flyway;
   for (const action of repair?.repairActions ?? []) log.show(action);
   const applied = migrate?.migrations ?? [];
-  for (const { filepath } of applied) log.show(`applied ${filepath.slice(filepath.lastIndexOf("/") + 1)}`);
+  for (const { filepath } of applied) log.show(`applied ${fileName(filepath)}`);
   if (!migrate?.error && reason === null && applied.length === 0) log.show("nothing new to apply");
   if (!migrate?.error) {
-    for (const { key, verdict, message, remedy } of objects) {
-      if (verdict === "refused")
-        log.show(`refused ${key}: ${message}${remedy === null ? "" : `; ${remedy}`}`);
-    }
+    for (const object of objects) if (object.verdict === "refused") log.show(`refused ${lineOf(object)}`);
   }
   if (migrate?.error) log.show(migrate.error.message);
   else if (reason !== null) log.show(reason);

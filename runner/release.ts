@@ -5,8 +5,8 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { archiveName, parseArchive } from "../deployment/mapping";
-import { download, isSource } from "./download";
-import { Failure, orFail } from "./failure";
+import { downloadSource } from "./download";
+import { orFail } from "./failure";
 import type { Host } from "./host";
 
 /** How long an unfinished installation is left alone, in milliseconds. */
@@ -18,8 +18,9 @@ const UNFINISHED = 86_400_000;
  * @returns its folder
  * @throws Failure
  */
-export async function installRelease({ aws, log, environment }: Host, version: string): Promise<string> {
-  const { releases, root, parameters, stallSeconds } = environment;
+export async function installRelease(host: Host, version: string): Promise<string> {
+  const { aws, log, environment } = host;
+  const { releases, root, parameters } = environment;
   const release = join(releases, version);
   const isThere = () => existsSync(join(release, "flyway"));
   if (isThere()) return release;
@@ -39,16 +40,11 @@ export async function installRelease({ aws, log, environment }: Host, version: s
     const partial = await mkdtemp(join(releases, ".partial."));
     try {
       const file = join(partial, "archive");
-      await orFail(
-        download(aws, archive.url, file, stallSeconds),
-        `cannot download Flyway ${version} from ${archive.url}`,
-        log.complain,
-      );
-      if (!(await isSource(archive, file))) {
-        throw new Failure(
-          `the archive of Flyway ${version} from ${archive.url} does not have the SHA-256 ${archive.sha256}`,
-        );
-      }
+      await downloadSource(host, archive, file, {
+        what: `Flyway ${version}`,
+        subject: `the archive of Flyway ${version}`,
+        lacks: "does not have",
+      });
       const folder = join(partial, "release");
       await mkdir(folder);
       const options = ["-C", folder, "--strip-components=1", "--no-same-owner"];

@@ -92,7 +92,7 @@ async function uploadWaiting(host: Host, { state, spool }: BucketFolders): Promi
   } catch {
     return false; // the run says what is wrong
   }
-  if (state.judged(Date.now())?.fingerprint !== fingerprintOf(basisOf(host, progress))) return false;
+  if (!state.isJudged(fingerprintOf(basisOf(host, progress)))) return false;
   await orFail(spool.upload(), "the run records cannot be uploaded", host.log.complain);
   state.see(progress.listing.objects);
   return true;

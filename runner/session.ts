@@ -5,7 +5,7 @@ import type { Connection as Session } from "mysql2/promise";
 import type { Target } from "../deployment/mapping";
 import { type Credentials, parseCredentials } from "./credentials";
 import { closeSession, openSession } from "./database";
-import { download, isSource } from "./download";
+import { downloadSource, isSource } from "./download";
 import { Failure, messageOf, orFail } from "./failure";
 import type { Host } from "./host";
 import { type Connection, caFile, connectionTo } from "./target";
@@ -64,17 +64,13 @@ export class Database {
 
 async function bringAuthorities(host: Host, { ca }: Connection, directory: string): Promise<void> {
   if (!ca) return;
-  const { aws, log, environment } = host;
   const file = join(directory, caFile(ca.sha256));
   if (await isSource(ca, file)) return;
-  const partial = `${file}.${environment.bucket}`;
-  await orFail(
-    download(aws, ca.url, partial, environment.stallSeconds),
-    `cannot download the CA certificates from ${ca.url}`,
-    log.complain,
-  );
-  if (!(await isSource(ca, partial))) {
-    throw new Failure(`the CA certificates from ${ca.url} do not have the SHA-256 ${ca.sha256}`);
-  }
+  const partial = `${file}.${host.environment.bucket}`;
+  await downloadSource(host, ca, partial, {
+    what: "the CA certificates",
+    subject: "the CA certificates",
+    lacks: "do not have",
+  });
   await rename(partial, file);
 }

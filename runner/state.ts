@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Known } from "../records/judge";
-import type { InterruptedRun, SeenObject } from "../records/record";
+import { type InterruptedRun, type SeenObject, versionOf } from "../records/record";
 import type { Look } from "./database";
 
 /** How long a judgement is relied on, in milliseconds: a day, then Flyway looks again. */
@@ -37,6 +37,11 @@ export class State {
     return now >= judged.at && now - judged.at < JUDGED_FOR ? judged : undefined;
   }
 
+  /** Whether the last judgement is of that, and is relied on still. */
+  isJudged(fingerprint: string): boolean {
+    return this.judged(Date.now())?.fingerprint === fingerprint;
+  }
+
   judge(judged: Judged): void {
     this.write("judged", judged);
   }
@@ -53,8 +58,8 @@ export class State {
 
   /** The versions of which there is a record in the bucket; undefined where nothing is known. */
   seen(): Set<string> | undefined {
-    const seen = this.read<string[]>("seen");
-    return Array.isArray(seen) ? new Set(seen) : undefined;
+    const versions = this.read<string[]>("seen");
+    return Array.isArray(versions) ? new Set(versions) : undefined;
   }
 
   see(objects: readonly SeenObject[]): void {
@@ -111,9 +116,4 @@ export class State {
     writeFileSync(`${file}.new`, JSON.stringify(value));
     renameSync(`${file}.new`, file);
   }
-}
-
-/** A bucket's objects from before it was versioned all have the version id "null". */
-export function versionOf({ key, versionId }: Pick<SeenObject, "key" | "versionId">): string {
-  return `${versionId}/${key}`;
 }

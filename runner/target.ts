@@ -1,4 +1,4 @@
-import type { Source, Target } from "../deployment/mapping";
+import { type Source, type Target, TLS_OPTION } from "../deployment/mapping";
 
 /** How Flyway is to connect, and the runner's own look at the database. */
 export interface Connection {
@@ -14,8 +14,8 @@ export interface Connection {
   readonly ca?: Source;
 }
 
-/** A URL that sets its own options of TLS is left alone. The same rule as in the variables. */
-const TLS_OPTION = /[?&][^=&]*(ssl|tls|trust|keystore)[^=&]*=/i;
+/** A URL that sets its own options of TLS is left alone. */
+const OWN_TLS = new RegExp(TLS_OPTION, "i");
 
 const PORT = 3306;
 
@@ -31,12 +31,12 @@ export function caFile(sha256: string): string {
  *
  * @throws if a connection is to be verified, and no authorities are named
  */
-export function connectionTo({ url: given, tls = "verified", ca }: Target): Connection {
-  const [, host = "localhost", port] = /^jdbc:\w+:\/\/([^:/?]+)(?::(\d+))?/.exec(given) ?? [];
+export function connectionTo({ url: targetUrl, tls = "verified", ca }: Target): Connection {
+  const [, host = "localhost", port] = /^jdbc:\w+:\/\/([^:/?]+)(?::(\d+))?/.exec(targetUrl) ?? [];
   const where = { host, port: Number(port ?? PORT) };
   // Else LOAD DATA LOCAL INFILE reads this host's files
-  const base = `${given}${given.includes("?") ? "&" : "?"}allowLocalInfile=false`;
-  if (TLS_OPTION.test(given)) return { ...where, url: base, options: [], tls: tlsOf(given) };
+  const base = `${targetUrl}${targetUrl.includes("?") ? "&" : "?"}allowLocalInfile=false`;
+  if (OWN_TLS.test(targetUrl)) return { ...where, url: base, options: [], tls: tlsOf(targetUrl) };
   const url = `${base}&permitMysqlScheme=true`; // MariaDB's 3 is else for jdbc:mariadb alone
   const options = ["-driver=org.mariadb.jdbc.Driver"];
   if (tls === "cleartext") return { ...where, url: `${url}&useSsl=false&sslMode=disable`, options, tls };
