@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { bundleUrl, type FlywayArchive } from "../deployment/archives";
-import { PATTERNS } from "../deployment/mapping";
+import { isMatch } from "../deployment/mapping";
 import { Refusal } from "./export";
 
 /** Where Flyway's makers publish its bundles from 11.9.0 on: `<this>/flyway-<version>/<file>`. */
@@ -28,7 +28,7 @@ export interface Repositories {
  * @throws Refusal if the version is none, or a base is no https:// URL, which is what the host downloads from
  */
 export async function publishedUrl(version: string, { maven, github }: Repositories): Promise<string> {
-  if (!new RegExp(PATTERNS.flywayVersion).test(version)) {
+  if (!isMatch(version, "flywayVersion")) {
     throw new Refusal(`${JSON.stringify(version)} is no Flyway version: use one such as 13.12.0`);
   }
   const [major = 0, minor = 0] = version.split(".").map(Number);

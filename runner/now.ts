@@ -12,6 +12,7 @@ export interface NowVersion {
 /** The object that says what the run does at the moment. It is for readers: a run never fails by it. */
 export class Now {
   private written: NowVersion | undefined;
+  private isOver = false;
   private readonly aws: Aws;
   private readonly key: string;
 
@@ -21,6 +22,7 @@ export class Now {
   }
 
   async write(work: Work): Promise<void> {
+    if (this.isOver) return;
     const { environment, log } = this.host;
     try {
       const former = this.written;
@@ -33,8 +35,9 @@ export class Now {
     }
   }
 
-  /** Removes it, and what runs that were killed have left. By version: nothing of it stays. */
+  /** Removes it for good, and what runs that were killed have left. By version: nothing of it stays. */
   async clear(leftovers: readonly NowVersion[]): Promise<void> {
+    this.isOver = true;
     const { environment, log } = this.host;
     try {
       for (const { key, versionId } of [...leftovers, ...(this.written ? [this.written] : [])]) {

@@ -15,7 +15,7 @@ export interface LocalFlyway {
 }
 
 /**
- * Gets Flyway's archive into the cache; the host script installs it from there, as it would on AWS. Where there
+ * Gets Flyway's archive into the cache; the runner installs it from there, as it would on AWS. Where there
  * is no bundle for this platform, a Flyway on PATH stands in.
  *
  * @param directory private folder of this chain; must exist
