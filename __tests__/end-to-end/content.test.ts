@@ -1,19 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Judgement } from "../../records/verdict";
 import { applied, columns, table } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 // What people put into a bucket.
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
-});
+const host = useTestHost();
 
 describe("a host whose bucket has", () => {
   const first = table("A");

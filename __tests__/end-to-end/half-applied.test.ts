@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Judgement } from "../../records/verdict";
+import { describe, expect, it } from "vitest";
 import { columns, query } from "../support/chain";
 import { testedVersions } from "../support/flyway";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 describe.each(testedVersions())("a migration that fails half way, under Flyway %s", (version) => {
-  let host: TestHost;
-  beforeAll(async () => {
-    host = await startTestHost(version);
-  });
-  afterAll(() => host.stop());
+  const host = useTestHost(version);
 
-  const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
   const newest = async (bucket: string) => (await host.records(bucket)).at(-1);
   const history = (schema: string) =>
     query(host, `SELECT version, success FROM ${schema}.flyway_schema_history WHERE version IS NOT NULL`);
@@ -62,12 +56,12 @@ CREATE TABLE Later (id int);`,
       ],
       moreChanges: 0,
     });
-    const failed = await verdict("half", "V3__half.sql");
+    const failed = await host.verdictOf("half", "V3__half.sql");
     expect(failed.verdict).toBe("failed");
     expect(failed.message).toContain("ALTER TABLE Nowhere");
     expect(failed.message).toMatch(/\n- table B added\nTo do: correct it, .*have the host repair/);
-    expect((await verdict("half", "V2__unrelated.sql")).verdict).toBe("applied");
-    expect((await verdict("half", "V4__next.sql")).verdict).toBe("refused");
+    expect((await host.verdictOf("half", "V2__unrelated.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("half", "V4__next.sql")).verdict).toBe("refused");
     expect(await columns(host, "half", "Next")).toEqual([]);
   });
 
@@ -89,7 +83,7 @@ CREATE TABLE Later (id int);`,
 
   it("goes on with the corrected file after a repair, and takes what was held back with it", async () => {
     expect((await host.run("half")).code).toBe(1);
-    expect(await verdict("half", "V3__half.sql")).toMatchObject({
+    expect(await host.verdictOf("half", "V3__half.sql")).toMatchObject({
       verdict: "refused",
       message: expect.stringMatching(/Detected failed migration[\s\S]*\nTo do: .*have the host repair/),
     });
@@ -98,7 +92,7 @@ CREATE TABLE Later (id int);`,
     expect((await newest("half"))?.flyway.repair?.repairActions).toEqual(["Removed failed migrations"]);
     expect(await history("half")).toEqual(["1", "2", "3", "4"].map((version) => ({ version, success: 1 })));
     for (const key of ["V3__half.sql", "V4__next.sql"]) {
-      expect([key, (await verdict("half", key)).verdict]).toEqual([key, "applied"]);
+      expect([key, (await host.verdictOf("half", key)).verdict]).toEqual([key, "applied"]);
     }
   });
 
@@ -106,7 +100,7 @@ CREATE TABLE Later (id int);`,
     await host.put("half", "V5__new.sql", "CREATE TABLE New (id int);");
     const { code, stderr } = await host.run("half", { operation: "repair" });
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("nothing to repair") });
-    expect((await verdict("half", "V5__new.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("half", "V5__new.sql")).verdict).toBe("applied");
   });
 
   it("leaves records that are valid by the schema", async () => {

@@ -1,20 +1,16 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { mappingName } from "../../deployment/mapping";
 import { processesNaming, query } from "../support/chain";
 import { gate } from "../support/gate";
-import { type Finished, startTestHost, type TestHost } from "../support/host";
+import type { Finished } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
+const host = useTestHost();
+beforeAll(() => {
   for (const bucket of ["one", "two", "three"]) host.bucket(bucket);
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
 });
 
 /** The lines of a run's output that metric filters read. */
@@ -60,7 +56,7 @@ describe("a reconcile", () => {
       applied: 1,
       seconds: expect.any(Number),
     });
-    expect((await host.verdicts("two"))["V1__a.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("two", "V1__a.sql")).verdict).toBe("applied");
   });
 
   it("passes over what is as the last run left it, without a record", async () => {
@@ -125,13 +121,13 @@ describe("a reconcile", () => {
     host.secrets.delete("the secret");
     const failed = await host.run("*");
     expect({ code: failed.code, ran: ranFor(failed) }).toEqual({ code: 1, ran: ["one"] });
-    expect((await host.verdicts("one"))["V3__c.sql"]).toMatchObject({
+    expect(await host.verdictOf("one", "V3__c.sql")).toMatchObject({
       verdict: "failed",
       message: "cannot read the database's secret",
     });
     host.secrets.set("the secret", secret);
     expect(ranFor(await host.run("*"))).toEqual(["one"]);
-    expect((await host.verdicts("one"))["V3__c.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("one", "V3__c.sql")).verdict).toBe("applied");
   });
 
   it("tells the age of the oldest upload that no run has looked at, and none of what is no migration", async () => {
@@ -159,7 +155,7 @@ describe("a reconcile", () => {
     expect(finished.stderr).toContain(
       "gone: the bucket is gone, but has a mapping: apply the Terraform configuration",
     );
-    expect((await host.verdicts("two"))["V4__d.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("two", "V4__d.sql")).verdict).toBe("applied");
     expect(existsSync(join(host.root, "records", "gone"))).toBe(false);
     for (const bucket of ["gone", "broken"]) host.parameters.delete(mappingName("/flyway", bucket));
   });
@@ -180,10 +176,10 @@ describe("a reconcile", () => {
     const finished = await first.finished;
     expect(finished.stdout).toContain("two: a run is under way");
     expect(ranFor(finished)).toEqual(["three"]);
-    expect((await host.verdicts("two"))["V5__waits.sql"]?.verdict).toBe("pending");
+    expect((await host.verdictOf("two", "V5__waits.sql")).verdict).toBe("pending");
     await two.open();
     expect((await run.finished).code).toBe(0);
-    expect((await host.verdicts("two"))["V5__waits.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("two", "V5__waits.sql")).verdict).toBe("applied");
   });
 
   it("runs no more Flyway processes at once than the host has places", async () => {
@@ -202,7 +198,7 @@ describe("a reconcile", () => {
     await Promise.all(gates.map((each) => each.open()));
     const ended = await Promise.all([...others, run].map(({ finished }) => finished));
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
-    for (const name of names) expect((await host.verdicts(name))["V1__waits.sql"]?.verdict).toBe("applied");
+    for (const name of names) expect((await host.verdictOf(name, "V1__waits.sql")).verdict).toBe("applied");
   });
 
   it("refuses a repair of all buckets", async () => {
@@ -214,18 +210,19 @@ describe("a reconcile", () => {
 describe("a run record", () => {
   it("that cannot be uploaded is printed, and uploaded by the next reconcile without another run", async () => {
     await host.put("two", "V6__e.sql", "CREATE TABLE E (id int);");
-    host.faults = ({ method, url }) =>
-      method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined;
+    host.intercept(({ method, url }) =>
+      method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined,
+    );
     const { code, stderr } = await host.run("two");
     expect(code).toBe(0);
     const printed = /^\S+ two: record (\{.*\})$/m.exec(stderr)?.[1] as string;
     expect(schemaErrors(JSON.parse(printed))).toEqual([]);
-    expect((await host.verdicts("two"))["V6__e.sql"]?.verdict).toBe("pending");
+    expect((await host.verdictOf("two", "V6__e.sql")).verdict).toBe("pending");
     expect(ranFor(await host.run("*"))).toEqual([]);
 
-    host.faults = () => undefined;
+    host.letThrough();
     expect(ranFor(await host.run("*"))).toEqual([]);
-    expect((await host.verdicts("two"))["V6__e.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("two", "V6__e.sql")).verdict).toBe("applied");
     expect(readdirSync(join(host.root, "records", "two"))).toEqual([]);
     expect(reconcileOf(await host.run("*"))?.oldestUploadSeconds).toBe(0);
   });
@@ -238,7 +235,7 @@ describe("a run record", () => {
     await host.run("three", { env: { HOST_ROOT: root, NODE_OPTIONS: `--require=${clock}` } });
     const ahead = (await host.records("three")).at(-1);
     expect(Date.parse(ahead?.finishedAt ?? "")).toBeGreaterThan(Date.now() + 86_400_000);
-    expect((await host.verdicts("three"))["V2__b.sql"]?.verdict).toBe("failed");
+    expect((await host.verdictOf("three", "V2__b.sql")).verdict).toBe("failed");
 
     await query(host, "DELETE FROM three.flyway_schema_history WHERE success = 0");
     await host.put("three", "V2__b.sql", "CREATE TABLE B (id int);");
@@ -248,7 +245,7 @@ describe("a run record", () => {
     await host.remove("three", "V2__b.sql");
     await host.put("three", "V2__b.sql", "CREATE TABLE B (id int);");
     await host.run("three");
-    expect((await host.verdicts("three"))["V2__b.sql"]?.verdict).toBe("already-applied");
+    expect((await host.verdictOf("three", "V2__b.sql")).verdict).toBe("already-applied");
   });
 
   it("is valid by the schema, whatever it tells of", async () => {

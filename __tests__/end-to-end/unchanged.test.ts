@@ -1,14 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { query, table } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
+const host = useTestHost();
 
 /** Runs; whether Flyway was started for it. */
 async function run(bucket: string): Promise<{ code: number; isStarted: boolean }> {
@@ -36,7 +32,7 @@ describe("the same content, uploaded again", () => {
       "already-applied",
       "already-applied",
     ]);
-    expect((await host.verdicts("same"))["V1__a.sql"]).toMatchObject({ verdict: "already-applied" });
+    expect(await host.verdictOf("same", "V1__a.sql")).toMatchObject({ verdict: "already-applied" });
   });
 
   it.each([

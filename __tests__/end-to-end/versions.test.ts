@@ -1,21 +1,17 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Target } from "../../deployment/mapping";
 import { certificateFor } from "../../local/machine/certificate";
 import type { Judgement } from "../../records/verdict";
 import { testedVersions } from "../support/flyway";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 /** What Flyway's releases say in words, codes and exit codes of their own must come to the same. */
 describe.each(testedVersions())("Flyway %s", (version) => {
-  let host: TestHost;
-  beforeAll(async () => {
-    host = await startTestHost(version);
-  });
-  afterAll(() => host.stop());
+  const host = useTestHost(version);
 
   const table = (name: string) => `CREATE TABLE ${name} (id int);`;
   const newest = async (bucket: string) => (await host.records(bucket)).at(-1);
@@ -150,7 +146,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
     await host.put("mended", "V1__a.sql", "SELECT 1;");
     expect((await host.run("mended", { operation: "repair" })).code).toBe(0);
     expect((await newest("mended"))?.flyway.repair?.repairActions).toEqual(["Removed failed migrations"]);
-    expect((await host.verdicts("mended"))["V1__a.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("mended", "V1__a.sql")).verdict).toBe("applied");
   });
 
   it.each([
@@ -176,7 +172,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
     await host.put(name, "V1__a.sql", table("A"));
     expect((await host.run(name, { env: { RETRY_SECONDS: "120" } })).code).toBe(1);
     expect((await newest(name))?.attempts).toBe(1);
-    expect((await host.verdicts(name))["V1__a.sql"]).toMatchObject({
+    expect(await host.verdictOf(name, "V1__a.sql")).toMatchObject({
       verdict: "failed",
       message: expect.stringMatching(remedy),
     });
@@ -197,11 +193,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
 });
 
 describe("a Flyway that leaves no result of its own", () => {
-  let host: TestHost;
-  beforeAll(async () => {
-    host = await startTestHost();
-  });
-  afterAll(() => host.stop());
+  const host = useTestHost();
 
   it.each([
     { says: "nothing", version: "11.99.1", output: "", code: 0 },
