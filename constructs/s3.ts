@@ -7,7 +7,7 @@ import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { type MapTerraformIterator, TerraformIterator, TerraformLocal, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import { prefixSpelling } from "../deployment/databases";
-import { mappingName } from "../deployment/mapping";
+import { MAPPING_PATH, mappingName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { RECORD_PREFIX } from "../records/record";
 import type { Archives } from "./archives";
@@ -148,7 +148,7 @@ export class S3 extends Construct {
   private warnOfRemoval(names: Names, variables: Variables): void {
     // Not in the check, where every plan would have it to be read once more, and so none be empty.
     const mapped = new DataAwsSsmParametersByPath(this, "data.aws_ssm_parameters_by_path.s3_mapping", {
-      path: mappingName(names.parameters, "").replace(/\/$/, ""),
+      path: `${names.parameters}/${MAPPING_PATH}`,
     });
     const prefixes = `[for d in ${addressOf(variables.flywayManagedDatabases)} : ${spelled("d", prefixSpelling(names))}]`;
     // Terraform appends 26 characters to a bucket's prefix.
