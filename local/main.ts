@@ -6,6 +6,8 @@ import { type FlywayArchives, officialArchives } from "../deployment/archives";
 import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../deployment/databases";
 import { Names } from "../deployment/names";
 import type { Message } from "../lambda/notification";
+import { isApplied } from "../records/judge";
+import type { Verdict } from "../records/record";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./machine/downloads";
 import { report } from "./report";
@@ -88,7 +90,7 @@ async function main(): Promise<number> {
     const outcome = await Promise.race([uploads, interrupted]);
     if (typeof outcome === "number") return outcome;
     await report(chain, say);
-    if (!options.serve) return outcome.every(isGreen) ? 0 : 1;
+    if (!options.serve) return outcome.every(({ verdict }) => isApplied(verdict as Verdict)) ? 0 : 1;
 
     chain.verdicts.onVerdict((judged) => print(judged, (Date.now() - Date.parse(judged.uploadedAt)) / 1000));
     say(howTo(chain));
@@ -164,10 +166,6 @@ async function uploadAll(
     }
   }
   return judged;
-}
-
-function isGreen({ verdict }: UploadVerdict): boolean {
-  return verdict === "applied" || verdict === "already-applied";
 }
 
 function print(judged: UploadVerdict, seconds: number): void {
