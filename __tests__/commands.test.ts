@@ -99,7 +99,7 @@ const invocation = (id: string) =>
 describe("a command", () => {
   it("is asked for its comment, its status and each of its outputs", async () => {
     const id = await send("users", { Code: "3" });
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(await invocation(id)).toMatchObject({
       CommandId: id,
       InstanceId: HOST,
@@ -118,13 +118,13 @@ describe("a command", () => {
     ["TimedOut", { Timeout: "1", Wait: "60" }],
   ])("that ends as %s is told as such", async (status, values) => {
     const commandId = await send("users", values);
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished).toMatchObject([{ commandId, bucket: "users", status }]);
   });
 
   it("is told of with both outputs", async () => {
     await send("users");
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished[0]?.output.split("\n").sort()).toEqual(["", "said users", "wrong users"]);
   });
 
@@ -137,7 +137,7 @@ describe("a command", () => {
   it("of another bucket is not waited for", async () => {
     await send("slow", { Wait: "60" });
     await send("users");
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished.map(({ bucket }) => bucket)).toEqual(["users"]);
   });
 });
@@ -163,7 +163,7 @@ describe("a stopped host", () => {
       StandardOutputContent: "",
     });
     commands.startHost();
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(await listed("Success")).toEqual(ids);
     expect(await listed("Pending")).toEqual([]);
   });
@@ -171,7 +171,7 @@ describe("a stopped host", () => {
   it("does not get a command whose time has gone", async () => {
     commands.stopHost();
     const commandId = await send("users", { Timeout: "1" }, 0);
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished).toMatchObject([{ commandId, status: "TimedOut", output: "" }]);
     commands.startHost();
     expect(commands.running).toEqual([]);

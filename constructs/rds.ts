@@ -82,7 +82,7 @@ export class Rds extends Construct {
       cidrBlocks: ["0.0.0.0/0"],
       securityGroupId: this.securityGroup.id,
     });
-    const foreign = `setsubtract(${addressOf(variables.subnetIds)}, ${addressOf(data.subnets)}.ids)`;
+    const foreignSubnets = `setsubtract(${addressOf(variables.subnetIds)}, ${addressOf(data.subnets)}.ids)`;
     const subnetGroup = new DbSubnetGroup(this, "aws_db_subnet_group.aurora_mysql", {
       name: names.of("aurora_mysql"),
       subnetIds: data.subnetIds,
@@ -90,10 +90,10 @@ export class Rds extends Construct {
         ignoreChanges: ["subnet_ids"], // a cluster stays where it is
         precondition: [
           {
-            condition: `\${length(${foreign}) == 0}`,
+            condition: `\${length(${foreignSubnets}) == 0}`,
             errorMessage:
               `subnet_ids has subnets that VPC \${${addressOf(data.vpc)}.id} does not have: ` +
-              `\${join(", ", ${foreign})}. Correct them, or vpc_id.`,
+              `\${join(", ", ${foreignSubnets})}. Correct them, or vpc_id.`,
           },
         ],
       },

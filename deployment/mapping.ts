@@ -125,7 +125,7 @@ export function parseMapping(name: string, value: string): Mapping {
   if (typeof (placeholders ?? {}) !== "object" || Array.isArray(placeholders)) {
     throw wrong(`has no valid "placeholders": ${JSON.stringify(placeholders)} is no object`);
   }
-  const given = Object.entries(placeholders ?? {}).map(([key, text]) => [
+  const pairs = Object.entries(placeholders ?? {}).map(([key, text]) => [
     matching("placeholders", key, "placeholder"),
     matching(`placeholders.${key}`, text, "placeholderValue"),
   ]);
@@ -134,7 +134,7 @@ export function parseMapping(name: string, value: string): Mapping {
     flywayVersion: member("flywayVersion"),
     flywayConf: member("flywayConf"),
     ...(typeof outOfOrder === "boolean" ? { outOfOrder } : {}),
-    ...(given.length > 0 ? { placeholders: Object.fromEntries(given) } : {}),
+    ...(pairs.length > 0 ? { placeholders: Object.fromEntries(pairs) } : {}),
     ...(baselineVersion === undefined || baselineVersion === null
       ? {}
       : { baselineVersion: member("baselineVersion") }),

@@ -276,7 +276,7 @@ async function start(
     },
     reconcile: async () => {
       await fn.invoke(RECONCILE);
-      await commands.ended(EVERY_BUCKET);
+      await commands.untilQuiet(EVERY_BUCKET);
     },
     stop,
   };

@@ -183,7 +183,7 @@ async function startServer(server: Binaries, directory: string): Promise<Databas
   const admin = { user: "admin", password: randomPassword() };
   const observer = { user: "observer", password: randomPassword() };
   const certificate = await certificateFor(host);
-  for (const left of [data, log, accounts]) await rm(left, { recursive: true, force: true });
+  for (const path of [data, log, accounts]) await rm(path, { recursive: true, force: true });
   try {
     await writeFile(accounts, accountStatements(server, [admin, observer]), { mode: 0o600, flag: "wx" });
     // Between the choice of a port and its use another process may take it.
@@ -198,8 +198,8 @@ async function startServer(server: Binaries, directory: string): Promise<Databas
         const product = productOf(version);
         return { ...listener, ...admin, observer, product, stop: () => running.stop(stopTimeout) };
       }
-      const { taken, end } = endOf(log);
-      if (!taken || attempt === 5) {
+      const { isPortTaken, end } = endOf(log);
+      if (!isPortTaken || attempt === 5) {
         throw new Error(`${server.program} ended or didn't answer. The end of its log, ${log}:\n${end}`);
       }
     }
@@ -316,12 +316,12 @@ function accountStatements(server: Binaries, logins: readonly Login[]): string {
 
 /** VERSION() as soon as one can log in; undefined when the server ends before, or is stopped for silence. */
 async function answer(running: LeashedProcess, listener: Server, login: Login): Promise<string | undefined> {
-  let ended = false;
+  let hasEnded = false;
   running.exited.then(() => {
-    ended = true;
+    hasEnded = true;
   });
   const deadline = Date.now() + startTimeout;
-  while (!ended && Date.now() < deadline) {
+  while (!hasEnded && Date.now() < deadline) {
     const version = await versionAt(listener, login).catch(() => undefined);
     if (version) return version;
     await sleep(50);
@@ -368,10 +368,10 @@ function asRoot(): string[] {
 }
 
 /** The last lines of a log, and whether the server found its port taken. */
-function endOf(log: string): { end: string; taken: boolean } {
+function endOf(log: string): { end: string; isPortTaken: boolean } {
   const lines = readFileSync(log, "utf8").trimEnd().split("\n");
   const end = lines.slice(-15).join("\n");
-  return { end, taken: /Address already in use|Do you already have another/.test(end) };
+  return { end, isPortTaken: /Address already in use|Do you already have another/.test(end) };
 }
 
 function randomPassword(): string {

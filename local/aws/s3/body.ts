@@ -107,15 +107,15 @@ export async function* unframed(source: AsyncIterable<Buffer>): AsyncGenerator<B
   let expected: "size" | "content" | "separator" | "trailers" | "anything" = "size";
   let problem = "The content broke off before its last chunk.";
   let line = "";
-  let left = 0;
+  let remaining = 0;
   for await (const piece of source) {
     let at = 0;
     while (at < piece.length && expected !== "trailers" && expected !== "anything") {
       if (expected === "content") {
-        const content = piece.subarray(at, at + left);
+        const content = piece.subarray(at, at + remaining);
         at += content.length;
-        left -= content.length;
-        if (left === 0) expected = "separator";
+        remaining -= content.length;
+        if (remaining === 0) expected = "separator";
         yield content;
         continue;
       }
@@ -128,8 +128,8 @@ export async function* unframed(source: AsyncIterable<Buffer>): AsyncGenerator<B
       if (expected === "separator" && line === "\r\n") {
         expected = "size";
       } else if (expected === "size" && size !== undefined) {
-        left = Number.parseInt(size, 16);
-        expected = left === 0 ? "trailers" : "content";
+        remaining = Number.parseInt(size, 16);
+        expected = remaining === 0 ? "trailers" : "content";
       } else {
         problem = `The chunk framing is wrong where a ${expected} was expected.`;
         expected = "anything";

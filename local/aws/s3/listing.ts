@@ -25,11 +25,11 @@ const owner = { ID: "local", DisplayName: "local" };
 
 /** Answer of ListObjects. */
 export function listObjects(bucket: Bucket, query: URLSearchParams): string {
-  const { encode, ...asked } = common(bucket, query);
+  const { encode, ...fields } = common(bucket, query);
   const marker = query.get("marker");
   const page = pageOf(currentObjects(bucket), query, marker ? { key: marker } : undefined);
   return xmlDocument("ListBucketResult", {
-    ...asked,
+    ...fields,
     Marker: encode(marker ?? ""),
     NextMarker: query.get("delimiter") && page.next ? encode(page.next.key) : undefined,
     IsTruncated: page.next !== undefined,
@@ -41,14 +41,14 @@ export function listObjects(bucket: Bucket, query: URLSearchParams): string {
 /** Answer of ListObjectsV2. */
 export function listObjectsV2(bucket: Bucket, query: URLSearchParams): string {
   if (query.get("list-type") !== "2") throw new S3Error("InvalidArgument", "list-type must be 2.");
-  const { encode, ...asked } = common(bucket, query);
+  const { encode, ...fields } = common(bucket, query);
   const token = query.get("continuation-token");
   const startAfter = query.get("start-after");
   const after = token === null ? startAfter : keyOfToken(token);
   const page = pageOf(currentObjects(bucket), query, after ? { key: after } : undefined);
   const showsOwner = query.get("fetch-owner") === "true";
   return xmlDocument("ListBucketResult", {
-    ...asked,
+    ...fields,
     StartAfter: startAfter === null ? undefined : encode(startAfter),
     ContinuationToken: token ?? undefined,
     NextContinuationToken: page.next && tokenOfKey(page.next.key),
@@ -64,7 +64,7 @@ export function listObjectsV2(bucket: Bucket, query: URLSearchParams): string {
 
 /** Answer of ListObjectVersions. */
 export function listObjectVersions(bucket: Bucket, query: URLSearchParams): string {
-  const { encode, ...asked } = common(bucket, query);
+  const { encode, ...fields } = common(bucket, query);
   const key = query.get("key-marker");
   const versionId = query.get("version-id-marker");
   if (versionId && !key) throw new S3Error("InvalidArgument", "A version-id-marker needs a key-marker.");
@@ -79,7 +79,7 @@ export function listObjectVersions(bucket: Bucket, query: URLSearchParams): stri
     Owner: owner,
   });
   return xmlDocument("ListVersionsResult", {
-    ...asked,
+    ...fields,
     KeyMarker: encode(key ?? ""),
     VersionIdMarker: versionId ?? "",
     NextKeyMarker: page.next && encode(page.next.key),

@@ -44,9 +44,9 @@ function storeCopiedPart(
   source: { bucket: Bucket; version: StoredVersion },
   call: Call,
 ): Promise<StoredBody> {
-  const asked = call.request.headers["x-amz-copy-source-range"];
-  const range = rangeOf(asked?.toString(), source.version.body.size);
-  if (asked !== undefined && !range)
+  const header = call.request.headers["x-amz-copy-source-range"];
+  const range = rangeOf(header?.toString(), source.version.body.size);
+  if (header !== undefined && !range)
     throw new S3Error("InvalidArgument", "The range to copy must be bytes=a-b.");
   return storeStream(createReadStream(source.bucket.file(source.version), range), call.folder);
 }

@@ -134,8 +134,8 @@ export function keptHeaders({ headers }: IncomingMessage): Record<string, string
     if (keptHeader.test(name)) kept[name] = String(value);
   }
   const codings = (kept["content-encoding"] ?? "").split(",").map((coding) => coding.trim());
-  const own = codings.filter((coding) => coding !== "aws-chunked" && coding !== "").join(",");
-  if (own) kept["content-encoding"] = own;
+  const contentCoding = codings.filter((coding) => coding !== "aws-chunked" && coding !== "").join(",");
+  if (contentCoding) kept["content-encoding"] = contentCoding;
   else delete kept["content-encoding"];
   return kept;
 }

@@ -78,14 +78,14 @@ export class LocalS3 {
    * @throws S3Error NoSuchBucket.
    */
   versions(bucket: string): ObjectVersion[] {
-    const found = this.bucket(bucket);
-    return found.sorted().map((version) => ({
+    const objects = this.bucket(bucket);
+    return objects.sorted().map((version) => ({
       key: version.key,
       versionId: version.versionId,
       eTag: version.body?.eTag ?? "",
       size: version.body?.size ?? 0,
       lastModified: version.lastModified.toISOString(),
-      isLatest: found.isNewest(version),
+      isLatest: objects.isNewest(version),
       isDeleteMarker: !version.body,
     }));
   }
@@ -96,9 +96,9 @@ export class LocalS3 {
    * @throws S3Error NoSuchBucket.
    */
   async read(bucket: string, key: string, versionId?: string): Promise<Buffer | undefined> {
-    const found = this.bucket(bucket);
-    const version = versionId === undefined ? found.newest(key) : found.find(key, versionId);
-    return version?.body ? readFile(found.file(version)) : undefined;
+    const objects = this.bucket(bucket);
+    const version = versionId === undefined ? objects.newest(key) : objects.find(key, versionId);
+    return version?.body ? readFile(objects.file(version)) : undefined;
   }
 
   /** The request handler of a node:http server. Answers every request; never rejects. */
@@ -162,20 +162,20 @@ export class LocalS3 {
 
 /** @throws S3Error NotImplemented, naming what was asked for. */
 function operationOf(method: string | undefined, of: Operation["of"], parameters: string[]): Operation {
-  const asked = parameters.filter((name) => name !== "x-id");
+  const options = parameters.filter((name) => name !== "x-id");
   const operation = operations.find(
     (each) =>
-      each.method === method && each.of === of && (each.needs ?? []).every((name) => asked.includes(name)),
+      each.method === method && each.of === of && (each.needs ?? []).every((name) => options.includes(name)),
   );
   const known = [...(operation?.needs ?? []), ...(operation?.takes ?? [])];
-  const unknown = asked.filter((name) => !known.includes(name));
+  const unknown = options.filter((name) => !known.includes(name));
   if (operation && unknown.length === 0) return operation;
   const suffix = unknown.map((name) => ` ?${name}`).join("");
   throw notImplemented(`${method} of ${of === "service" ? "the service" : `a ${of}`}${suffix}`);
 }
 
-function notImplemented(what: string): S3Error {
-  return new S3Error("NotImplemented", `${what} is not in this local subset of S3.`);
+function notImplemented(feature: string): S3Error {
+  return new S3Error("NotImplemented", `${feature} is not in this local subset of S3.`);
 }
 
 function refuseHeaders({ method, headers }: http.IncomingMessage): void {
