@@ -61,7 +61,7 @@ beforeEach(async () => {
     parameters,
     secrets: new Map(),
     hostEnvironment: { PATH: process.env.PATH as string },
-    onFinished: (one) => void finished.push(one),
+    onFinished: (invocation) => void finished.push(invocation),
   });
   server = createServer((request, response) => void commands.handle(request, response));
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
@@ -82,10 +82,10 @@ afterEach(async () => {
 
 async function send(
   bucket: string,
-  other: Record<string, string> = {},
+  extras: Record<string, string> = {},
   TimeoutSeconds?: number,
 ): Promise<string> {
-  const values = Object.entries({ Bucket: bucket, ...other }).map(([name, value]) => [name, [value]]);
+  const values = Object.entries({ Bucket: bucket, ...extras }).map(([name, value]) => [name, [value]]);
   const input = { DocumentName: "say", InstanceIds: [HOST], Comment: `about ${bucket}`, TimeoutSeconds };
   const { Command } = await ssm.send(
     new SendCommandCommand({ ...input, Parameters: Object.fromEntries(values) }),

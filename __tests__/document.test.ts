@@ -71,13 +71,13 @@ describe("the Command document", () => {
       reconcileMinutes: 15,
       metricsNamespace: "n",
     };
-    const sent = {
+    const values = {
       ...commandFor("users20260101000000000000000001", environment).Parameters,
       ...reconcileCommand(environment, Date.now()).Parameters,
     };
     const needed = parameters.filter(([, parameter]) => !("default" in parameter)).map(([name]) => name);
-    expect(Object.keys(sent)).toEqual(expect.arrayContaining(needed));
-    for (const [name, [value]] of Object.entries(sent)) {
+    expect(Object.keys(values)).toEqual(expect.arrayContaining(needed));
+    for (const [name, [value]] of Object.entries(values)) {
       expect([name, name in document.parameters && takes(name, value as string)]).toEqual([name, true]);
     }
   });

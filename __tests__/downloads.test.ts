@@ -161,12 +161,10 @@ describe("download", () => {
   });
 
   it("deletes another content than expected and names both sums", async () => {
-    const other = createHash("sha256").update("log in first").digest("hex");
+    const sum = createHash("sha256").update("log in first").digest("hex");
     const url = await serve((_, response) => response.end("log in first"));
     const failure = download(tool(url), quiet);
-    await expect(failure).rejects.toThrow(
-      `${url} is not Tool 1: its SHA-256 is ${other}, expected ${sha256}.`,
-    );
+    await expect(failure).rejects.toThrow(`${url} is not Tool 1: its SHA-256 is ${sum}, expected ${sha256}.`);
     await expect(failure).rejects.toThrow("TOOL_URL");
     expect(readdirSync(cacheFolder())).toEqual([]);
   });

@@ -107,8 +107,8 @@ describe("the dashboard", () => {
     const metrics = widgets.flatMap(
       ({ properties }: { properties: Block }) => properties.metrics ?? [],
     ) as unknown[][];
-    const own = metrics.filter(([namespace]) => namespace === "Flyway").map(([, name]) => name);
-    expect(new Set(own)).toEqual(new Set(Object.keys(METRICS)));
+    const names = metrics.filter(([namespace]) => namespace === "Flyway").map(([, name]) => name);
+    expect(new Set(names)).toEqual(new Set(Object.keys(METRICS)));
   });
 
   // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html

@@ -119,12 +119,12 @@ describe("a leashed process", () => {
 
   it("gives the group the time that the leader does not use", async () => {
     const file = join(folder, "pids");
-    const done = join(folder, "done");
-    const slow = `trap 'sleep 0.3; echo done >${done}; exit' TERM; echo $$ >${file}; while :; do sleep 0.05; done`;
+    const marker = join(folder, "done");
+    const slow = `trap 'sleep 0.3; echo done >${marker}; exit' TERM; echo $$ >${file}; while :; do sleep 0.05; done`;
     const child = leashed("sh", ["-c", '(eval "$1") & sleep 600', "sh", slow]);
     await pidsIn(file, 1);
     await child.stop(60_000);
-    expect(existsSync(done)).toBe(true);
+    expect(existsSync(marker)).toBe(true);
   });
 
   it("dies, with its children and the clean-up folder, when its owner is killed by SIGKILL", async () => {

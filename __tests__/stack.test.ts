@@ -164,9 +164,11 @@ describe("the stack", () => {
       `(?<![\\w./-])(?:${types.join("|").replaceAll(".", "\\.")})\\.[a-z]\\w*`,
       "g",
     );
-    const found = new Set((json.match(reference) ?? []).filter((address) => !address.startsWith("output.")));
-    expect(found.size).toBeGreaterThan(25);
-    expect([...found].filter((address) => !known.has(address))).toEqual([]);
+    const references = new Set(
+      (json.match(reference) ?? []).filter((address) => !address.startsWith("output.")),
+    );
+    expect(references.size).toBeGreaterThan(25);
+    expect([...references].filter((address) => !known.has(address))).toEqual([]);
   });
 });
 

@@ -101,8 +101,8 @@ describe("the output folder", () => {
   it.each([
     ["the usual umask", () => first],
     ["umask 077", () => strict],
-  ])("has assets of mode 0644 under %s", (_, made) => {
-    const assets = Object.entries(made().modes).filter(([path]) => path.includes("/assets/"));
+  ])("has assets of mode 0644 under %s", (_, output) => {
+    const assets = Object.entries(output().modes).filter(([path]) => path.includes("/assets/"));
     expect(assets).toHaveLength(6);
     expect(assets.filter(([, mode]) => mode !== 0o644)).toEqual([]);
   });

@@ -181,12 +181,12 @@ describe("defaults set in TypeScript", () => {
     "change nothing but those: with %d databases the stack is the same",
     async (count) => {
       const flywayManagedDatabases = Array.from({ length: count }, (_, i) => `orders-${i}`);
-      const [one, other] = await Promise.all([synthesize(), synthesize({ flywayManagedDatabases })]);
-      const changed = one.addresses.filter(
-        (address) => JSON.stringify(one.at(address)) !== JSON.stringify(other.at(address)),
+      const [standard, custom] = await Promise.all([synthesize(), synthesize({ flywayManagedDatabases })]);
+      const changed = standard.addresses.filter(
+        (address) => JSON.stringify(standard.at(address)) !== JSON.stringify(custom.at(address)),
       );
       expect(changed).toEqual(["var.flyway_managed_databases"]);
-      expect(other.addresses).toEqual(one.addresses);
+      expect(custom.addresses).toEqual(standard.addresses);
     },
   );
 

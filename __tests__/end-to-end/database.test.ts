@@ -214,9 +214,9 @@ exit 1
   const arch = Object.getOwnPropertyDescriptor(process, "arch") as PropertyDescriptor;
   vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
   Object.defineProperty(process, "arch", { ...arch, value: "mips" });
-  const said: string[] = [];
+  const lines: string[] = [];
   try {
-    const failure = startDatabase(directory, { ...options, say: (line) => said.push(line) });
+    const failure = startDatabase(directory, { ...options, say: (line) => lines.push(line) });
     await expect(failure).rejects.toThrow(
       /database\.log:\n.*the cat sat on the keyboard\nInstall a server: /s,
     );
@@ -224,7 +224,7 @@ exit 1
     Object.defineProperty(process, "arch", arch);
     vi.unstubAllEnvs();
   }
-  expect(said.join()).toContain(`${join(bin, "mysqld")} doesn't start`);
+  expect(lines.join()).toContain(`${join(bin, "mysqld")} doesn't start`);
   expect(existsSync(join(directory, "accounts.sql"))).toBe(false);
   expect(existsSync(join(directory, "data"))).toBe(false);
 });

@@ -63,16 +63,16 @@ describe("a host that is killed", () => {
     await kill(second);
     host.letThrough();
     for (const _ of [1, 2]) expect((await host.run("repeated", { env })).code).toBe(0);
-    const own = await host.records("repeated");
-    expect(own.map(({ number, commandId }) => [number, commandId])).toEqual([
+    const records = await host.records("repeated");
+    expect(records.map(({ number, commandId }) => [number, commandId])).toEqual([
       [1, "repeated-command"],
       [2, "repeated-command"],
     ]);
-    expect(own.map(({ interrupted }) => interrupted?.map(({ commandId }) => commandId))).toEqual([
+    expect(records.map(({ interrupted }) => interrupted?.map(({ commandId }) => commandId))).toEqual([
       ["repeated-command", "another-command"],
       [],
     ]);
-    expect(own.flatMap(schemaErrors)).toEqual([]);
+    expect(records.flatMap(schemaErrors)).toEqual([]);
     expect(await applied(host, "repeated")).toEqual(["1", "2"]);
     expect(await host.verdictOf("repeated", "V1__a.sql")).toMatchObject({
       verdict: "already-applied",
@@ -199,11 +199,11 @@ describe("a host that is killed", () => {
     const working = flyways();
     expect(working).not.toEqual([]);
     const next = host.start("orphan");
-    let said = "";
+    let output = "";
     (next.child.stdout as Readable).on("data", (text) => {
-      said += text;
+      output += text;
     });
-    await vi.waitFor(() => expect(said).toContain("waiting for the run before this one"), 120_000);
+    await vi.waitFor(() => expect(output).toContain("waiting for the run before this one"), 120_000);
     await sleep(2_000); // long enough for one that does not wait
     expect(flyways()).toEqual(working);
     await shut.open();

@@ -21,9 +21,9 @@ function metrics({ stdout }: Finished): Record<string, unknown>[] {
 
 /** What a reconcile says of itself, once. */
 function reconcileOf(finished: Finished): Record<string, unknown> | undefined {
-  const own = metrics(finished).filter(({ flyway }) => flyway === "reconcile");
-  expect(own).toHaveLength(1);
-  return own[0];
+  const lines = metrics(finished).filter(({ flyway }) => flyway === "reconcile");
+  expect(lines).toHaveLength(1);
+  return lines[0];
 }
 
 /** The buckets that a reconcile ran for, sorted. */
@@ -189,14 +189,14 @@ describe("a reconcile", () => {
       host.bucket(name);
       await host.put(name, "V1__waits.sql", gates[index]?.sql as string);
     }
-    const others = names.map((name) => host.start(name, { env: { MAX_RUNS: "1" } }));
+    const runs = names.map((name) => host.start(name, { env: { MAX_RUNS: "1" } }));
     const run = host.start("*", { env: { MAX_RUNS: "1" } });
     const first = await Promise.race(gates.map((each, index) => each.reached().then(() => index)));
     expect(
       names.filter((name) => processesNaming(join(host.root, "copies", name, "sql")).length > 0),
     ).toEqual([names[first]]);
     await Promise.all(gates.map((each) => each.open()));
-    const ended = await Promise.all([...others, run].map(({ finished }) => finished));
+    const ended = await Promise.all([...runs, run].map(({ finished }) => finished));
     expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
     for (const name of names) expect((await host.verdictOf(name, "V1__waits.sql")).verdict).toBe("applied");
   });

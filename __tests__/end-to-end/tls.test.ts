@@ -83,11 +83,11 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
   });
 
   it("is left to a URL that sets its own options of TLS", async () => {
-    const own =
+    const options =
       version === "7.7.3"
         ? "useSSL=true&verifyServerCertificate=false" // MySQL's own driver, which it has too
         : "useSsl=true&trustServerCertificate=true";
-    const judged = await migrate("own", { url: `${plain()}?connectTimeout=9000&${own}`, ca: undefined });
+    const judged = await migrate("own", { url: `${plain()}?connectTimeout=9000&${options}`, ca: undefined });
     expect(judged.verdict).toBe("applied");
   });
 
@@ -111,8 +111,8 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
     ["no JSON", "admin:secret", /has no username and password/],
   ])(
     "is none where the secret has %s, which is said, and the secret is not",
-    async (what, secret, message) => {
-      const name = what.replaceAll(/[^a-z]/g, "");
+    async (secretKind, secret, message) => {
+      const name = secretKind.replaceAll(/[^a-z]/g, "");
       host.secrets.set(name, JSON.stringify(secret));
       expect(await migrate(name, { secret: name })).toMatchObject({
         verdict: "failed",

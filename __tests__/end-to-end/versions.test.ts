@@ -106,7 +106,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
     },
   ];
 
-  it.each(cases.map((one, index) => ({ ...one, bucket: `case${index}` })))(
+  it.each(cases.map((each, index) => ({ ...each, bucket: `case${index}` })))(
     "judges $is, and fails",
     async ({ bucket, before, change, verdicts, judged }) => {
       host.bucket(bucket);
@@ -120,10 +120,10 @@ describe.each(testedVersions())("Flyway %s", (version) => {
       }
       const { code, stdout, stderr } = await host.run(bucket);
       expect(code).toBe(1);
-      const found = await host.verdicts(bucket);
+      const judgements = await host.verdicts(bucket);
       for (const [key, [verdict, message]] of Object.entries(verdicts)) {
-        expect([key, found[key]?.verdict]).toEqual([key, verdict]);
-        expect(found[key]?.message).toMatch(message);
+        expect([key, judgements[key]?.verdict]).toEqual([key, verdict]);
+        expect(judgements[key]?.message).toMatch(message);
       }
       const record = await newest(bucket);
       expect([record?.exitCode, record?.attempts]).toEqual([1, 1]);
@@ -181,11 +181,11 @@ describe.each(testedVersions())("Flyway %s", (version) => {
   it("tries a login that is refused again: the secret may just have been rotated", async () => {
     host.bucket("login");
     await host.put("login", "V1__a.sql", table("A"));
-    const right = host.secrets.get(host.target.secret) as string;
+    const login = host.secrets.get(host.target.secret) as string;
     host.secrets.set(host.target.secret, JSON.stringify({ username: "admin", password: "wrong" }));
     const run = host.start("login", { env: { RETRY_SECONDS: "120" } });
     run.child.stderr?.on("data", (text: string) => {
-      if (String(text).includes("trying again")) host.secrets.set(host.target.secret, right);
+      if (String(text).includes("trying again")) host.secrets.set(host.target.secret, login);
     });
     expect((await run.finished).code).toBe(0);
     expect((await newest("login"))?.attempts).toBeGreaterThan(1);

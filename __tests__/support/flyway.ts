@@ -96,8 +96,8 @@ const isLinuxX64 = process.platform === "linux" && process.arch === "x64";
 function javaOnPath(): string | undefined {
   const java = findExecutable(["java"], []);
   if (!java) return undefined;
-  const said = execFileSync(java, ["--version"], { encoding: "utf8" });
-  return Number(/\b(\d+)\./.exec(said)?.[1]) >= 17 ? java : undefined;
+  const output = execFileSync(java, ["--version"], { encoding: "utf8" });
+  return Number(/\b(\d+)\./.exec(output)?.[1]) >= 17 ? java : undefined;
 }
 
 /** The JRE of the bundle that the other tests need in any case: Java 21. */

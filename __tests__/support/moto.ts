@@ -71,14 +71,14 @@ export async function startMoto(): Promise<{ endpoint: string; stop(): Promise<v
 /** The address that the server writes to stderr once it listens. */
 function announcedEndpoint({ child, exited }: ReturnType<typeof leashed>): Promise<string> {
   return new Promise((resolve, reject) => {
-    let said = "";
-    const fail = (how: string) => reject(new Error(`moto ${how}. It said: ${said.slice(-2000)}`));
+    let output = "";
+    const fail = (how: string) => reject(new Error(`moto ${how}. It said: ${output.slice(-2000)}`));
     const limit = setTimeout(() => fail(`didn't listen within ${startLimit} ms`), startLimit);
     // Its log is read to the end and forgotten: a full pipe would stop it.
     child.stderr?.on("data", (text) => {
-      if (endpointIn(said)) return;
-      said += text;
-      const endpoint = endpointIn(said);
+      if (endpointIn(output)) return;
+      output += text;
+      const endpoint = endpointIn(output);
       if (!endpoint) return;
       clearTimeout(limit);
       resolve(endpoint);
@@ -100,12 +100,12 @@ async function installed(): Promise<string | undefined> {
   const isWhole = (folder: string) =>
     ["python", "moto_server"].every((name) => existsSync(program(folder, name)));
   try {
-    const folder = await cachedFolder(`moto-${release}`, isWhole, async (own) => {
+    const folder = await cachedFolder(`moto-${release}`, isWhole, async (target) => {
       const python = findExecutable(["python3"], []);
       if (!python) throw new Error("python3 is not on PATH");
       process.stderr.write(`Installing moto ${release} for the tests, once: about half a minute.\n`);
-      await run(python, ["-m", "venv", own]);
-      await run(program(own, "python"), ["-m", "pip", "install", "--quiet", `moto[server]==${release}`]);
+      await run(python, ["-m", "venv", target]);
+      await run(program(target, "python"), ["-m", "pip", "install", "--quiet", `moto[server]==${release}`]);
     });
     return program(folder, "python");
   } catch (error) {
