@@ -5,11 +5,11 @@ import { commandDocument, contentOf, LONGEST_VALUES } from "../constructs/docume
 import { PATTERNS } from "../deployment/mapping";
 import { commandFor, reconcileCommand } from "../lambda/command";
 
-const runner = { url: "s3://artifacts/runner/x.cjs", sha256: "0".repeat(64) };
-const document = commandDocument("/flyway", runner);
+const RUNNER = { url: "s3://artifacts/runner/x.cjs", sha256: "0".repeat(64) };
+const document = commandDocument("/flyway", RUNNER);
 const parameters = Object.entries(document.parameters);
 const [step] = document.mainSteps;
-const script = readFileSync(join(__dirname, "..", "assets", "host.sh"), "utf8");
+const SCRIPT = readFileSync(join(__dirname, "..", "assets", "host.sh"), "utf8");
 const lines = step.inputs.runCommand;
 
 /** Whether a parameter takes a value. */
@@ -94,11 +94,11 @@ describe("the Command document", () => {
   });
 
   it("tells the host where its program is, and what it must be", () => {
-    expect(lines).toContain(`export RUNNER_URL='${runner.url}' RUNNER_SHA256='${runner.sha256}'`);
+    expect(lines).toContain(`export RUNNER_URL='${RUNNER.url}' RUNNER_SHA256='${RUNNER.sha256}'`);
   });
 
   it("tells the host where the deployment's parameters are", () => {
-    const { runCommand } = commandDocument("/flyway-dev", runner).mainSteps[0].inputs;
+    const { runCommand } = commandDocument("/flyway-dev", RUNNER).mainSteps[0].inputs;
     expect(runCommand.filter((line) => line.includes("PARAMETERS='/flyway-dev'"))).toHaveLength(1);
     expect(runCommand.join("\n")).not.toMatch(/["' ]\/flyway\//);
   });
@@ -117,7 +117,7 @@ describe("the Command document", () => {
   });
 
   it("holds the whole script", () => {
-    expect(lines.join("\n").endsWith(script.trimEnd())).toBe(true);
+    expect(lines.join("\n").endsWith(SCRIPT.trimEnd())).toBe(true);
   });
 });
 
@@ -230,13 +230,13 @@ describe("the document's placeholders", () => {
 
   it("are all that Systems Manager could take for one", () => {
     expect(JSON.stringify(document).replace(/\{\{ \w+ \}\}/g, "")).not.toContain("{{");
-    expect(script).not.toContain("{{");
+    expect(SCRIPT).not.toContain("{{");
   });
 });
 
 describe("the script's environment", () => {
-  const code = script.replace(/^\s*#.*$/gm, "");
-  const head = /^(#.*\n)+/.exec(script)?.[0] ?? "";
+  const code = SCRIPT.replace(/^\s*#.*$/gm, "");
+  const head = /^(#.*\n)+/.exec(SCRIPT)?.[0] ?? "";
   const used = new Set([...code.matchAll(/\$\{?([A-Z][A-Z0-9_]+)/g)].map(([, name]) => name as string));
   const assigned = new Set(
     [...code.matchAll(/(?:^|\s)([A-Z][A-Z0-9_]+)=/gm)].map(([, name]) => name as string),

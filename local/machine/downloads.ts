@@ -34,10 +34,10 @@ export interface Download {
 export type Progress = (label: string, receivedBytes: number, totalBytes: number | undefined) => void;
 
 /** How often a download goes on after its connection broke. */
-const retries = 3;
+const RETRIES = 3;
 
 /** Temporary files and folders of this age, in milliseconds, belong to nobody any more. */
-const abandonedAfter = 3_600_000;
+const ABANDONED_AFTER = 3_600_000;
 
 /** `$XDG_CACHE_HOME/flyway-on-aws`, by default `~/.cache/flyway-on-aws`; created where it isn't there yet. */
 export function cacheFolder(): string {
@@ -94,7 +94,7 @@ async function receive(source: Download, part: string, path: string, progress: P
         await receiveOnce(source, path, file, state, report);
         return state.hash.digest("hex");
       } catch (error) {
-        if (!(error instanceof BrokenConnection) || attempt === retries) throw error;
+        if (!(error instanceof BrokenConnection) || attempt === RETRIES) throw error;
         await sleep(500 * 2 ** attempt);
       }
     }
@@ -184,7 +184,7 @@ function temporary(name: string): string {
   for (const entry of readdirSync(folder).filter((entry) => entry.endsWith(".part"))) {
     const path = join(folder, entry);
     const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - modified > abandonedAfter) rmSync(path, { recursive: true, force: true });
+    if (Date.now() - modified > ABANDONED_AFTER) rmSync(path, { recursive: true, force: true });
   }
   return join(folder, `${name}.${randomUUID()}.part`);
 }

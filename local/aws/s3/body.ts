@@ -17,10 +17,10 @@ export interface StoredBody {
 }
 
 /** Longest accepted line of chunk framing, in characters; a signature takes about 100. */
-const longestLine = 4096;
+const LONGEST_LINE = 4096;
 
 /** Longest accepted XML request, in bytes: 10,000 parts or 1,000 keys of 1,024 bytes fit. */
-const longestXml = 8 * 1024 * 1024;
+const LONGEST_XML = 8 * 1024 * 1024;
 
 /**
  * Writes all of a stream to a new file of the folder.
@@ -82,8 +82,8 @@ export async function xmlOf(request: IncomingMessage): Promise<string> {
   let size = 0;
   for await (const piece of contentOf(request)) {
     size += piece.length;
-    if (size > longestXml)
-      throw new S3Error("MalformedXML", `The request has more than ${longestXml} bytes.`);
+    if (size > LONGEST_XML)
+      throw new S3Error("MalformedXML", `The request has more than ${LONGEST_XML} bytes.`);
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString("utf8");
@@ -123,7 +123,7 @@ export async function* unframed(source: AsyncIterable<Buffer>): AsyncGenerator<B
       const next = lineEnd < 0 ? piece.length : lineEnd + 1;
       line += piece.toString("latin1", at, next);
       at = next;
-      if (lineEnd < 0 && line.length <= longestLine) continue;
+      if (lineEnd < 0 && line.length <= LONGEST_LINE) continue;
       const size = /^([0-9a-f]{1,12})(?:;.*)?\r\n$/i.exec(line)?.[1];
       if (expected === "separator" && line === "\r\n") {
         expected = "size";

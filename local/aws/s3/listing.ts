@@ -4,7 +4,7 @@ import { urlEncoded } from "./event";
 import { type XmlContent, xmlDocument } from "./xml";
 
 /** Most entries of a page, and how many there are when the client doesn't say. */
-const pageSize = 1000;
+const PAGE_SIZE = 1000;
 
 /** The place in a listing that a page begins behind. */
 interface Marker {
@@ -21,7 +21,7 @@ interface Page {
   next?: Marker;
 }
 
-const owner = { ID: "local", DisplayName: "local" };
+const OWNER = { ID: "local", DisplayName: "local" };
 
 /** Answer of ListObjects. */
 export function listObjects(bucket: Bucket, query: URLSearchParams): string {
@@ -33,7 +33,7 @@ export function listObjects(bucket: Bucket, query: URLSearchParams): string {
     Marker: encode(marker ?? ""),
     NextMarker: query.get("delimiter") && page.next ? encode(page.next.key) : undefined,
     IsTruncated: page.next !== undefined,
-    Contents: page.versions.map((version) => ({ ...objectXml(version, encode), Owner: owner })),
+    Contents: page.versions.map((version) => ({ ...objectXml(version, encode), Owner: OWNER })),
     CommonPrefixes: page.commonPrefixes.map((prefix) => ({ Prefix: encode(prefix) })),
   });
 }
@@ -56,7 +56,7 @@ export function listObjectsV2(bucket: Bucket, query: URLSearchParams): string {
     KeyCount: page.versions.length + page.commonPrefixes.length,
     Contents: page.versions.map((version) => ({
       ...objectXml(version, encode),
-      Owner: showsOwner ? owner : undefined,
+      Owner: showsOwner ? OWNER : undefined,
     })),
     CommonPrefixes: page.commonPrefixes.map((prefix) => ({ Prefix: encode(prefix) })),
   });
@@ -76,7 +76,7 @@ export function listObjectVersions(bucket: Bucket, query: URLSearchParams): stri
       : { Key: encode(version.key), LastModified: version.lastModified }),
     VersionId: version.versionId,
     IsLatest: bucket.isNewest(version),
-    Owner: owner,
+    Owner: OWNER,
   });
   return xmlDocument("ListVersionsResult", {
     ...fields,
@@ -117,9 +117,9 @@ function currentObjects(bucket: Bucket): Version[] {
 }
 
 function maxKeys(query: URLSearchParams): number {
-  const text = query.get("max-keys") ?? String(pageSize);
+  const text = query.get("max-keys") ?? String(PAGE_SIZE);
   if (!/^\d{1,9}$/.test(text)) throw new S3Error("InvalidArgument", "max-keys must be a number.");
-  return Math.min(Number(text), pageSize);
+  return Math.min(Number(text), PAGE_SIZE);
 }
 
 /** Versions come in the order of `Bucket.sorted`; all those of a common prefix count as one entry. */

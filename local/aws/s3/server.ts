@@ -8,7 +8,7 @@ import { Bucket } from "./bucket";
 import { type Answer, type Call, decoded } from "./call";
 import { S3Error } from "./error";
 import { createdRecord } from "./event";
-import { type Operation, operations } from "./operations";
+import { OPERATIONS, type Operation } from "./operations";
 import { xmlDocument } from "./xml";
 
 /** A stored version of an object, newest first where listed. */
@@ -29,10 +29,10 @@ export interface ObjectVersion {
 export type NotificationListener = (event: S3Event) => void;
 
 /** Longest key, in bytes of UTF-8. */
-const longestKey = 1024;
+const LONGEST_KEY = 1024;
 
 /** Headers that ask for what isn't here; whoever sends one is told, instead of losing it without a word. */
-const refusedHeader =
+const REFUSED_HEADER =
   /^(x-amz-(acl|grant-.+|tagging|object-lock-.+|website-redirect-location|write-offset-bytes|(copy-source-)?server-side-encryption-customer-.+|copy-source-if-(un)?modified-since|if-match-.+)|if-(un)?modified-since|if-range)$/;
 
 /**
@@ -126,8 +126,8 @@ export class LocalS3 {
     }
     const [path = "", search = ""] = (request.url ?? "").split(/\?(.*)/s);
     const [, name = "", key = ""] = (/^\/([^/]*)\/?(.*)$/s.exec(path) ?? []).map(decoded);
-    if (Buffer.byteLength(key) > longestKey) {
-      throw new S3Error("KeyTooLongError", `A key has at most ${longestKey} bytes.`);
+    if (Buffer.byteLength(key) > LONGEST_KEY) {
+      throw new S3Error("KeyTooLongError", `A key has at most ${LONGEST_KEY} bytes.`);
     }
     const query = new URLSearchParams(search);
     const of = key !== "" ? "object" : name !== "" ? "bucket" : "service";
@@ -163,7 +163,7 @@ export class LocalS3 {
 /** @throws S3Error NotImplemented, naming what was asked for. */
 function operationOf(method: string | undefined, of: Operation["of"], parameters: string[]): Operation {
   const options = parameters.filter((name) => name !== "x-id");
-  const operation = operations.find(
+  const operation = OPERATIONS.find(
     (each) =>
       each.method === method && each.of === of && (each.needs ?? []).every((name) => options.includes(name)),
   );
@@ -179,7 +179,7 @@ function notImplemented(feature: string): S3Error {
 }
 
 function refuseHeaders({ method, headers }: http.IncomingMessage): void {
-  const refused = Object.keys(headers).find((name) => refusedHeader.test(name));
+  const refused = Object.keys(headers).find((name) => REFUSED_HEADER.test(name));
   if (refused) throw notImplemented(`The header ${refused}`);
   if (method === "DELETE" && headers["if-match"] !== undefined)
     throw notImplemented("The header if-match of DELETE");
