@@ -46,7 +46,7 @@ describe("a host whose download of Flyway", () => {
 
   it("is slow is waited for", async () => {
     await bucket("slowly");
-    rmSync(releases, { recursive: true });
+    rmSync(releases, { recursive: true, force: true });
     server.mode = "slow";
     const before = server.requests;
     const env = { HOST_RELEASES: releases, STALL_SECONDS: "2" }; // of the five that it takes
