@@ -55,11 +55,11 @@ async function main([command, ...rest]: string[]): Promise<void> {
 
 /** Says how far a download is, at each tenth of it, or of 250 MB. */
 function everyTenth(): (received: number, total: number | undefined) => void {
-  let said = 0;
+  let lastTenth = 0;
   return (received, total = 250e6) => {
     const tenths = Math.floor((10 * received) / total);
-    if (tenths <= said) return;
-    said = tenths;
+    if (tenths <= lastTenth) return;
+    lastTenth = tenths;
     console.error(`${Math.round(received / 1e6)} MB`);
   };
 }
@@ -83,9 +83,9 @@ interface Synthesized {
  */
 async function synthesize(outdir?: string, stateFolder?: string): Promise<Synthesized> {
   const stage = process.env.STAGE || undefined;
-  const id = asked(() => new Names(stage).of("flyway"));
+  const id = orRefuse(() => new Names(stage).of("flyway"));
   const statePath = stateFolder && `${stateFolder}/terraform.${id}.tfstate`;
-  const backend = asked(() => parseBackend(process.env.BACKEND, statePath));
+  const backend = orRefuse(() => parseBackend(process.env.BACKEND, statePath));
   const archives = await officialArchives(process.env.MAVEN_REPOSITORY).catch((error: Error) => {
     throw new Refusal(error.message);
   });
@@ -102,7 +102,7 @@ function synthesizeApart(): Promise<Synthesized> {
 }
 
 /** What the environment asks for; what it cannot have is for the caller to put right. */
-function asked<T>(read: () => T): T {
+function orRefuse<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {

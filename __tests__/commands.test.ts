@@ -61,7 +61,7 @@ beforeEach(async () => {
     parameters,
     secrets: new Map(),
     hostEnvironment: { PATH: process.env.PATH as string },
-    onFinished: (one) => void finished.push(one),
+    onFinished: (invocation) => void finished.push(invocation),
   });
   server = createServer((request, response) => void commands.handle(request, response));
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
@@ -82,10 +82,10 @@ afterEach(async () => {
 
 async function send(
   bucket: string,
-  other: Record<string, string> = {},
+  extras: Record<string, string> = {},
   TimeoutSeconds?: number,
 ): Promise<string> {
-  const values = Object.entries({ Bucket: bucket, ...other }).map(([name, value]) => [name, [value]]);
+  const values = Object.entries({ Bucket: bucket, ...extras }).map(([name, value]) => [name, [value]]);
   const input = { DocumentName: "say", InstanceIds: [HOST], Comment: `about ${bucket}`, TimeoutSeconds };
   const { Command } = await ssm.send(
     new SendCommandCommand({ ...input, Parameters: Object.fromEntries(values) }),
@@ -99,7 +99,7 @@ const invocation = (id: string) =>
 describe("a command", () => {
   it("is asked for its comment, its status and each of its outputs", async () => {
     const id = await send("users", { Code: "3" });
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(await invocation(id)).toMatchObject({
       CommandId: id,
       InstanceId: HOST,
@@ -118,13 +118,13 @@ describe("a command", () => {
     ["TimedOut", { Timeout: "1", Wait: "60" }],
   ])("that ends as %s is told as such", async (status, values) => {
     const commandId = await send("users", values);
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished).toMatchObject([{ commandId, bucket: "users", status }]);
   });
 
   it("is told of with both outputs", async () => {
     await send("users");
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished[0]?.output.split("\n").sort()).toEqual(["", "said users", "wrong users"]);
   });
 
@@ -137,7 +137,7 @@ describe("a command", () => {
   it("of another bucket is not waited for", async () => {
     await send("slow", { Wait: "60" });
     await send("users");
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished.map(({ bucket }) => bucket)).toEqual(["users"]);
   });
 });
@@ -163,7 +163,7 @@ describe("a stopped host", () => {
       StandardOutputContent: "",
     });
     commands.startHost();
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(await listed("Success")).toEqual(ids);
     expect(await listed("Pending")).toEqual([]);
   });
@@ -171,7 +171,7 @@ describe("a stopped host", () => {
   it("does not get a command whose time has gone", async () => {
     commands.stopHost();
     const commandId = await send("users", { Timeout: "1" }, 0);
-    await commands.ended("users");
+    await commands.untilQuiet("users");
     expect(finished).toMatchObject([{ commandId, status: "TimedOut", output: "" }]);
     commands.startHost();
     expect(commands.running).toEqual([]);

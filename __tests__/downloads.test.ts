@@ -17,8 +17,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { cached, cacheFolder, download, unpackZip } from "../local/machine/downloads";
 
-const content = Buffer.from("0123456789".repeat(50_000));
-const sha256 = createHash("sha256").update(content).digest("hex");
+const CONTENT = Buffer.from("0123456789".repeat(50_000));
+const SHA256 = createHash("sha256").update(CONTENT).digest("hex");
 
 let base: string;
 let server: Server | undefined;
@@ -46,7 +46,7 @@ async function stop(): Promise<void> {
 }
 
 function tool(url: string) {
-  return { name: "tool-1.bin", url, sha256, label: "Tool 1", setting: "TOOL_URL" };
+  return { name: "tool-1.bin", url, sha256: SHA256, label: "Tool 1", setting: "TOOL_URL" };
 }
 
 const quiet = () => {};
@@ -66,34 +66,34 @@ describe("cacheFolder", () => {
 
 describe("download", () => {
   it("leaves the file, and nothing else, in the cache", async () => {
-    const path = await download(tool(await serve((_, response) => response.end(content))), quiet);
+    const path = await download(tool(await serve((_, response) => response.end(CONTENT))), quiet);
     expect(path).toBe(cached("tool-1.bin"));
-    expect(readFileSync(path).equals(content)).toBe(true);
+    expect(readFileSync(path).equals(CONTENT)).toBe(true);
     expect(readdirSync(cacheFolder())).toEqual(["tool-1.bin"]);
   });
 
   it("tells the received and the total bytes at the start and at the end", async () => {
     const url = await serve((_, response) =>
-      response.setHeader("content-length", content.length).end(content),
+      response.setHeader("content-length", CONTENT.length).end(CONTENT),
     );
     const progress = vi.fn();
     await download(tool(url), progress);
-    expect(progress.mock.calls[0]).toEqual(["Tool 1", 0, content.length]);
-    expect(progress.mock.lastCall).toEqual(["Tool 1", content.length, content.length]);
+    expect(progress.mock.calls[0]).toEqual(["Tool 1", 0, CONTENT.length]);
+    expect(progress.mock.lastCall).toEqual(["Tool 1", CONTENT.length, CONTENT.length]);
   });
 
   it("does without a length", async () => {
     const url = await serve((_, response) => {
-      response.write(content.subarray(0, 5));
-      response.end(content.subarray(5));
+      response.write(CONTENT.subarray(0, 5));
+      response.end(CONTENT.subarray(5));
     });
     const progress = vi.fn();
     await download(tool(url), progress);
-    expect(progress.mock.lastCall).toEqual(["Tool 1", content.length, undefined]);
+    expect(progress.mock.lastCall).toEqual(["Tool 1", CONTENT.length, undefined]);
   });
 
   it("needs no server for what the cache holds", async () => {
-    const url = await serve((_, response) => response.end(content));
+    const url = await serve((_, response) => response.end(CONTENT));
     const first = await download(tool(url), quiet);
     await stop();
     expect(await download(tool(url), quiet)).toBe(first);
@@ -101,8 +101,8 @@ describe("download", () => {
 
   it("replaces a damaged file of the cache", async () => {
     writeFileSync(join(cacheFolder(), "tool-1.bin"), "damaged");
-    const path = await download(tool(await serve((_, response) => response.end(content))), quiet);
-    expect(readFileSync(path).equals(content)).toBe(true);
+    const path = await download(tool(await serve((_, response) => response.end(CONTENT))), quiet);
+    expect(readFileSync(path).equals(CONTENT)).toBe(true);
   });
 
   it("goes on where a broken connection stopped", async () => {
@@ -111,26 +111,26 @@ describe("download", () => {
       ranges.push(request.headers.range);
       const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
       response.writeHead(start ? 206 : 200, {
-        "content-length": content.length - start,
-        ...(start && { "content-range": `bytes ${start}-${content.length - 1}/${content.length}` }),
+        "content-length": CONTENT.length - start,
+        ...(start && { "content-range": `bytes ${start}-${CONTENT.length - 1}/${CONTENT.length}` }),
       });
-      if (start) response.end(content.subarray(start));
-      else response.write(content.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 300));
+      if (start) response.end(CONTENT.subarray(start));
+      else response.write(CONTENT.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 300));
     });
     const path = await download(tool(url), quiet);
-    expect(readFileSync(path).equals(content)).toBe(true);
+    expect(readFileSync(path).equals(CONTENT)).toBe(true);
     expect(ranges).toEqual([undefined, expect.stringMatching(/^bytes=[1-9]\d*-$/)]);
   });
 
   it("begins again where the server knows no ranges", async () => {
     let requests = 0;
     const url = await serve((_, response) => {
-      response.writeHead(200, { "content-length": content.length });
-      if (++requests > 1) response.end(content);
-      else response.write(content.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 300));
+      response.writeHead(200, { "content-length": CONTENT.length });
+      if (++requests > 1) response.end(CONTENT);
+      else response.write(CONTENT.subarray(0, 200_000), () => setTimeout(() => response.destroy(), 300));
     });
     const path = await download(tool(url), quiet);
-    expect(readFileSync(path).equals(content)).toBe(true);
+    expect(readFileSync(path).equals(CONTENT)).toBe(true);
     expect(requests).toBe(2);
   });
 
@@ -138,8 +138,8 @@ describe("download", () => {
     let requests = 0;
     const url = await serve((_, response) => {
       requests++;
-      response.writeHead(200, { "content-length": content.length });
-      response.write(content.subarray(0, 9), () => setTimeout(() => response.destroy(), 20));
+      response.writeHead(200, { "content-length": CONTENT.length });
+      response.write(CONTENT.subarray(0, 9), () => setTimeout(() => response.destroy(), 20));
     });
     await expect(download(tool(url), quiet)).rejects.toThrow(/Can't download Tool 1 from http.*TOOL_URL/);
     expect(requests).toBe(4);
@@ -161,18 +161,16 @@ describe("download", () => {
   });
 
   it("deletes another content than expected and names both sums", async () => {
-    const other = createHash("sha256").update("log in first").digest("hex");
+    const sum = createHash("sha256").update("log in first").digest("hex");
     const url = await serve((_, response) => response.end("log in first"));
     const failure = download(tool(url), quiet);
-    await expect(failure).rejects.toThrow(
-      `${url} is not Tool 1: its SHA-256 is ${other}, expected ${sha256}.`,
-    );
+    await expect(failure).rejects.toThrow(`${url} is not Tool 1: its SHA-256 is ${sum}, expected ${SHA256}.`);
     await expect(failure).rejects.toThrow("TOOL_URL");
     expect(readdirSync(cacheFolder())).toEqual([]);
   });
 
   it("serves two at once", async () => {
-    const url = await serve((_, response) => response.end(content));
+    const url = await serve((_, response) => response.end(CONTENT));
     const paths = await Promise.all([download(tool(url), quiet), download(tool(url), quiet)]);
     expect(new Set(paths).size).toBe(1);
     expect(readdirSync(cacheFolder())).toEqual(["tool-1.bin"]);
@@ -183,7 +181,7 @@ describe("download", () => {
     const young = join(cacheFolder(), "other.2.part");
     for (const path of [old, young]) writeFileSync(path, "");
     utimesSync(old, new Date(0), new Date(0));
-    await download(tool(await serve((_, response) => response.end(content))), quiet);
+    await download(tool(await serve((_, response) => response.end(CONTENT))), quiet);
     expect(readdirSync(cacheFolder()).sort()).toEqual(["other.2.part", "tool-1.bin"]);
   });
 });

@@ -140,13 +140,13 @@ describe("npm run export", () => {
 
 describe("npm run export, over a folder", () => {
   it("puts the stack into one that is there", async () => {
-    const others = { "backend.tf": "terraform {}", "modules/assets/a": "a" };
-    folderOf("prepared", others);
-    expect(await exported("prepared")).toEqual({ ...others, ...first });
+    const otherFiles = { "backend.tf": "terraform {}", "modules/assets/a": "a" };
+    folderOf("prepared", otherFiles);
+    expect(await exported("prepared")).toEqual({ ...otherFiles, ...first });
   });
 
   it("replaces an export, what Terraform wrote into it too, and leaves the rest", async () => {
-    const others = {
+    const otherFiles = {
       ".terraform.lock.hcl": "# lock",
       ".terraform/environment": "default",
       "terraform.tfvars": "x = 1",
@@ -159,9 +159,9 @@ describe("npm run export, over a folder", () => {
       [pathOf("flyway_trigger.zip")]: "what archive_file wrote",
       "assets/flyway_trigger/00000000000000000000000000000000/index.js": "stale",
       "assets/gone/00000000000000000000000000000000/gone.sh": "stale",
-      ...others,
+      ...otherFiles,
     });
-    expect(await exported("old")).toEqual({ ...others, ...first });
+    expect(await exported("old")).toEqual({ ...otherFiles, ...first });
     expect(readdirSync(join(folder, "old", "assets")).sort()).toEqual(
       readdirSync(join(folder, "first", "assets")).sort(),
     );

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { MAPPING_PATH } from "../deployment/mapping";
 import { synthesize } from "./support/synthesis";
 
 const IN_ACCOUNT =
@@ -106,7 +105,7 @@ describe("lambda.tf", () => {
     expect(at("data.aws_iam_policy_document.ssm_access").statement).toEqual([
       {
         actions: ["ssm:GetParameter", "ssm:GetParametersByPath"],
-        resources: [`${IN_ACCOUNT}:parameter/flyway/${MAPPING_PATH}/*`],
+        resources: [`${IN_ACCOUNT}:parameter/flyway/s3-mapping/*`],
       },
       {
         actions: ["ssm:SendCommand"],

@@ -15,14 +15,14 @@ beforeAll(async () => {
 
 describe("the constructs in a team's own stack, as docs/own-stack.ts has it", () => {
   it("have the contract's addresses, all of them, but for those of the providers' variables", async () => {
-    const own = (await synthesize()).addresses;
-    const missing = own.filter((address) => !platform.addresses.includes(address));
+    const addresses = (await synthesize()).addresses;
+    const missing = addresses.filter((address) => !platform.addresses.includes(address));
     expect(missing).toEqual(["var.assume_role", "var.aws_region", "var.default_tags"]);
   });
 
   it("leave the team's own elements what CDKTF calls them", async () => {
-    const own = (await synthesize()).addresses;
-    expect(platform.addresses.filter((address) => !own.includes(address))).toEqual([
+    const addresses = (await synthesize()).addresses;
+    expect(platform.addresses.filter((address) => !addresses.includes(address))).toEqual([
       "aws_s3_bucket.reports",
       "output.database",
     ]);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { findExecutable, freePort, leashed } from "../local/machine/processes";
 import { runs } from "./support/processes";
 
-const bound = { timeout: 20_000, interval: 20 };
+const POLLING = { timeout: 20_000, interval: 20 };
 
 let folder: string;
 beforeEach(() => {
@@ -21,7 +21,7 @@ async function pidsIn(file: string, count: number): Promise<number[]> {
     const pids = readFileSync(file, "utf8").split("\n").filter(Boolean).map(Number);
     expect(pids).toHaveLength(count);
     return pids;
-  }, bound);
+  }, POLLING);
 }
 
 describe("a leashed process", () => {
@@ -72,7 +72,7 @@ describe("a leashed process", () => {
     const child = leashed("sh", ["-c", `sleep 600 & echo $! >${file}`], { cleanup: scratch });
     expect(await child.exited).toBe(0);
     const pids = await pidsIn(file, 1);
-    await vi.waitFor(() => expect(pids.map(runs)).toEqual([false]), bound);
+    await vi.waitFor(() => expect(pids.map(runs)).toEqual([false]), POLLING);
     expect(existsSync(scratch)).toBe(false);
   });
 
@@ -86,7 +86,7 @@ describe("a leashed process", () => {
     const pids = await pidsIn(file, 2);
     expect(pids.map(runs)).toEqual([true, true]);
     await child.stop();
-    await vi.waitFor(() => expect(pids.map(runs)).toEqual([false, false]), bound);
+    await vi.waitFor(() => expect(pids.map(runs)).toEqual([false, false]), POLLING);
     expect(existsSync(scratch)).toBe(false);
     expect(await child.exited).toBe(143);
   });
@@ -119,12 +119,12 @@ describe("a leashed process", () => {
 
   it("gives the group the time that the leader does not use", async () => {
     const file = join(folder, "pids");
-    const done = join(folder, "done");
-    const slow = `trap 'sleep 0.3; echo done >${done}; exit' TERM; echo $$ >${file}; while :; do sleep 0.05; done`;
+    const marker = join(folder, "done");
+    const slow = `trap 'sleep 0.3; echo done >${marker}; exit' TERM; echo $$ >${file}; while :; do sleep 0.05; done`;
     const child = leashed("sh", ["-c", '(eval "$1") & sleep 600', "sh", slow]);
     await pidsIn(file, 1);
     await child.stop(60_000);
-    expect(existsSync(done)).toBe(true);
+    expect(existsSync(marker)).toBe(true);
   });
 
   it("dies, with its children and the clean-up folder, when its owner is killed by SIGKILL", async () => {
@@ -147,7 +147,7 @@ describe("a leashed process", () => {
     await vi.waitFor(() => {
       expect(pids.map(runs)).toEqual([false, false]);
       expect(existsSync(scratch)).toBe(false);
-    }, bound);
+    }, POLLING);
   });
 });
 

@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { unframed } from "../local/aws/s3/body";
 import { LocalS3 } from "../local/aws/s3/server";
 
-const authorization =
+const AUTHORIZATION =
   "AWS4-HMAC-SHA256 Credential=local/20261123/eu-central-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
 let directory: string;
@@ -49,9 +49,11 @@ function send(
   headers: Headers = {},
 ): Promise<Reply> {
   const sent = Object.fromEntries(
-    Object.entries({ authorization, "content-length": String(Buffer.byteLength(body)), ...headers }).filter(
-      ([, value]) => value !== undefined,
-    ),
+    Object.entries({
+      authorization: AUTHORIZATION,
+      "content-length": String(Buffer.byteLength(body)),
+      ...headers,
+    }).filter(([, value]) => value !== undefined),
   );
   return new Promise((resolve, reject) => {
     const request = http.request(
@@ -108,8 +110,8 @@ describe("content", () => {
     expect(await putFramed(frames, headers)).toBe(200);
     expect((await s3.read("b", "framed"))?.toString()).toBe("hello\r\n world");
     expect(s3.versions("b")[0]?.eTag).toBe(md5("hello\r\n world").toString("hex"));
-    const { headers: kept } = await send("HEAD", "/b/framed");
-    expect(kept["content-encoding"]).toBeUndefined();
+    const head = await send("HEAD", "/b/framed");
+    expect(head.headers["content-encoding"]).toBeUndefined();
   });
 
   test("finds the frames wherever the network cuts them", async () => {
@@ -187,7 +189,7 @@ describe("content", () => {
     const events: S3Event[] = [];
     s3.notify("b", { suffix: "" }, (event) => events.push(event));
     const socket = connect(port, "127.0.0.1");
-    const head = `PUT /b/k HTTP/1.1\r\nhost: localhost\r\nauthorization: ${authorization}\r\ncontent-length: 100000\r\n\r\n`;
+    const head = `PUT /b/k HTTP/1.1\r\nhost: localhost\r\nauthorization: ${AUTHORIZATION}\r\ncontent-length: 100000\r\n\r\n`;
     socket.write(`${head}${"x".repeat(50_000)}`);
     while (readdirSync(directory).length === 0) await sleep(5);
     socket.destroy();
@@ -332,15 +334,15 @@ describe("listings", () => {
 
   test("fold what a delimiter ends into one entry, in pages too", async () => {
     for (const key of ["a/", "a/1", "a/2", "b", "c/1/x", "c/2", "d"]) await put(key);
-    const seen: string[] = [];
+    const keys: string[] = [];
     let marker = "";
     for (let page = 0; page < 10; page += 1) {
       const { body } = await send("GET", `/b?delimiter=%2F&max-keys=1&marker=${encodeURIComponent(marker)}`);
-      seen.push(...texts(body, "Key"), ...texts(body.slice(body.indexOf("</MaxKeys>")), "Prefix"));
+      keys.push(...texts(body, "Key"), ...texts(body.slice(body.indexOf("</MaxKeys>")), "Prefix"));
       marker = texts(body, "NextMarker")[0] ?? "";
       if (marker === "") break;
     }
-    expect(seen).toEqual(["a/", "b", "c/", "d"]);
+    expect(keys).toEqual(["a/", "b", "c/", "d"]);
     const inside = await send("GET", "/b?list-type=2&delimiter=%2F&prefix=a%2F");
     expect(texts(inside.body, "Key")).toEqual(["a/", "a/1", "a/2"]);
     const after = await send("GET", "/b?list-type=2&delimiter=%2F&prefix=a%2F&start-after=a%2F");
@@ -499,15 +501,16 @@ describe("notifications", () => {
 
   test("go to those whose bucket and suffix match, the suffix case-sensitive", async () => {
     s3.createBucket("other");
-    const seen: string[] = [];
-    const tell = (who: string) => (event: S3Event) => seen.push(`${who} ${event.Records[0]?.s3.object.key}`);
+    const deliveries: string[] = [];
+    const tell = (listener: string) => (event: S3Event) =>
+      deliveries.push(`${listener} ${event.Records[0]?.s3.object.key}`);
     s3.notify("b", { suffix: ".sql" }, tell("sql"));
     s3.notify("other", { suffix: "" }, tell("other"));
     s3.notify("b", { suffix: "" }, tell("all"));
     for (const key of ["1.SQL", "2.sql.bak", "3.sql"]) await put(key);
     await send("DELETE", "/b/3.sql");
     await send("PUT", "/b/4.sql", "", { "x-amz-copy-source": "b/3.sql" });
-    await expect.poll(() => seen).toEqual(["all 1.SQL", "all 2.sql.bak", "sql 3.sql", "all 3.sql"]);
+    await expect.poll(() => deliveries).toEqual(["all 1.SQL", "all 2.sql.bak", "sql 3.sql", "all 3.sql"]);
   });
 
   test("have sequencers that grow with each version of a key", async () => {
@@ -523,7 +526,7 @@ describe("notifications", () => {
 describe("refusals", () => {
   test.each([
     ["no Authorization", undefined],
-    ["another access key id", authorization.replace("=local/", "=locals/")],
+    ["another access key id", AUTHORIZATION.replace("=local/", "=locals/")],
     ["a signature of version 2", "AWS local:0"],
   ])("a request with %s gets 403, and stores nothing", async (_what, wrong) => {
     expect(await refusal(send("PUT", "/b/k", "x", { authorization: wrong }))).toEqual([

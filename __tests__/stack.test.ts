@@ -18,7 +18,7 @@ function stackOf(fill: (stack: AddressStack) => void): Synthesis {
   });
 }
 
-const parameter = { name: "/a", type: "String", value: "b" };
+const PARAMETER = { name: "/a", type: "String", value: "b" };
 
 describe("the stack", () => {
   it("has exactly these addresses", async () => {
@@ -164,9 +164,11 @@ describe("the stack", () => {
       `(?<![\\w./-])(?:${types.join("|").replaceAll(".", "\\.")})\\.[a-z]\\w*`,
       "g",
     );
-    const found = new Set((json.match(reference) ?? []).filter((address) => !address.startsWith("output.")));
-    expect(found.size).toBeGreaterThan(25);
-    expect([...found].filter((address) => !known.has(address))).toEqual([]);
+    const references = new Set(
+      (json.match(reference) ?? []).filter((address) => !address.startsWith("output.")),
+    );
+    expect(references.size).toBeGreaterThan(25);
+    expect([...references].filter((address) => !known.has(address))).toEqual([]);
   });
 });
 
@@ -194,7 +196,7 @@ describe("an address", () => {
       const bucket = new S3Bucket(new Construct(stack, "a"), "aws_s3_bucket.this");
       const name = new TerraformVariable(new Construct(stack, "b"), "var.name", { type: "string" });
       new SsmParameter(new Construct(stack, "c"), "aws_ssm_parameter.p", {
-        ...parameter,
+        ...PARAMETER,
         name: name.stringValue,
         value: bucket.arn,
       });
@@ -208,7 +210,7 @@ describe("an address", () => {
   it("may have the name of another type's", () => {
     const { addresses } = stackOf((stack) => {
       new S3Bucket(stack, "aws_s3_bucket.this");
-      new SsmParameter(stack, "aws_ssm_parameter.this", parameter);
+      new SsmParameter(stack, "aws_ssm_parameter.this", PARAMETER);
       new DataAwsVpc(stack, "data.aws_vpc.this");
     });
     expect(addresses).toEqual(["aws_s3_bucket.this", "aws_ssm_parameter.this", "data.aws_vpc.this"]);

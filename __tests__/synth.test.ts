@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,8 +102,8 @@ describe("the output folder", () => {
   it.each([
     ["the usual umask", () => first],
     ["umask 077", () => strict],
-  ])("has assets of mode 0644 under %s", (_, made) => {
-    const assets = Object.entries(made().modes).filter(([path]) => path.includes("/assets/"));
+  ])("has assets of mode 0644 under %s", (_, output) => {
+    const assets = Object.entries(output().modes).filter(([path]) => path.includes("/assets/"));
     expect(assets).toHaveLength(6);
     expect(assets.filter(([, mode]) => mode !== 0o644)).toEqual([]);
   });
@@ -113,6 +114,28 @@ describe("the output folder", () => {
       .sort();
     expect(named).toHaveLength(6);
     expect(named).toEqual(Object.keys(first.files).filter((path) => path.includes("/assets/")));
+  });
+});
+
+describe("what the host downloads", () => {
+  const sha256Of = (file: string) => {
+    const path = Object.keys(first.files).find((each) => each.endsWith(`/${file}`)) as string;
+    return createHash("sha256")
+      .update(Buffer.from(first.files[path] as string, "latin1"))
+      .digest("hex");
+  };
+
+  it("has the SHA-256 of its file in its key", () => {
+    const { at } = parse(first.files[JSON_PATH] as string);
+    expect(at("aws_s3_object.runner").key).toBe(`runner/${sha256Of("runner.cjs")}.cjs`);
+    expect(at("aws_s3_object.rds_ca_bundle").key).toBe(
+      `rds-ca-bundle/\${var.rds_ca_certificates == null ? "${sha256Of("rds-ca-bundle.pem")}" : sha256(var.rds_ca_certificates)}.pem`,
+    );
+  });
+
+  it("is checked by the document's script where it is the host's program", () => {
+    const document = Object.entries(first.files).find(([path]) => path.endsWith("/flyway-migrate.json"));
+    expect(document?.[1]).toContain(`RUNNER_SHA256='${sha256Of("runner.cjs")}'`);
   });
 });
 

@@ -20,8 +20,8 @@ describe("the uploads", () => {
 
   it("lets the host and the function in by each bucket's own policy, and nobody else write run records", async () => {
     const { at } = await synthesize();
-    const { policy, ...rest } = at("aws_s3_bucket_policy.this");
-    expect(rest).toEqual({ for_each: "${local.buckets}", bucket: "${each.value.id}" });
+    const { policy, ...attributes } = at("aws_s3_bucket_policy.this");
+    expect(attributes).toEqual({ for_each: "${local.buckets}", bucket: "${each.value.id}" });
     const statements = String(policy).split('Effect = "').slice(1);
     const of = (role: string) =>
       statements

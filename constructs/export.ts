@@ -73,21 +73,21 @@ function refuseForeign(target: string, stackName: string): void {
   if (!existsSync(target)) return;
   if (!statSync(target).isDirectory()) throw new Refusal(`${target} is a file: name a folder.`);
   const json = join(target, JSON_FILE);
-  const found = existsSync(json) ? stackNameIn(json) : stackName;
-  if (found !== stackName) {
-    const what = found === undefined ? "no stack of CDKTF's" : `the stack ${JSON.stringify(found)}`;
+  const name = existsSync(json) ? stackNameIn(json) : stackName;
+  if (name !== stackName) {
+    const owner = name === undefined ? "no stack of CDKTF's" : `the stack ${JSON.stringify(name)}`;
     throw new Refusal(
-      `${json} is ${what}, and not ${JSON.stringify(stackName)}: name another folder, or remove it.`,
+      `${json} is ${owner}, and not ${JSON.stringify(stackName)}: name another folder, or remove it.`,
     );
   }
   if (lstatSync(join(target, "assets"), { throwIfNoEntry: false })?.isSymbolicLink()) {
     throw new Refusal(`${join(target, "assets")} is a link, and would be emptied: name another folder.`);
   }
   // assets/<name>/<hash>/<file> alone may be what is left of an export
-  const foreign = filesIn(join(target, "assets")).find((path) => !/^[^/]+\/[0-9A-F]{32}\/[^/]+$/.test(path));
-  if (foreign !== undefined) {
+  const file = filesIn(join(target, "assets")).find((path) => !/^[^/]+\/[0-9A-F]{32}\/[^/]+$/.test(path));
+  if (file !== undefined) {
     throw new Refusal(
-      `${join(target, "assets", foreign)} is of no export, which would remove it: name another folder.`,
+      `${join(target, "assets", file)} is of no export, which would remove it: name another folder.`,
     );
   }
 }

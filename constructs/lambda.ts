@@ -5,7 +5,7 @@ import { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
 import { TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
-import { MAPPING_PATH } from "../deployment/mapping";
+import { mappingName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { fileAsset } from "./asset";
 import { bundleFunction, zip } from "./bundle";
@@ -59,7 +59,7 @@ export class Lambda extends Construct {
     const ssm = grant(this, names, role, "ssm_access", [
       {
         actions: ["ssm:GetParameter", "ssm:GetParametersByPath"],
-        resources: [`${data.arnOf("ssm")}:parameter${names.parameters}/${MAPPING_PATH}/*`],
+        resources: [`${data.arnOf("ssm")}:parameter${mappingName(names.parameters, "*")}`],
       },
       { actions: ["ssm:SendCommand"], resources: [ec2.document.arn, ec2.host.arn] },
       // AWS has no type of resource for these: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html

@@ -42,7 +42,7 @@ export function serviceRole(
     `\${data.aws_iam_roles.${label}.names}`,
   );
   const region = `${addressOf(data.region)}.id`;
-  const others = `[for r in values(data.aws_iam_role.${label}) : r.tags["${REGION_TAG}"] if lookup(r.tags, "${REGION_TAG}", ${region}) != ${region}]`;
+  const foreignRegions = `[for r in values(data.aws_iam_role.${label}) : r.tags["${REGION_TAG}"] if lookup(r.tags, "${REGION_TAG}", ${region}) != ${region}]`;
   return new IamRole(scope, id, {
     name,
     path: variables.iamPath.stringValue,
@@ -56,9 +56,9 @@ export function serviceRole(
       ignoreChanges: ["description", "path"], // an adopted role keeps its own; another path replaces it
       precondition: [
         {
-          condition: `\${length(${others}) == 0}`,
+          condition: `\${length(${foreignRegions}) == 0}`,
           errorMessage:
-            `The role ${name} is there already, of a deployment in \${join(", ", ${others})}, and an account has one role of a ` +
+            `The role ${name} is there already, of a deployment in \${join(", ", ${foreignRegions})}, and an account has one role of a ` +
             "name. Give this deployment a name of its own: set STAGE, such as STAGE=dev, when it is synthesized.",
         },
       ],

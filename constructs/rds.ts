@@ -9,6 +9,7 @@ import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { DataResource, Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
+import { targetName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import type { Artifacts } from "./artifacts";
 import type { Data } from "./data";
@@ -81,7 +82,7 @@ export class Rds extends Construct {
       cidrBlocks: ["0.0.0.0/0"],
       securityGroupId: this.securityGroup.id,
     });
-    const foreign = `setsubtract(${addressOf(variables.subnetIds)}, ${addressOf(data.subnets)}.ids)`;
+    const foreignSubnets = `setsubtract(${addressOf(variables.subnetIds)}, ${addressOf(data.subnets)}.ids)`;
     const subnetGroup = new DbSubnetGroup(this, "aws_db_subnet_group.aurora_mysql", {
       name: names.of("aurora_mysql"),
       subnetIds: data.subnetIds,
@@ -89,10 +90,10 @@ export class Rds extends Construct {
         ignoreChanges: ["subnet_ids"], // a cluster stays where it is
         precondition: [
           {
-            condition: `\${length(${foreign}) == 0}`,
+            condition: `\${length(${foreignSubnets}) == 0}`,
             errorMessage:
               `subnet_ids has subnets that VPC \${${addressOf(data.vpc)}.id} does not have: ` +
-              `\${join(", ", ${foreign})}. Correct them, or vpc_id.`,
+              `\${join(", ", ${foreignSubnets})}. Correct them, or vpc_id.`,
           },
         ],
       },
@@ -210,9 +211,8 @@ export class Rds extends Construct {
       secretStringWoVersion: Token.asNumber(`\${${passwordVersion}}`),
     });
 
-    const path = `${names.parameters}/target`;
     new SsmParameter(this, "aws_ssm_parameter.target", {
-      name: `${path}/${variables.flywayConf.stringValue}`,
+      name: targetName(names.parameters, variables.flywayConf.stringValue),
       type: "String",
       value: `\${jsonencode({
         url = format("jdbc:mysql://%s:%d", aws_rds_cluster.aurora_mysql.endpoint, aws_rds_cluster.aurora_mysql.port)
@@ -233,7 +233,7 @@ export class Rds extends Construct {
     const eachTarget = TerraformIterator.fromMap(Token.asAnyMap(variables.flywayTargets.value));
     new SsmParameter(this, "aws_ssm_parameter.targets", {
       forEach: eachTarget,
-      name: `${path}/${eachTarget.key}`,
+      name: targetName(names.parameters, eachTarget.key),
       type: "String",
       value: `\${jsonencode({ for name, value in {
         url = each.value.url

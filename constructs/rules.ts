@@ -12,7 +12,7 @@ export function validationOf(variable: string, loop: string, rule: Rule): Terraf
   const [key, item = key] = loop.split(", ") as [string, string?];
   if ("filled" in rule) return { condition: `\${length(${all}) > 0}`, errorMessage: rule.message };
   if ("distinct" in rule) {
-    const bySpelling = `{ for ${item} in ${all} : ${spelled(item, rule.distinct)} => ${item}... }`;
+    const bySpelling = `{ for ${item} in ${all} : ${spellingOf(item, rule.distinct)} => ${item}... }`;
     return {
       condition: `\${length(${bySpelling}) == length(${all})}`,
       errorMessage: `\${join(", ", flatten([for ${item}s in values(${bySpelling}) : formatlist("%q", ${item}s) if length(${item}s) > 1]))}${rule.message}`,
@@ -34,14 +34,14 @@ export function validationOf(variable: string, loop: string, rule: Rule): Terraf
   const allowed = expressionOf(rule.allowed, rule.each === "key" ? key : item);
   return {
     condition: `\${alltrue([for ${over} : try(${allowed}, false)])}`,
-    errorMessage: `\${join(", ", [for ${over} : try(${labelled(variable, rule, key, item)}, "null") if !try(${allowed}, false)])}${rule.message}`,
+    errorMessage: `\${join(", ", [for ${over} : try(${label(variable, rule, key, item)}, "null") if !try(${allowed}, false)])}${rule.message}`,
   };
 }
 
-function labelled(variable: string, rule: EachRule, key: string, item: string): string {
-  const { text, shown } = labelOf(variable, rule);
+function label(variable: string, rule: EachRule, key: string, item: string): string {
+  const { text, parts } = labelOf(variable, rule);
   const values = { item: rule.each === "key" ? key : item, key, member: `${item}.${rule.of}` };
-  return `format("${text}", ${shown.map((name) => values[name]).join(", ")})`;
+  return `format("${text}", ${parts.map((name) => values[name]).join(", ")})`;
 }
 
 /** The Terraform expression for whether a value, an expression itself, is as a condition wants it. */
@@ -71,7 +71,7 @@ function matching(pattern: string, value: string): string {
 }
 
 /** The Terraform expression for a name as it is spelled elsewhere. */
-export function spelled(name: string, { replaced, by, suffix }: Spelling): string {
+export function spellingOf(name: string, { replaced, by, suffix }: Spelling): string {
   const text = `replace(lower(${name}), "${replaced}", "${by}")`;
   return suffix === "" ? text : `format("%s${suffix}", ${text})`;
 }

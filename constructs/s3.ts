@@ -7,12 +7,12 @@ import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
 import { type MapTerraformIterator, TerraformIterator, TerraformLocal, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
 import { prefixSpelling } from "../deployment/databases";
-import { mappingName } from "../deployment/mapping";
+import { MAPPING_PATH, mappingName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { RECORD_PREFIX } from "../records/record";
 import type { Archives } from "./archives";
 import type { Mappings } from "./mappings";
-import { spelled } from "./rules";
+import { spellingOf } from "./rules";
 import { AddressStack, addressOf } from "./stack";
 import type { Variables } from "./variables";
 
@@ -46,7 +46,7 @@ export class S3 extends Construct {
     const eachDatabase = TerraformIterator.fromList(variables.flywayManagedDatabases.listValue);
     this.buckets = new S3Bucket(this, "aws_s3_bucket.this", {
       forEach: eachDatabase,
-      bucketPrefix: `\${${spelled("each.key", prefixSpelling(names))}}`,
+      bucketPrefix: `\${${spellingOf("each.key", prefixSpelling(names))}}`,
       forceDestroy: variables.forceDestroy.booleanValue,
     });
     this.warnOfRemoval(names, variables);
@@ -148,9 +148,9 @@ export class S3 extends Construct {
   private warnOfRemoval(names: Names, variables: Variables): void {
     // Not in the check, where every plan would have it to be read once more, and so none be empty.
     const mapped = new DataAwsSsmParametersByPath(this, "data.aws_ssm_parameters_by_path.s3_mapping", {
-      path: mappingName(names.parameters, "").replace(/\/$/, ""),
+      path: `${names.parameters}/${MAPPING_PATH}`,
     });
-    const prefixes = `[for d in ${addressOf(variables.flywayManagedDatabases)} : ${spelled("d", prefixSpelling(names))}]`;
+    const prefixes = `[for d in ${addressOf(variables.flywayManagedDatabases)} : ${spellingOf("d", prefixSpelling(names))}]`;
     // Terraform appends 26 characters to a bucket's prefix.
     const removed =
       `[for b in [for n in ${mapped.fqn}.names : basename(n)] : b ` +

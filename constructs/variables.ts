@@ -1,6 +1,7 @@
 import type { TerraformVariable } from "cdktf";
 import { Construct } from "constructs";
 import { DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION, databaseRules } from "../deployment/databases";
+import { targetName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { ofElements, ofValue, type Rule } from "../deployment/rules";
 import { CONF_RULE, type DatabaseSettings, SETTINGS_RULES, VERSION_RULE } from "../deployment/settings";
@@ -158,7 +159,6 @@ export class Variables extends Construct {
   });
   readonly flywayArchives = declare(this, "flyway_archives", {
     type: "map(object({ url = string, sha256 = string }))",
-
     default: {},
     description:
       "Where a Flyway release is downloaded from, by version: url (https://, or s3://bucket/key) and SHA-256 of " +
@@ -317,7 +317,7 @@ export class Variables extends Construct {
     this.flywayConf = declare(this, "flyway_conf", {
       type: "string",
       default: defaults.flywayConf ?? "test_flyway.conf",
-      description: `Names the target: parameter ${names.parameters}/target/<flyway_conf> holds the JDBC URL and the secret's ARN.`,
+      description: `Names the target: parameter ${targetName(names.parameters, "<flyway_conf>")} holds the JDBC URL and the secret's ARN.`,
       rules: [CONF_RULE],
     });
     this.flywayDatabaseSettings = declare(this, "flyway_database_settings", {

@@ -28,15 +28,15 @@ export function holds(condition: Condition, value: unknown): boolean {
   if ("all" in condition) return condition.all.every((part) => holds(part, value));
   if ("any" in condition) return condition.any.some((part) => holds(part, value));
   if ("not" in condition) return !holds(condition.not, value);
-  const found = memberOf(value, condition.of);
-  if ("is" in condition) return (found ?? condition.otherwise) === condition.is;
-  if ("unset" in condition) return found === undefined || found === null;
+  const member = memberOf(value, condition.of);
+  if ("is" in condition) return (member ?? condition.otherwise) === condition.is;
+  if ("unset" in condition) return member === undefined || member === null;
   if ("every" in condition) {
-    const texts = Object[condition.every]((found ?? {}) as Record<string, string>);
+    const texts = Object[condition.every]((member ?? {}) as Record<string, string>);
     return texts.every((text) => new RegExp(condition.matches).test(text));
   }
-  if (typeof found !== "string" && typeof found !== "number") return false;
+  if (typeof member !== "string" && typeof member !== "number") return false;
   const { matches, lowered, caseless } = condition;
-  const text = String(found);
+  const text = String(member);
   return new RegExp(matches, caseless ? "i" : "").test(lowered ? text.toLowerCase() : text);
 }

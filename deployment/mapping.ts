@@ -150,7 +150,7 @@ export function parseMapping(name: string, value: string): Mapping {
   if (typeof (placeholders ?? {}) !== "object" || Array.isArray(placeholders)) {
     throw wrong(`has no valid "placeholders": ${JSON.stringify(placeholders)} is no object`);
   }
-  const given = Object.entries(placeholders ?? {}).map(([key, text]) => [
+  const pairs = Object.entries(placeholders ?? {}).map(([key, text]) => [
     matching("placeholders", key, "placeholder"),
     matching(`placeholders.${key}`, text, "placeholderValue"),
   ]);
@@ -159,7 +159,7 @@ export function parseMapping(name: string, value: string): Mapping {
     flywayVersion: member("flywayVersion"),
     flywayConf: member("flywayConf"),
     ...(typeof outOfOrder === "boolean" ? { outOfOrder } : {}),
-    ...(given.length > 0 ? { placeholders: Object.fromEntries(given) } : {}),
+    ...(pairs.length > 0 ? { placeholders: Object.fromEntries(pairs) } : {}),
     ...(baselineVersion === undefined || baselineVersion === null
       ? {}
       : { baselineVersion: member("baselineVersion") }),

@@ -12,7 +12,7 @@ export interface EachRule {
   /** The member of an entry whose value a message names. */
   readonly of?: string;
   /** What a message calls an entry's member whose value is too long, or too many, to be named. */
-  readonly what?: string;
+  readonly name?: string;
   /** What a message says behind what it names: what is wrong, and the remedy. */
   readonly message: string;
 }
@@ -73,12 +73,12 @@ export function optional(of: string, pattern: string, message: string): EachRule
 /** How a message names what breaks a rule: a text, and what stands for each `%q` in it. */
 export function labelOf(
   variable: string,
-  { each, of, what }: EachRule,
-): { readonly text: string; readonly shown: readonly ("item" | "key" | "member")[] } {
-  if (each === "element") return { text: "%q", shown: ["item"] };
-  if (each !== "entry") return { text: `${variable} %q`, shown: ["item"] };
-  if (of !== undefined) return { text: `${of} %q of ${variable} %q`, shown: ["member", "key"] };
-  return { text: what === undefined ? `${variable} %q` : `${what} of ${variable} %q`, shown: ["key"] };
+  { each, of, name }: EachRule,
+): { readonly text: string; readonly parts: readonly ("item" | "key" | "member")[] } {
+  if (each === "element") return { text: "%q", parts: ["item"] };
+  if (each !== "entry") return { text: `${variable} %q`, parts: ["item"] };
+  if (of !== undefined) return { text: `${of} %q of ${variable} %q`, parts: ["member", "key"] };
+  return { text: name === undefined ? `${variable} %q` : `${name} of ${variable} %q`, parts: ["key"] };
 }
 
 /**
@@ -105,13 +105,13 @@ function breachesOf(variable: string, rule: Rule, value: unknown): string[] | un
   let breaches: string[];
   if ("distinct" in rule) {
     const names = value as readonly string[];
-    const spelled = names.map((name) => spell(name, rule.distinct));
-    const alike = (text: string) => spelled.filter((other) => other === text).length > 1;
-    breaches = names.filter((_, i) => alike(spelled[i] as string)).map((name) => JSON.stringify(name));
+    const spellings = names.map((name) => spell(name, rule.distinct));
+    const alike = (text: string) => spellings.filter((spelling) => spelling === text).length > 1;
+    breaches = names.filter((_, i) => alike(spellings[i] as string)).map((name) => JSON.stringify(name));
   } else {
     breaches = itemsOf(rule.each, value)
       .filter(([, item]) => !holds(rule.allowed, item))
-      .map(([key, item]) => labelled(variable, rule, key, item));
+      .map(([key, item]) => label(variable, rule, key, item));
   }
   return breaches.length > 0 ? breaches : undefined;
 }
@@ -121,9 +121,9 @@ function itemsOf(each: EachRule["each"], value: unknown): (readonly [string, unk
   return Object.entries(value as object).map(([key, item]) => [key, each === "key" ? key : item]);
 }
 
-function labelled(variable: string, rule: EachRule, key: string, item: unknown): string {
-  const { text, shown } = labelOf(variable, rule);
+function label(variable: string, rule: EachRule, key: string, item: unknown): string {
+  const { text, parts } = labelOf(variable, rule);
   const values = { item, key, member: memberOf(item, rule.of) };
-  const quoted = shown.map((name) => JSON.stringify(values[name]));
+  const quoted = parts.map((name) => JSON.stringify(values[name]));
   return text.replaceAll("%q", () => quoted.shift() as string);
 }

@@ -92,5 +92,5 @@ export const SETTINGS_RULES: readonly Rule[] = [
 ];
 
 function placeholders(every: "keys" | "values", matches: string, message: string): EachRule {
-  return { each: "entry", what: "a placeholder", allowed: { every, of: "placeholders", matches }, message };
+  return { each: "entry", name: "a placeholder", allowed: { every, of: "placeholders", matches }, message };
 }

@@ -93,7 +93,7 @@ export const TARGET_RULES: readonly Rule[] = [
   ),
   {
     each: "entry",
-    what: "ca_certificate",
+    name: "ca_certificate",
     allowed: {
       any: [
         { unset: true, of: "ca_certificate" },

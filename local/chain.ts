@@ -7,7 +7,7 @@ import type { S3Event } from "aws-lambda";
 import { commandDocument } from "../constructs/document";
 import type { FlywayArchives } from "../deployment/archives";
 import { bucketPrefixOf } from "../deployment/databases";
-import { type Mapping, mappingName } from "../deployment/mapping";
+import { archiveName, type Mapping, mappingName, targetName } from "../deployment/mapping";
 import { Names } from "../deployment/names";
 import { EVERY_BUCKET, RECONCILE } from "../lambda/command";
 import { type Message, STATUS_CHANGE } from "../lambda/notification";
@@ -171,8 +171,8 @@ async function start(
   const parameters = new Map<string, string>();
   const caFile = join(directory, "ca.pem");
   const target = targetOf(database, SECRET, caFile);
-  parameters.set(`${NAMES.parameters}/target/${CONF}`, JSON.stringify(target));
-  parameters.set(`${NAMES.parameters}/archive/${flyway.version}`, JSON.stringify(flyway.archive));
+  parameters.set(targetName(NAMES.parameters, CONF), JSON.stringify(target));
+  parameters.set(archiveName(NAMES.parameters, flyway.version), JSON.stringify(flyway.archive));
   const login = { username: database.user, password: database.password };
   const secrets = new Map([[SECRET, JSON.stringify(login)]]);
   const commands = new Commands({
@@ -276,7 +276,7 @@ async function start(
     },
     reconcile: async () => {
       await fn.invoke(RECONCILE);
-      await commands.ended(EVERY_BUCKET);
+      await commands.untilQuiet(EVERY_BUCKET);
     },
     stop,
   };

@@ -6,6 +6,8 @@ import { type FlywayArchives, officialArchives } from "../deployment/archives";
 import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../deployment/databases";
 import { Names } from "../deployment/names";
 import type { Message } from "../lambda/notification";
+import { isApplied } from "../records/judge";
+import type { Verdict } from "../records/record";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./machine/downloads";
 import { report } from "./report";
@@ -64,7 +66,7 @@ async function main(): Promise<number> {
   const flywayVersion = options["flyway-version"] ?? DEFAULT_FLYWAY_VERSION;
   const archives: FlywayArchives = {
     ...(await officialArchives(process.env.MAVEN_REPOSITORY)),
-    ...givenArchive(flywayVersion, options["flyway-url"], options["flyway-sha256"]),
+    ...archiveOption(flywayVersion, options["flyway-url"], options["flyway-sha256"]),
   };
 
   const chain = await startChain({
@@ -88,9 +90,9 @@ async function main(): Promise<number> {
     const outcome = await Promise.race([uploads, interrupted]);
     if (typeof outcome === "number") return outcome;
     await report(chain, say);
-    if (!options.serve) return outcome.every(isGreen) ? 0 : 1;
+    if (!options.serve) return outcome.every(({ verdict }) => isApplied(verdict as Verdict)) ? 0 : 1;
 
-    chain.verdicts.onVerdict((judged) => print(judged, (Date.now() - Date.parse(judged.uploadedAt)) / 1000));
+    chain.verdicts.onVerdict((upload) => print(upload, (Date.now() - Date.parse(upload.uploadedAt)) / 1000));
     say(howTo(chain));
     if (readyFile) writeReadyFile(readyFile, chain);
     if (reconcileMinutes > 0) setInterval(() => chain.reconcile(), reconcileMinutes * 60_000).unref();
@@ -102,9 +104,9 @@ async function main(): Promise<number> {
 }
 
 /** @throws if it is no number that Terraform's reconcile_minutes would take */
-function minutes(given: string): number {
-  if (/^\d{1,3}$/.test(given) && Number(given) <= 720) return Number(given);
-  throw new Error(`--reconcile-minutes is ${given}: use a whole number from 0 to 720`);
+function minutes(text: string): number {
+  if (/^\d{1,3}$/.test(text) && Number(text) <= 720) return Number(text);
+  throw new Error(`--reconcile-minutes is ${text}: use a whole number from 0 to 720`);
 }
 
 /** Database to its files, as keys; the stack's own databases first, then by name. */
@@ -141,7 +143,7 @@ function flywayOrder(a: string, b: string): number {
   return rank(a) - rank(b) || byNumber(version(a), version(b)) || byNumber(a, b);
 }
 
-function givenArchive(version: string, url?: string, sha256?: string): FlywayArchives {
+function archiveOption(version: string, url?: string, sha256?: string): FlywayArchives {
   if (!url && !sha256) return {};
   if (!url || !sha256) throw new Error("--flyway-url and --flyway-sha256 go together");
   return { [version]: { url, sha256 } };
@@ -153,27 +155,23 @@ async function uploadAll(
   folder: string,
   files: ReadonlyMap<string, readonly string[]>,
 ): Promise<UploadVerdict[]> {
-  const judged: UploadVerdict[] = [];
+  const verdicts: UploadVerdict[] = [];
   for (const [database, keys] of files) {
     for (const key of keys) {
       const start = Date.now();
       await chain.upload(database, key, readFileSync(join(folder, database, key)));
       const verdict = await chain.verdicts.wait(database, key);
       print(verdict, (Date.now() - start) / 1000);
-      judged.push(verdict);
+      verdicts.push(verdict);
     }
   }
-  return judged;
+  return verdicts;
 }
 
-function isGreen({ verdict }: UploadVerdict): boolean {
-  return verdict === "applied" || verdict === "already-applied";
-}
-
-function print(judged: UploadVerdict, seconds: number): void {
-  const name = `${judged.database}/${judged.key}`;
-  say(`${name.padEnd(48)}  ${judged.verdict.padEnd(16)} ${seconds.toFixed(1)} s`);
-  if (judged.message) say(judged.message.trim().replaceAll(/^/gm, "    "));
+function print(upload: UploadVerdict, seconds: number): void {
+  const name = `${upload.database}/${upload.key}`;
+  say(`${name.padEnd(48)}  ${upload.verdict.padEnd(16)} ${seconds.toFixed(1)} s`);
+  if (upload.message) say(upload.message.trim().replaceAll(/^/gm, "    "));
 }
 
 /** What people would be sent. */

@@ -15,14 +15,14 @@ export async function report(chain: Chain, say: (line: string) => void): Promise
         [schema],
       );
       for (const table of new Set(columns.map((column) => column.table as string))) {
-        const own = columns.filter((column) => column.table === table);
-        say(`  ${table} (${own.map(({ column, type }) => `${column} ${type}`).join(", ")})`);
+        const columnsOfTable = columns.filter((column) => column.table === table);
+        say(`  ${table} (${columnsOfTable.map(({ column, type }) => `${column} ${type}`).join(", ")})`);
       }
-      const [known] = await connection.query<RowDataPacket[]>(
+      const [histories] = await connection.query<RowDataPacket[]>(
         "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'flyway_schema_history'",
         [schema],
       );
-      if (known.length === 0) {
+      if (histories.length === 0) {
         say("  not migrated yet");
         continue;
       }

@@ -15,8 +15,8 @@ export interface UploadVerdict extends Judgement {
 /** The verdicts of a chain's uploads, read from the run records in its buckets, and who waits for them. */
 export class Verdicts {
   private readonly listeners: ((verdict: UploadVerdict) => void)[] = [];
-  private readonly told = new Map<string, string>();
-  private readonly waiting = new Set<{
+  private readonly announcements = new Map<string, string>();
+  private readonly waiters = new Set<{
     database: string;
     key: string;
     resolve: (verdict: UploadVerdict) => void;
@@ -55,7 +55,7 @@ export class Verdicts {
   /** The verdict of the newest version of a key, once it has one; rejects if the run meant for it leaves none. */
   wait(database: string, key: string): Promise<UploadVerdict> {
     return new Promise((resolve, reject) => {
-      this.waiting.add({ database, key, resolve, reject });
+      this.waiters.add({ database, key, resolve, reject });
       this.update(database).catch(reject);
     });
   }
@@ -67,30 +67,30 @@ export class Verdicts {
 
   /** Looks at a database's records and tells what is new; whether anything is. */
   async update(database: string): Promise<boolean> {
-    const judged = await this.of(database);
-    const news = judged.filter(
+    const uploads = await this.of(database);
+    const news = uploads.filter(
       ({ versionId, verdict, message }) =>
-        verdict !== "pending" && this.told.get(versionId) !== `${verdict} ${message}`,
+        verdict !== "pending" && this.announcements.get(versionId) !== `${verdict} ${message}`,
     );
-    for (const one of news) {
-      this.told.set(one.versionId, `${one.verdict} ${one.message}`);
-      for (const listener of this.listeners) listener(one);
+    for (const upload of news) {
+      this.announcements.set(upload.versionId, `${upload.verdict} ${upload.message}`);
+      for (const listener of this.listeners) listener(upload);
     }
-    const newest = new Map(judged.toReversed().map((one) => [one.key, one]));
-    for (const waiter of this.waiting) {
-      const found = waiter.database === database && newest.get(waiter.key);
-      if (!found || found.verdict === "pending") continue;
-      this.waiting.delete(waiter);
-      waiter.resolve(found);
+    const newest = new Map(uploads.toReversed().map((upload) => [upload.key, upload]));
+    for (const waiter of this.waiters) {
+      const upload = waiter.database === database && newest.get(waiter.key);
+      if (!upload || upload.verdict === "pending") continue;
+      this.waiters.delete(waiter);
+      waiter.resolve(upload);
     }
     return news.length > 0;
   }
 
   /** Tells those who wait for a database that nothing will come. */
   fail(database: string, message: string): void {
-    for (const waiter of this.waiting) {
+    for (const waiter of this.waiters) {
       if (waiter.database !== database) continue;
-      this.waiting.delete(waiter);
+      this.waiters.delete(waiter);
       waiter.reject(new Error(message));
     }
   }

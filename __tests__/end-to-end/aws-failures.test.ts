@@ -1,22 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Judgement } from "../../records/verdict";
+import { describe, expect, it } from "vitest";
 import { applied, query, table } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 // AWS, when it fails, is slow, or gives a part.
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
-});
-
-const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
+const host = useTestHost();
 
 describe("a host whose AWS", () => {
   const fill = async (name: string) => {
@@ -28,7 +18,7 @@ describe("a host whose AWS", () => {
   it("answers every third request with an error applies all", async () => {
     await fill("flaky");
     let requests = 0;
-    host.faults = () => (++requests % 3 === 0 ? { status: 503 } : undefined);
+    host.intercept(() => (++requests % 3 === 0 ? { status: 503 } : undefined));
     const { code, stderr } = await host.run("flaky");
     expect({ code, stderr }).toMatchObject({ code: 0 });
     expect(await applied(host, "flaky")).toEqual(["1", "2"]);
@@ -36,51 +26,54 @@ describe("a host whose AWS", () => {
 
   it("is slow applies all", async () => {
     await fill("slow");
-    host.faults = async () => void (await sleep(1_000));
+    host.intercept(async () => void (await sleep(1_000)));
     expect((await host.run("slow")).code).toBe(0);
     expect(await applied(host, "slow")).toEqual(["1", "2"]);
   });
 
   it("gives only a part of the bucket migrates none of it", async () => {
     await fill("part");
-    host.faults = ({ method, url }) =>
-      method === "GET" && url?.startsWith("/part/V1__a.sql") ? { status: 500 } : undefined;
+    host.intercept(({ method, url }) =>
+      method === "GET" && url?.startsWith("/part/V1__a.sql") ? { status: 500 } : undefined,
+    );
     expect((await host.run("part")).code).toBe(1);
     for (const key of ["V1__a.sql", "V2__b.sql"]) {
-      expect(await verdict("part", key)).toMatchObject({
+      expect(await host.verdictOf("part", key)).toMatchObject({
         verdict: "failed",
         message: expect.stringContaining("cannot copy the bucket; nothing was migrated"),
       });
     }
     expect(await query(host, "SHOW DATABASES LIKE 'part'")).toEqual([]);
-    host.faults = () => undefined;
+    host.letThrough();
     expect((await host.run("*")).code).toBe(0);
     expect(await applied(host, "part")).toEqual(["1", "2"]);
   });
 
   it("gives no secret says so, and applies all once it does", async () => {
     await fill("secretless");
-    host.faults = ({ headers }) =>
-      String(headers["x-amz-target"]).startsWith("secretsmanager.") ? { status: 500 } : undefined;
+    host.intercept(({ headers }) =>
+      String(headers["x-amz-target"]).startsWith("secretsmanager.") ? { status: 500 } : undefined,
+    );
     expect((await host.run("secretless")).code).toBe(1);
-    expect(await verdict("secretless", "V1__a.sql")).toMatchObject({
+    expect(await host.verdictOf("secretless", "V1__a.sql")).toMatchObject({
       verdict: "failed",
       message: expect.stringContaining("cannot read the database's secret"),
     });
-    host.faults = () => undefined;
+    host.letThrough();
     expect((await host.run("*")).code).toBe(0);
-    expect((await verdict("secretless", "V1__a.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("secretless", "V1__a.sql")).verdict).toBe("applied");
   });
 
   it("takes no record loses no result: it is in the log, and the next run uploads it", async () => {
     await fill("recordless");
-    host.faults = ({ method, url }) =>
-      method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined;
+    host.intercept(({ method, url }) =>
+      method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined,
+    );
     const { code, stderr } = await host.run("recordless");
     expect(code).toBe(0);
     const printed = /^\S+ recordless: record (\{.*\})$/m.exec(stderr)?.[1] as string;
     expect(schemaErrors(JSON.parse(printed))).toEqual([]);
-    host.faults = () => undefined;
+    host.letThrough();
     await host.put("recordless", "V3__c.sql", table("C"));
     expect((await host.run("recordless")).code).toBe(0);
     const judged = Object.values(await host.verdicts("recordless")).map(({ verdict }) => verdict);

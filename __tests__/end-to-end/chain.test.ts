@@ -32,15 +32,27 @@ afterAll(() => {
 describe("the chain", () => {
   let chain: Chain;
   beforeAll(async () => {
-    chain = await startTestChain();
+    const databases = [
+      "Users",
+      "Products",
+      "Altered",
+      "Keys",
+      "Twice",
+      "Edited",
+      "Failed",
+      "Judged",
+      "Secret",
+    ];
+    chain = await startTestChain({ databases });
   });
   afterAll(() => chain.stop());
 
+  /** Uploads the example's first file, or its second. */
+  const uploadPersons = (database: string, name: "V1__create_table_persons" | "V2__alter_table_persons") =>
+    migrate(chain, database, `${name}.sql`, example(`Users/${name}.sql`));
+
   it("creates the database and its table when V1 is uploaded", async () => {
-    const sql = example("Users/V1__create_table_persons.sql");
-    expect(await migrate(chain, "Users", "V1__create_table_persons.sql", sql)).toMatchObject({
-      verdict: "applied",
-    });
+    expect(await uploadPersons("Users", "V1__create_table_persons")).toMatchObject({ verdict: "applied" });
     expect(await columns(chain, "Users", "Persons")).toEqual([
       "PersonID int",
       "LastName varchar",
@@ -51,11 +63,9 @@ describe("the chain", () => {
   });
 
   it("adds the column when V2 is uploaded", async () => {
-    const sql = example("Users/V2__alter_table_persons.sql");
-    expect(await migrate(chain, "Users", "V2__alter_table_persons.sql", sql)).toMatchObject({
-      verdict: "applied",
-    });
-    expect(await columns(chain, "Users", "Persons")).toContain("Email varchar");
+    await uploadPersons("Altered", "V1__create_table_persons");
+    expect(await uploadPersons("Altered", "V2__alter_table_persons")).toMatchObject({ verdict: "applied" });
+    expect(await columns(chain, "Altered", "Persons")).toContain("Email varchar");
   });
 
   it("keeps one database's migrations out of the other", async () => {
@@ -69,26 +79,27 @@ describe("the chain", () => {
 
   it("applies a file whose key has a folder, a space, a + and letters beyond ASCII", async () => {
     const key = "release 2/V3__add a+b für Ä.sql";
-    expect(await migrate(chain, "Users", key, "CREATE TABLE Third (id int);")).toMatchObject({
+    expect(await migrate(chain, "Keys", key, "CREATE TABLE Third (id int);")).toMatchObject({
       verdict: "applied",
     });
-    expect(await columns(chain, "Users", "Third")).toEqual(["id int"]);
+    expect(await columns(chain, "Keys", "Third")).toEqual(["id int"]);
   });
 
   it("says of the same file, uploaded again, that it is applied already", async () => {
-    const sql = example("Users/V1__create_table_persons.sql");
-    const again = await migrate(chain, "Users", "V1__create_table_persons.sql", sql);
-    expect(again).toMatchObject({ verdict: "already-applied" });
-    const history = await query(chain, "SELECT version FROM Users.flyway_schema_history WHERE version = '1'");
+    await uploadPersons("Twice", "V1__create_table_persons");
+    expect(await uploadPersons("Twice", "V1__create_table_persons")).toMatchObject({
+      verdict: "already-applied",
+    });
+    const history = await query(chain, "SELECT version FROM Twice.flyway_schema_history WHERE version = '1'");
     expect(history).toHaveLength(1);
   });
 
   it("refuses an applied file that was edited, and says so", async () => {
-    const edited = await migrate(chain, "Users", "V2__alter_table_persons.sql", "SELECT 1;");
+    await uploadPersons("Edited", "V1__create_table_persons");
+    const edited = await migrate(chain, "Edited", "V1__create_table_persons.sql", "SELECT 1;");
     expect(edited.verdict).toBe("refused");
     expect(edited.message).toContain("checksum mismatch");
-    const sql = example("Users/V2__alter_table_persons.sql");
-    expect(await migrate(chain, "Users", "V2__alter_table_persons.sql", sql)).toMatchObject({
+    expect(await uploadPersons("Edited", "V1__create_table_persons")).toMatchObject({
       verdict: "already-applied",
     });
   });
@@ -105,35 +116,43 @@ describe("the chain", () => {
   it("fails a migration with a syntax error, shows Flyway's message and holds back what follows", async () => {
     const bad = await migrate(
       chain,
-      "Users",
+      "Failed",
       "V4__bad.sql",
       "CREATE TABLE Half (id int);\nCREATE TABLE bad bad;",
     );
     expect(bad.verdict).toBe("failed");
     expect(bad.message).toContain("You have an error in your SQL syntax");
     expect(bad.message).toContain("CREATE TABLE bad bad");
-    const next = await migrate(chain, "Users", "V5__next.sql", "CREATE TABLE Next (id int);");
+    const next = await migrate(chain, "Failed", "V5__next.sql", "CREATE TABLE Next (id int);");
     expect(next.verdict).toBe("refused");
     expect(next.message).toContain("failed migration to version 4");
-    expect(await columns(chain, "Users", "Next")).toEqual([]);
+    expect(await columns(chain, "Failed", "Next")).toEqual([]);
   });
 
   it("has one verdict for each version of each object", async () => {
-    const judged = await chain.verdicts.of("Users");
+    const files = [
+      ["V1__a.sql", "SELECT 1;"],
+      ["V1__a.sql", "SELECT 1;"],
+      ["V1__a.sql", "SELECT 2;"],
+      ["V1__a.sql", "SELECT 1;"],
+      ["release 2/V2__bad.sql", "CREATE TABLE bad bad;"],
+      ["V3__next.sql", "SELECT 1;"],
+    ] as const;
+    for (const [key, sql] of files) await migrate(chain, "Judged", key, sql);
+    const judged = await chain.verdicts.of("Judged");
     expect(new Set(judged.map(({ versionId }) => versionId)).size).toBe(judged.length);
     expect(judged.map(({ key, verdict }) => `${key} ${verdict}`).sort()).toEqual([
-      "V1__create_table_persons.sql already-applied",
-      "V1__create_table_persons.sql applied",
-      "V2__alter_table_persons.sql already-applied",
-      "V2__alter_table_persons.sql applied",
-      "V2__alter_table_persons.sql refused",
-      "V4__bad.sql failed",
-      "V5__next.sql refused",
-      "release 2/V3__add a+b für Ä.sql applied",
+      "V1__a.sql already-applied",
+      "V1__a.sql already-applied",
+      "V1__a.sql applied",
+      "V1__a.sql refused",
+      "V3__next.sql refused",
+      "release 2/V2__bad.sql failed",
     ]);
   });
 
-  it("writes the password into no file", () => {
+  it("writes the password into no file", async () => {
+    await migrate(chain, "Secret", "V1__a.sql", "SELECT 1;");
     const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
       .map((name) => join(folder, name))
       .filter((path) => !path.includes("/database/") && statSync(path).isFile());

@@ -1,19 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Judgement } from "../../records/verdict";
 import { applied, columns, table } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 // What people put into a bucket.
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
-});
+const host = useTestHost();
 
 describe("a host whose bucket has", () => {
   const first = table("A");
@@ -152,27 +145,27 @@ ${megabyte.repeat(50)}`;
     },
   ];
 
-  it.each(cases.map((one, index) => ({ ...one, bucket: `content${index}` })))("$is", async (one) => {
-    host.bucket(one.bucket, one.mapping ?? {});
-    if (one.before) {
-      for (const [key, text] of Object.entries(one.before)) await host.put(one.bucket, key, text);
-      expect((await host.run(one.bucket)).code).toBe(0);
+  it.each(cases.map((each, index) => ({ ...each, bucket: `content${index}` })))("$is", async (testCase) => {
+    host.bucket(testCase.bucket, testCase.mapping ?? {});
+    if (testCase.before) {
+      for (const [key, text] of Object.entries(testCase.before)) await host.put(testCase.bucket, key, text);
+      expect((await host.run(testCase.bucket)).code).toBe(0);
     }
-    for (const [key, text] of Object.entries(one.change)) {
-      if (text === null) await host.remove(one.bucket, key);
-      else await host.put(one.bucket, key, text);
+    for (const [key, text] of Object.entries(testCase.change)) {
+      if (text === null) await host.remove(testCase.bucket, key);
+      else await host.put(testCase.bucket, key, text);
     }
     const env = { JAVA_ARGS: "-Xmx240m" }; // a quarter of a t3.micro's memory, as Java takes it
-    const { code, stderr } = await host.run(one.bucket, { env });
-    const judged = await host.verdicts(one.bucket);
-    for (const [key, expected] of Object.entries(one.verdicts)) {
+    const { code, stderr } = await host.run(testCase.bucket, { env });
+    const judged = await host.verdicts(testCase.bucket);
+    for (const [key, expected] of Object.entries(testCase.verdicts)) {
       const [verdict, message] = typeof expected === "string" ? [expected, /./] : expected;
       expect([key, judged[key]?.verdict, stderr]).toEqual([key, verdict, stderr]);
       if (verdict === "refused") expect(judged[key]?.message).toMatch(message);
     }
-    expect(code === 0).toBe(one.green);
-    const history = await columns(host, one.bucket, "flyway_schema_history");
-    expect(history.length > 0 ? await applied(host, one.bucket) : []).toEqual(one.history);
-    expect((await host.records(one.bucket)).flatMap(schemaErrors)).toEqual([]);
+    expect(code === 0).toBe(testCase.green);
+    const history = await columns(host, testCase.bucket, "flyway_schema_history");
+    expect(history.length > 0 ? await applied(host, testCase.bucket) : []).toEqual(testCase.history);
+    expect((await host.records(testCase.bucket)).flatMap(schemaErrors)).toEqual([]);
   });
 });

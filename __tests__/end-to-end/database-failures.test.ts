@@ -1,24 +1,14 @@
 import type { Readable } from "node:stream";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectTo } from "../../local/machine/database";
-import type { Judgement } from "../../records/verdict";
 import { applied, query, table } from "../support/chain";
 import { gate } from "../support/gate";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { DatabaseProxy } from "../support/proxy";
 
 // A database that is away, or does not let the host in, for a while or for good.
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
-});
-
-const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
+const host = useTestHost();
 
 describe("a host whose database", () => {
   let proxy: DatabaseProxy;
@@ -54,7 +44,7 @@ describe("a host whose database", () => {
     expect({ code, stdout, stderr }).toMatchObject({ code: 0 });
     expect(mended).toBeDefined();
     expect((await host.records(name)).at(-1)?.attempts).toBeGreaterThan(1);
-    expect((await verdict(name, "V1__a.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf(name, "V1__a.sql")).verdict).toBe("applied");
   };
 
   it("is down is tried until it is up", async () => {
@@ -91,7 +81,7 @@ describe("a host whose database", () => {
     expect((await run.finished).code).toBe(0);
     expect(await applied(host, "failover")).toEqual(["1", "2"]);
     for (const key of ["V1__a.sql", "V2__b.sql"])
-      expect([key, (await verdict("failover", key)).verdict]).toEqual([
+      expect([key, (await host.verdictOf("failover", key)).verdict]).toEqual([
         key,
         expect.stringMatching(/^(already-)?applied$/),
       ]);
@@ -117,12 +107,12 @@ describe("a host whose database", () => {
     await bucket("gone");
     proxy.mode = "refuse";
     expect((await host.run("gone", { env: { RETRY_SECONDS: "1" } })).code).toBe(1);
-    expect(await verdict("gone", "V1__a.sql")).toMatchObject({
+    expect(await host.verdictOf("gone", "V1__a.sql")).toMatchObject({
       verdict: "failed",
       message: expect.stringMatching(/Unable to obtain connection[\s\S]*\nTo do: nothing with the file/),
     });
     proxy.mode = "pass";
     expect((await host.run("*")).code).toBe(0);
-    expect((await verdict("gone", "V1__a.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("gone", "V1__a.sql")).verdict).toBe("applied");
   });
 });

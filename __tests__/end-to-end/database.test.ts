@@ -23,8 +23,8 @@ vi.mock("../../local/machine/processes", async (original) => {
   return { ...real, freePort: async () => ports.shift() ?? real.freePort() };
 });
 
-const bound = { timeout: 120_000, interval: 50 };
-const options = { say: () => {}, progress: () => {} };
+const POLLING = { timeout: 120_000, interval: 50 };
+const OPTIONS = { say: () => {}, progress: () => {} };
 const folders: string[] = [];
 
 function folder(name = "database-"): string {
@@ -61,7 +61,7 @@ describe("a private database", () => {
   const directory = folder(`${"long".repeat(30)}-`);
   let database: Database;
   beforeAll(async () => {
-    database = await startDatabase(directory, options);
+    database = await startDatabase(directory, OPTIONS);
   });
   afterAll(() => database?.stop());
 
@@ -155,7 +155,7 @@ describe("a private database", () => {
 
   it("takes another port when its port was taken in the meantime", async () => {
     ports.push(database.port);
-    const other = await startDatabase(folder(), options);
+    const other = await startDatabase(folder(), OPTIONS);
     expect(ports).toEqual([]);
     expect(other.port).not.toBe(database.port);
     expect(await ask(other, "SELECT 1 AS one")).toEqual([{ one: 1 }]);
@@ -164,7 +164,7 @@ describe("a private database", () => {
 
   it("runs beside another, and after stop nothing of it is left", async () => {
     const elsewhere = folder();
-    const other = await startDatabase(elsewhere, options);
+    const other = await startDatabase(elsewhere, OPTIONS);
     expect(other.port).not.toBe(database.port);
     expect(other.password).not.toBe(database.password);
     await ask(other, "CREATE DATABASE only_here");
@@ -196,9 +196,9 @@ it("dies with its owner, even when that is killed by SIGKILL", async () => {
   const pid = pidIn(directory);
   expect(runs(pid)).toBe(true);
   owner.kill("SIGKILL");
-  await vi.waitFor(() => expect(runs(pid)).toBe(false), bound);
-  await vi.waitFor(() => expect(login(where, "admin", "")).rejects.toThrow(/ECONNREFUSED/), bound);
-  await vi.waitFor(() => expect(existsSync(join(directory, "data"))).toBe(false), bound);
+  await vi.waitFor(() => expect(runs(pid)).toBe(false), POLLING);
+  await vi.waitFor(() => expect(login(where, "admin", "")).rejects.toThrow(/ECONNREFUSED/), POLLING);
+  await vi.waitFor(() => expect(existsSync(join(directory, "data"))).toBe(false), POLLING);
 });
 
 it("tells the end of the log when a server does not start, and leaves no data", async () => {
@@ -214,9 +214,9 @@ exit 1
   const arch = Object.getOwnPropertyDescriptor(process, "arch") as PropertyDescriptor;
   vi.stubEnv("PATH", `${bin}:${process.env.PATH}`);
   Object.defineProperty(process, "arch", { ...arch, value: "mips" });
-  const said: string[] = [];
+  const lines: string[] = [];
   try {
-    const failure = startDatabase(directory, { ...options, say: (line) => said.push(line) });
+    const failure = startDatabase(directory, { ...OPTIONS, say: (line) => lines.push(line) });
     await expect(failure).rejects.toThrow(
       /database\.log:\n.*the cat sat on the keyboard\nInstall a server: /s,
     );
@@ -224,7 +224,7 @@ exit 1
     Object.defineProperty(process, "arch", arch);
     vi.unstubAllEnvs();
   }
-  expect(said.join()).toContain(`${join(bin, "mysqld")} doesn't start`);
+  expect(lines.join()).toContain(`${join(bin, "mysqld")} doesn't start`);
   expect(existsSync(join(directory, "accounts.sql"))).toBe(false);
   expect(existsSync(join(directory, "data"))).toBe(false);
 });

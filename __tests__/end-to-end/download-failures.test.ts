@@ -2,24 +2,14 @@ import { execFile } from "node:child_process";
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Judgement } from "../../records/verdict";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type ArchiveServer, serveArchive } from "../support/archive";
 import { applied, table } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 
 // A download of Flyway that stands still, or is slow.
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
-});
-
-const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
+const host = useTestHost();
 
 describe("a host whose download of Flyway", () => {
   let server: ArchiveServer;
@@ -43,7 +33,7 @@ describe("a host whose download of Flyway", () => {
     const env = { HOST_RELEASES: releases, STALL_SECONDS: "1" };
     const runs = await Promise.all(["stuck", "stuck"].map((name) => host.run(name, { env })));
     expect(runs.map(({ code }) => code)).toContain(1);
-    expect(await verdict("stuck", "V1__a.sql")).toMatchObject({
+    expect(await host.verdictOf("stuck", "V1__a.sql")).toMatchObject({
       verdict: "failed",
       message: `cannot download Flyway 90.1 from ${server.url}`,
     });
@@ -56,7 +46,7 @@ describe("a host whose download of Flyway", () => {
 
   it("is slow is waited for", async () => {
     await bucket("slowly");
-    rmSync(releases, { recursive: true });
+    rmSync(releases, { recursive: true, force: true });
     server.mode = "slow";
     const before = server.requests;
     const env = { HOST_RELEASES: releases, STALL_SECONDS: "2" }; // of the five that it takes

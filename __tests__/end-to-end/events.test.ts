@@ -9,13 +9,13 @@ import { applied, columns, put, records, remove, startTestChain, table } from ".
 describe("an event", () => {
   const databases = ["Twice", "Order", "Late", "Many", "More", "Lost", "Gone", "Deleted", "Overwritten"];
   let chain: Chain;
-  let held: S3Event[] = [];
+  let events: S3Event[] = [];
   beforeAll(async () => {
-    chain = await startTestChain({ databases, deliver: (event) => void held.push(event) });
+    chain = await startTestChain({ databases, deliver: (event) => void events.push(event) });
   });
   afterAll(() => chain.stop());
   afterEach(() => {
-    held = [];
+    events = [];
   });
 
   const deliver = (...events: S3Event[]) => Promise.all(events.map((event) => chain.invoke(event)));
@@ -26,7 +26,7 @@ describe("an event", () => {
 
   it("that comes twice applies once", async () => {
     await put(chain, "Twice", "V1__a.sql", table("A"));
-    await deliver(...held, ...held);
+    await deliver(...events, ...events);
     await quiet();
     expect(await applied(chain, "Twice")).toEqual(["1"]);
     expect(await verdictsOf("Twice")).toEqual([["V1__a.sql", "applied"]]);
@@ -34,8 +34,8 @@ describe("an event", () => {
 
   it("that comes before those of older uploads applies them all in order", async () => {
     for (const n of [1, 2, 3]) await put(chain, "Order", `V${n}__t.sql`, table(`T${n}`));
-    await deliver(held[2] as S3Event);
-    await deliver(held[0] as S3Event, held[1] as S3Event);
+    await deliver(events[2] as S3Event);
+    await deliver(events[0] as S3Event, events[1] as S3Event);
     await quiet();
     expect(await applied(chain, "Order")).toEqual(["1", "2", "3"]);
     expect(new Set((await verdictsOf("Order")).map(([, verdict]) => verdict))).toEqual(new Set(["applied"]));
@@ -43,12 +43,12 @@ describe("an event", () => {
 
   it("that comes an hour late changes nothing that another run has applied", async () => {
     await put(chain, "Late", "V1__a.sql", table("A"));
-    const late = structuredClone(held[0]) as S3Event;
+    const late = structuredClone(events[0]) as S3Event;
     for (const record of late.Records) {
       record.eventTime = new Date(Date.parse(record.eventTime) - 3_600_000).toISOString();
     }
     await put(chain, "Late", "V2__b.sql", table("B"));
-    await deliver(held[1] as S3Event);
+    await deliver(events[1] as S3Event);
     await quiet();
     await deliver(late);
     await quiet();
@@ -61,8 +61,10 @@ describe("an event", () => {
 
   it("with 1,000 records makes one run for each of its buckets", async () => {
     for (const database of ["Many", "More"]) await put(chain, database, "V1__a.sql", table("A"));
-    const both = held.flatMap(({ Records }) => Records);
-    await deliver({ Records: Array.from({ length: 1_000 }, (_, n) => both[n % 2] as (typeof both)[0]) });
+    const eventRecords = events.flatMap(({ Records }) => Records);
+    await deliver({
+      Records: Array.from({ length: 1_000 }, (_, n) => eventRecords[n % 2] as (typeof eventRecords)[0]),
+    });
     await quiet();
     for (const database of ["Many", "More"]) {
       expect(await applied(chain, database)).toEqual(["1"]);
@@ -81,7 +83,7 @@ describe("an event", () => {
   it("of a bucket that is no database's any more migrates nothing, and someone hears of it", async () => {
     chain.parameters.delete(mappingName("/flyway", chain.buckets.Gone as string));
     await put(chain, "Gone", "V1__a.sql", table("A"));
-    await deliver(...held);
+    await deliver(...events);
     expect(chain.messages.at(-1)?.text).toContain(`Bucket ${chain.buckets.Gone} has no mapping`);
     await quiet();
     expect(await columns(chain, "Gone", "A")).toEqual([]);
@@ -91,7 +93,7 @@ describe("an event", () => {
     await put(chain, "Deleted", "V1__a.sql", table("A"));
     await put(chain, "Deleted", "V2__b.sql", table("B"));
     await remove(chain, "Deleted", "V2__b.sql");
-    await deliver(...held.reverse());
+    await deliver(...events.reverse());
     await quiet();
     expect(await applied(chain, "Deleted")).toEqual(["1"]);
     expect(await verdictsOf("Deleted")).toEqual([
@@ -103,7 +105,7 @@ describe("an event", () => {
   it("of an object that is overwritten meanwhile applies the newest version", async () => {
     await put(chain, "Overwritten", "V1__a.sql", table("Former"));
     await put(chain, "Overwritten", "V1__a.sql", table("Newer"));
-    await deliver(held[0] as S3Event);
+    await deliver(events[0] as S3Event);
     await quiet();
     expect(await columns(chain, "Overwritten", "Former")).toEqual([]);
     expect(await columns(chain, "Overwritten", "Newer")).toEqual(["id int"]);

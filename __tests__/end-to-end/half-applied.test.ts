@@ -1,29 +1,29 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Judgement } from "../../records/verdict";
+import { afterEach, describe, expect, it } from "vitest";
 import { columns, query } from "../support/chain";
 import { testedVersions } from "../support/flyway";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 describe.each(testedVersions())("a migration that fails half way, under Flyway %s", (version) => {
-  let host: TestHost;
-  beforeAll(async () => {
-    host = await startTestHost(version);
-  });
-  afterAll(() => host.stop());
+  const host = useTestHost(version);
 
-  const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
   const newest = async (bucket: string) => (await host.records(bucket)).at(-1);
   const history = (schema: string) =>
     query(host, `SELECT version, success FROM ${schema}.flyway_schema_history WHERE version IS NOT NULL`);
 
-  it("names the statement that failed and what of the file is in the schema, and holds back what follows", async () => {
-    host.bucket("half");
-    await host.put("half", "V1__a.sql", "CREATE TABLE A (id int, name varchar(10), KEY old (name));");
-    expect((await host.run("half")).code).toBe(0);
-    await host.put("half", "V2__unrelated.sql", "CREATE TABLE Unrelated (x int);");
+  const buckets: string[] = [];
+  const create = async (bucket: string) => {
+    buckets.push(bucket);
+    host.bucket(bucket);
+    await host.put(bucket, "V1__a.sql", "CREATE TABLE A (id int, name varchar(10), KEY old (name));");
+    expect((await host.run(bucket)).code).toBe(0);
+  };
+  /** A bucket whose third file has failed half way. */
+  const fail = async (bucket: string) => {
+    await create(bucket);
+    await host.put(bucket, "V2__unrelated.sql", "CREATE TABLE Unrelated (x int);");
     await host.put(
-      "half",
+      bucket,
       "V3__half.sql",
       `CREATE TABLE B (id int PRIMARY KEY);
 ALTER TABLE A ADD email varchar(255), MODIFY name varchar(20), DROP KEY old;
@@ -32,8 +32,18 @@ ALTER TABLE Nowhere
   ADD x int;
 CREATE TABLE Later (id int);`,
     );
-    await host.put("half", "V4__next.sql", "CREATE TABLE Next (id int);");
-    expect((await host.run("half")).code).toBe(1);
+    await host.put(bucket, "V4__next.sql", "CREATE TABLE Next (id int);");
+    expect((await host.run(bucket)).code).toBe(1);
+  };
+
+  afterEach(async () => {
+    for (const bucket of buckets.splice(0)) {
+      expect((await host.records(bucket)).flatMap(schemaErrors)).toEqual([]);
+    }
+  });
+
+  it("names the statement that failed and what of the file is in the schema, and holds back what follows", async () => {
+    await fail("half");
     expect((await newest("half"))?.halfApplied).toEqual({
       key: "V3__half.sql",
       line: 4,
@@ -62,56 +72,53 @@ CREATE TABLE Later (id int);`,
       ],
       moreChanges: 0,
     });
-    const failed = await verdict("half", "V3__half.sql");
+    const failed = await host.verdictOf("half", "V3__half.sql");
     expect(failed.verdict).toBe("failed");
     expect(failed.message).toContain("ALTER TABLE Nowhere");
     expect(failed.message).toMatch(/\n- table B added\nTo do: correct it, .*have the host repair/);
-    expect((await verdict("half", "V2__unrelated.sql")).verdict).toBe("applied");
-    expect((await verdict("half", "V4__next.sql")).verdict).toBe("refused");
+    expect((await host.verdictOf("half", "V2__unrelated.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("half", "V4__next.sql")).verdict).toBe("refused");
     expect(await columns(host, "half", "Next")).toEqual([]);
   });
 
   it("is not repaired while that would hide an applied file's edit or deletion", async () => {
-    await host.put("half", "V3__half.sql", "CREATE TABLE Later (id int);");
-    await host.put("half", "V1__a.sql", "CREATE TABLE A (other int);");
+    await fail("edited");
+    await host.put("edited", "V3__half.sql", "CREATE TABLE Later (id int);");
+    await host.put("edited", "V1__a.sql", "CREATE TABLE A (other int);");
     for (const why of ["checksum mismatch", "not resolved locally: 1"]) {
-      expect((await host.run("half", { operation: "repair" })).code).toBe(1);
-      expect(await newest("half")).toMatchObject({
+      expect((await host.run("edited", { operation: "repair" })).code).toBe(1);
+      expect(await newest("edited")).toMatchObject({
         operation: "repair",
         repairRefused: expect.stringMatching(new RegExp(`^a repair would hide this: .*${why}`)),
         flyway: { repair: null },
       });
-      expect(await history("half")).toContainEqual({ version: "3", success: 0 });
-      await host.remove("half", "V1__a.sql");
+      expect(await history("edited")).toContainEqual({ version: "3", success: 0 });
+      await host.remove("edited", "V1__a.sql");
     }
-    await host.put("half", "V1__a.sql", "CREATE TABLE A (id int, name varchar(10), KEY old (name));");
   });
 
   it("goes on with the corrected file after a repair, and takes what was held back with it", async () => {
-    expect((await host.run("half")).code).toBe(1);
-    expect(await verdict("half", "V3__half.sql")).toMatchObject({
+    await fail("mended");
+    await host.put("mended", "V3__half.sql", "CREATE TABLE Later (id int);");
+    expect((await host.run("mended")).code).toBe(1);
+    expect(await host.verdictOf("mended", "V3__half.sql")).toMatchObject({
       verdict: "refused",
       message: expect.stringMatching(/Detected failed migration[\s\S]*\nTo do: .*have the host repair/),
     });
-    const repaired = await host.run("half", { operation: "repair" });
+    const repaired = await host.run("mended", { operation: "repair" });
     expect(repaired.code).toBe(0);
-    expect((await newest("half"))?.flyway.repair?.repairActions).toEqual(["Removed failed migrations"]);
-    expect(await history("half")).toEqual(["1", "2", "3", "4"].map((version) => ({ version, success: 1 })));
+    expect((await newest("mended"))?.flyway.repair?.repairActions).toEqual(["Removed failed migrations"]);
+    expect(await history("mended")).toEqual(["1", "2", "3", "4"].map((version) => ({ version, success: 1 })));
     for (const key of ["V3__half.sql", "V4__next.sql"]) {
-      expect([key, (await verdict("half", key)).verdict]).toEqual([key, "applied"]);
+      expect([key, (await host.verdictOf("mended", key)).verdict]).toEqual([key, "applied"]);
     }
   });
 
   it("is not repaired where nothing failed; the run is a migration all the same", async () => {
-    await host.put("half", "V5__new.sql", "CREATE TABLE New (id int);");
-    const { code, stderr } = await host.run("half", { operation: "repair" });
+    await create("intact");
+    await host.put("intact", "V2__new.sql", "CREATE TABLE New (id int);");
+    const { code, stderr } = await host.run("intact", { operation: "repair" });
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("nothing to repair") });
-    expect((await verdict("half", "V5__new.sql")).verdict).toBe("applied");
-  });
-
-  it("leaves records that are valid by the schema", async () => {
-    for (const bucket of ["half"]) {
-      expect((await host.records(bucket)).flatMap(schemaErrors)).toEqual([]);
-    }
+    expect((await host.verdictOf("intact", "V2__new.sql")).verdict).toBe("applied");
   });
 });

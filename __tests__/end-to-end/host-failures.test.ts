@@ -2,25 +2,15 @@ import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { Judgement } from "../../records/verdict";
+import { describe, expect, it } from "vitest";
 import { applied, query, table } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { skipLoudly } from "../support/moto";
 import { schemaErrors } from "../support/schema";
 
 // A host that was rebooted, is bare, is full, or is in another time.
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
-});
-
-const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
+const host = useTestHost();
 
 describe("a host", () => {
   it("that was rebooted with half-written files goes on", async () => {
@@ -43,7 +33,7 @@ describe("a host", () => {
     expect((await host.run("*")).code).toBe(0);
     expect(await applied(host, "reboot")).toEqual(["1", "2"]);
     expect((await host.records("reboot")).flatMap(schemaErrors)).toEqual([]);
-    expect((await verdict("reboot", "V2__b.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("reboot", "V2__b.sql")).verdict).toBe("applied");
   });
 
   it("that is a bare one installs what it needs, and goes on where the former one ended", async () => {
@@ -74,7 +64,7 @@ echo "$@" >>'${machine}/installed'
     expect(stdout).toContain("installing nodejs24");
     expect(readdirSync(releases)).toEqual([host.flywayVersion]);
     expect((await host.records("bare")).map(({ number }) => number)).toEqual([1, 2]);
-    expect((await verdict("bare", "V2__b.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("bare", "V2__b.sql")).verdict).toBe("applied");
   });
 
   it("whose disk is full says so in a record, migrates no part, and goes on when there is room", async () => {
@@ -93,7 +83,7 @@ echo "$@" >>'${machine}/installed'
     const { code, stderr } = await host.run("full", { env: { HOST_ROOT: root }, under: small });
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("disk is full") });
     for (const key of ["V1__a.sql", "V2__large.sql"]) {
-      expect(await verdict("full", key)).toMatchObject({
+      expect(await host.verdictOf("full", key)).toMatchObject({
         verdict: "failed",
         message: expect.stringContaining("disk is full"),
       });

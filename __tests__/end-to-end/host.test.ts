@@ -38,7 +38,10 @@ describe("the host", () => {
       response.end(archive);
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    chain = await startTestChain({ releases: join(folder, "releases") });
+    const databases = ["Users", "Products", "Unchecked", "Unknown", "Untargeted"];
+    chain = await startTestChain({ databases, releases: join(folder, "releases") });
+    publish("90.2", createHash("sha256").update(archive).digest("hex"));
+    for (const database of ["Users", "Products"]) configure(chain, database, { flywayVersion: "90.2" });
   });
   afterAll(async () => {
     await chain.stop();
@@ -55,18 +58,19 @@ describe("the host", () => {
 
   it("refuses an archive with another checksum, and installs nothing", async () => {
     publish("90.1", "0".repeat(64));
-    configure(chain, "Users", { flywayVersion: "90.1" });
-    const judged = await migrate(chain, "Users", "V1__a.sql", "CREATE TABLE A (id int);");
+    configure(chain, "Unchecked", { flywayVersion: "90.1" });
+    const judged = await migrate(chain, "Unchecked", "V1__a.sql", "CREATE TABLE A (id int);");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain(`does not have the SHA-256 ${"0".repeat(64)}`);
     expect(installed()).toEqual([]);
   });
 
   it("installs a release on demand, once for two runs at once, and goes on with what failed before", async () => {
+    configure(chain, "Users", { flywayVersion: "90.4" }); // has no archive
+    const failed = await migrate(chain, "Users", "V1__a.sql", "CREATE TABLE A (id int);");
+    expect(failed.verdict).toBe("failed");
     const before = downloads;
-    publish("90.2", createHash("sha256").update(archive).digest("hex"));
     configure(chain, "Users", { flywayVersion: "90.2" });
-    configure(chain, "Products", { flywayVersion: "90.2" });
     const judged = await Promise.all([
       migrate(chain, "Users", "V2__b.sql", "CREATE TABLE B (id int);"),
       migrate(chain, "Products", "V1__a.sql", "CREATE TABLE A (id int);"),
@@ -81,18 +85,17 @@ describe("the host", () => {
   });
 
   it("names the variable to set for a version whose archive is not known", async () => {
-    configure(chain, "Users", { flywayVersion: "90.3" });
-    const judged = await migrate(chain, "Users", "V3__c.sql", "SELECT 1;");
+    configure(chain, "Unknown", { flywayVersion: "90.3" });
+    const judged = await migrate(chain, "Unknown", "V1__a.sql", "SELECT 1;");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain("add its URL and SHA-256 to flyway_archives");
   });
 
   it("names a target that is not there", async () => {
-    configure(chain, "Users", { flywayVersion: "90.2", flywayConf: "other.conf" });
-    const judged = await migrate(chain, "Users", "V4__d.sql", "SELECT 1;");
+    configure(chain, "Untargeted", { flywayVersion: "90.2", flywayConf: "other.conf" });
+    const judged = await migrate(chain, "Untargeted", "V1__a.sql", "SELECT 1;");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain("no target is named other.conf");
-    configure(chain, "Users", { flywayConf: "local.conf" });
   });
 
   it("migrates once for three uploads at once: one runs, one waits, the third is covered", async () => {

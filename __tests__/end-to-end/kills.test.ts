@@ -2,25 +2,16 @@ import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Judgement } from "../../records/verdict";
+import { describe, expect, it, vi } from "vitest";
 import { applied, processesNaming, table } from "../support/chain";
 import { gate } from "../support/gate";
-import { type StartedRun, startTestHost, type TestHost } from "../support/host";
+import type { StartedRun } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 // Runs that are killed, at each of their steps.
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
-afterEach(() => {
-  host.faults = () => undefined;
-});
-
-const verdict = async (bucket: string, key: string) => (await host.verdicts(bucket))[key] as Judgement;
+const host = useTestHost();
 
 /** Ends a run and all that it started, as a host's end would. */
 const kill = async (run: StartedRun) => {
@@ -31,11 +22,11 @@ const kill = async (run: StartedRun) => {
 /** Holds the first request that matches for ever; resolves when it has come. */
 const holding = (matches: (request: IncomingMessage) => boolean) =>
   new Promise<void>((resolve) => {
-    host.faults = (request) => {
+    host.intercept((request) => {
       if (!matches(request)) return undefined;
       resolve();
       return new Promise(() => {});
-    };
+    });
   });
 
 describe("a host that is killed", () => {
@@ -46,12 +37,12 @@ describe("a host that is killed", () => {
     const run = host.start("syncs");
     await reached;
     await kill(run);
-    host.faults = () => undefined;
+    host.letThrough();
     const { code, stdout } = await host.run("*");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^command command-1, begun \S+, was ended before it could leave a record$/m);
     expect(await applied(host, "syncs")).toEqual(["1"]);
-    expect(await verdict("syncs", "V1__a.sql")).toMatchObject({ verdict: "applied", message: "" });
+    expect(await host.verdictOf("syncs", "V1__a.sql")).toMatchObject({ verdict: "applied", message: "" });
     const [record] = await host.records("syncs");
     expect(record?.interrupted).toEqual([{ commandId: "command-1", startedAt: expect.any(String) }]);
   });
@@ -70,24 +61,24 @@ describe("a host that is killed", () => {
     const second = host.start("repeated", { env: { SSM_COMMAND_ID: "another-command" } });
     await reached;
     await kill(second);
-    host.faults = () => undefined;
+    host.letThrough();
     for (const _ of [1, 2]) expect((await host.run("repeated", { env })).code).toBe(0);
-    const own = await host.records("repeated");
-    expect(own.map(({ number, commandId }) => [number, commandId])).toEqual([
+    const records = await host.records("repeated");
+    expect(records.map(({ number, commandId }) => [number, commandId])).toEqual([
       [1, "repeated-command"],
       [2, "repeated-command"],
     ]);
-    expect(own.map(({ interrupted }) => interrupted?.map(({ commandId }) => commandId))).toEqual([
+    expect(records.map(({ interrupted }) => interrupted?.map(({ commandId }) => commandId))).toEqual([
       ["repeated-command", "another-command"],
       [],
     ]);
-    expect(own.flatMap(schemaErrors)).toEqual([]);
+    expect(records.flatMap(schemaErrors)).toEqual([]);
     expect(await applied(host, "repeated")).toEqual(["1", "2"]);
-    expect(await verdict("repeated", "V1__a.sql")).toMatchObject({
+    expect(await host.verdictOf("repeated", "V1__a.sql")).toMatchObject({
       verdict: "already-applied",
       message: expect.stringMatching(/^A run before this one was killed .*: command another-command, begun/),
     });
-    expect(await verdict("repeated", "V2__b.sql")).toMatchObject({ verdict: "applied", message: "" });
+    expect(await host.verdictOf("repeated", "V2__b.sql")).toMatchObject({ verdict: "applied", message: "" });
   });
 
   it("in a run of what Flyway has judged already is told of by the reconcile's run", async () => {
@@ -97,7 +88,7 @@ describe("a host that is killed", () => {
     const run = host.start("idle");
     await reached;
     await kill(run);
-    host.faults = () => undefined;
+    host.letThrough();
     expect((await host.run("*")).code).toBe(0);
     const counts = (await host.records("idle")).map(({ interrupted }) => interrupted?.length);
     expect(counts).toEqual([0, 1]);
@@ -110,9 +101,9 @@ describe("a host that is killed", () => {
     const run = host.start("records");
     await reached;
     await kill(run);
-    host.faults = () => undefined;
+    host.letThrough();
     expect((await host.run("*")).code).toBe(0);
-    expect((await verdict("records", "V1__a.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("records", "V1__a.sql")).verdict).toBe("applied");
     expect(await applied(host, "records")).toEqual(["1"]);
   });
 
@@ -127,7 +118,7 @@ describe("a host that is killed", () => {
     await kill(run);
     await shut.open();
     expect((await host.run("*")).code).toBe(1);
-    const failed = await verdict("killed", "V2__k.sql");
+    const failed = await host.verdictOf("killed", "V2__k.sql");
     expect(failed.verdict).toBe("failed");
     expect(failed.message).toMatch(
       /already exists[\s\S]*\n- table Landed added\nA run before this one was killed .*\nTo do: /,
@@ -135,7 +126,7 @@ describe("a host that is killed", () => {
 
     await host.put("killed", "V2__k.sql", table("C"));
     expect((await host.run("killed", { operation: "repair" })).code).toBe(0);
-    expect((await verdict("killed", "V2__k.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("killed", "V2__k.sql")).verdict).toBe("applied");
     expect(await applied(host, "killed")).toEqual(["1", "2"]);
   });
 
@@ -158,14 +149,14 @@ describe("a host that is killed", () => {
     ] as const) {
       await host.put("interrupted", key, table("X"));
       expect((await host.run("*")).code).toBe(1);
-      expect(await verdict("interrupted", "V2__k.sql")).toMatchObject({
+      expect(await host.verdictOf("interrupted", "V2__k.sql")).toMatchObject({
         verdict: "refused",
         message: expect.stringMatching(reason),
       });
       await host.remove("interrupted", key);
     }
     expect((await host.run("*")).code).toBe(1);
-    const failed = await verdict("interrupted", "V2__k.sql");
+    const failed = await host.verdictOf("interrupted", "V2__k.sql");
     expect(failed.verdict).toBe("failed");
     expect(failed.message).toMatch(
       /\(V1__e\.sql went well before it\):\n- column Earlier\.c added\n(.*\n)*- table Earlier added, by this file or one that went well\n- table Landed added\n/,
@@ -185,7 +176,7 @@ describe("a host that is killed", () => {
     await kill(run);
     await shut.open();
     expect((await host.run("*")).code).toBe(1);
-    expect(await verdict("repairs", "V1__r.sql")).toMatchObject({
+    expect(await host.verdictOf("repairs", "V1__r.sql")).toMatchObject({
       verdict: "failed",
       message: expect.stringMatching(
         /already exists[\s\S]*\n- table B added\nA run before this one was killed .*\nTo do: /,
@@ -193,7 +184,7 @@ describe("a host that is killed", () => {
     });
     await host.put("repairs", "V1__r.sql", table("C"));
     expect((await host.run("repairs", { operation: "repair" })).code).toBe(0);
-    expect((await verdict("repairs", "V1__r.sql")).verdict).toBe("applied");
+    expect((await host.verdictOf("repairs", "V1__r.sql")).verdict).toBe("applied");
     expect(await applied(host, "repairs")).toEqual(["1"]);
   });
 
@@ -208,17 +199,17 @@ describe("a host that is killed", () => {
     const working = flyways();
     expect(working).not.toEqual([]);
     const next = host.start("orphan");
-    let said = "";
+    let output = "";
     (next.child.stdout as Readable).on("data", (text) => {
-      said += text;
+      output += text;
     });
-    await vi.waitFor(() => expect(said).toContain("waiting for the run before this one"), 120_000);
+    await vi.waitFor(() => expect(output).toContain("waiting for the run before this one"), 120_000);
     await sleep(2_000); // long enough for one that does not wait
     expect(flyways()).toEqual(working);
     await shut.open();
     expect((await next.finished).code).toBe(0);
     expect(await applied(host, "orphan")).toEqual(["1"]);
-    expect((await verdict("orphan", "V1__o.sql")).verdict).toBe("already-applied");
+    expect((await host.verdictOf("orphan", "V1__o.sql")).verdict).toBe("already-applied");
     const { code, stdout } = await host.run("orphan"); // no lock is left
     expect({ code, waited: stdout.includes("waiting") }).toEqual({ code: 0, waited: false });
   });

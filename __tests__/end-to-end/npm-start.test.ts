@@ -15,8 +15,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findExecutable } from "../../local/machine/processes";
 import { columns, listens, processesNaming } from "../support/chain";
 import { skipLoudly } from "../support/moto";
-
-const project = join(__dirname, "..", "..");
+import { PROJECT } from "../support/project";
 
 let folder: string;
 let started: ChildProcess[];
@@ -32,7 +31,7 @@ afterEach(async () => {
 /** Runs `npm start -- …`, with its temporary files in `folder`. */
 function start(...args: string[]) {
   const child = spawn("npm", ["start", "--silent", "--", ...args], {
-    cwd: project,
+    cwd: PROJECT,
     env: { ...process.env, TMPDIR: folder },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,

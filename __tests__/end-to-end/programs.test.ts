@@ -1,23 +1,22 @@
 import { mkdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { findExecutable } from "../../local/machine/processes";
 import { serveArchive } from "../support/archive";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 
-const script = readFileSync(resolve(__dirname, "..", "..", "assets", "host.sh"), "utf8");
+const SCRIPT = readFileSync(resolve(__dirname, "..", "..", "assets", "host.sh"), "utf8");
 
 /** Those that the script asks for, and what every Linux has: bash, which runs it, coreutils, and what Flyway's own calls. */
-const ASKED_FOR = [...script.matchAll(/\bneed [a-z0-9-]+ ([a-z0-9-]+)/g)].map(([, name]) => name as string);
+const ASKED_FOR = [...SCRIPT.matchAll(/\bneed [a-z0-9-]+ ([a-z0-9-]+)/g)].map(([, name]) => name as string);
 const ON_EVERY_LINUX =
   "bash sh cat cp cut date dirname expr head ls mkdir mktemp mv nproc readlink rm sha256sum sleep sync uname";
 
 describe("on a host with the programs that the script asks for, and no other", () => {
-  let host: TestHost;
+  const host = useTestHost();
   let bin: string;
   let env: Record<string, string>;
   beforeAll(async () => {
-    host = await startTestHost();
     host.bucket("warm");
     await host.run("warm");
     bin = `${host.root}-bin`;
@@ -27,7 +26,6 @@ describe("on a host with the programs that the script asks for, and no other", (
     for (const name of new Set(names)) link(name);
     env = { PATH: bin, HOST_ROOT: `${host.root}-bare`, HOST_RELEASES: `${host.root}-releases` };
   });
-  afterAll(() => host.stop());
 
   /** Puts a program into the folder. */
   function link(name: string): void {
@@ -50,12 +48,12 @@ describe("on a host with the programs that the script asks for, and no other", (
     await host.remove("bare", "V3__c.sql");
     const failed = await host.run("*", { env });
     expect(failed).toMatchObject({ code: 1, stderr: expect.not.stringMatching(missed) });
-    expect((await host.verdicts("bare"))["V2__b.sql"]?.message).toContain("\n- table B added\nTo do: ");
+    expect((await host.verdictOf("bare", "V2__b.sql")).message).toContain("\n- table B added\nTo do: ");
 
     await host.put("bare", "V2__b.sql", "CREATE TABLE C (id int);");
     const repaired = await host.run("bare", { operation: "repair", env });
     expect(repaired).toMatchObject({ code: 0, stderr: expect.not.stringMatching(missed) });
-    expect((await host.verdicts("bare"))["V2__b.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("bare", "V2__b.sql")).verdict).toBe("applied");
   });
 
   it.each([

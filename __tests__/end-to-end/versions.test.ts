@@ -1,21 +1,17 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Target } from "../../deployment/mapping";
 import { certificateFor } from "../../local/machine/certificate";
 import type { Judgement } from "../../records/verdict";
 import { testedVersions } from "../support/flyway";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 /** What Flyway's releases say in words, codes and exit codes of their own must come to the same. */
 describe.each(testedVersions())("Flyway %s", (version) => {
-  let host: TestHost;
-  beforeAll(async () => {
-    host = await startTestHost(version);
-  });
-  afterAll(() => host.stop());
+  const host = useTestHost(version);
 
   const table = (name: string) => `CREATE TABLE ${name} (id int);`;
   const newest = async (bucket: string) => (await host.records(bucket)).at(-1);
@@ -110,7 +106,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
     },
   ];
 
-  it.each(cases.map((one, index) => ({ ...one, bucket: `case${index}` })))(
+  it.each(cases.map((each, index) => ({ ...each, bucket: `case${index}` })))(
     "judges $is, and fails",
     async ({ bucket, before, change, verdicts, judged }) => {
       host.bucket(bucket);
@@ -124,10 +120,10 @@ describe.each(testedVersions())("Flyway %s", (version) => {
       }
       const { code, stdout, stderr } = await host.run(bucket);
       expect(code).toBe(1);
-      const found = await host.verdicts(bucket);
+      const judgements = await host.verdicts(bucket);
       for (const [key, [verdict, message]] of Object.entries(verdicts)) {
-        expect([key, found[key]?.verdict]).toEqual([key, verdict]);
-        expect(found[key]?.message).toMatch(message);
+        expect([key, judgements[key]?.verdict]).toEqual([key, verdict]);
+        expect(judgements[key]?.message).toMatch(message);
       }
       const record = await newest(bucket);
       expect([record?.exitCode, record?.attempts]).toEqual([1, 1]);
@@ -150,7 +146,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
     await host.put("mended", "V1__a.sql", "SELECT 1;");
     expect((await host.run("mended", { operation: "repair" })).code).toBe(0);
     expect((await newest("mended"))?.flyway.repair?.repairActions).toEqual(["Removed failed migrations"]);
-    expect((await host.verdicts("mended"))["V1__a.sql"]?.verdict).toBe("applied");
+    expect((await host.verdictOf("mended", "V1__a.sql")).verdict).toBe("applied");
   });
 
   it.each([
@@ -176,7 +172,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
     await host.put(name, "V1__a.sql", table("A"));
     expect((await host.run(name, { env: { RETRY_SECONDS: "120" } })).code).toBe(1);
     expect((await newest(name))?.attempts).toBe(1);
-    expect((await host.verdicts(name))["V1__a.sql"]).toMatchObject({
+    expect(await host.verdictOf(name, "V1__a.sql")).toMatchObject({
       verdict: "failed",
       message: expect.stringMatching(remedy),
     });
@@ -185,11 +181,11 @@ describe.each(testedVersions())("Flyway %s", (version) => {
   it("tries a login that is refused again: the secret may just have been rotated", async () => {
     host.bucket("login");
     await host.put("login", "V1__a.sql", table("A"));
-    const right = host.secrets.get(host.target.secret) as string;
+    const login = host.secrets.get(host.target.secret) as string;
     host.secrets.set(host.target.secret, JSON.stringify({ username: "admin", password: "wrong" }));
     const run = host.start("login", { env: { RETRY_SECONDS: "120" } });
     run.child.stderr?.on("data", (text: string) => {
-      if (String(text).includes("trying again")) host.secrets.set(host.target.secret, right);
+      if (String(text).includes("trying again")) host.secrets.set(host.target.secret, login);
     });
     expect((await run.finished).code).toBe(0);
     expect((await newest("login"))?.attempts).toBeGreaterThan(1);
@@ -197,11 +193,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
 });
 
 describe("a Flyway that leaves no result of its own", () => {
-  let host: TestHost;
-  beforeAll(async () => {
-    host = await startTestHost();
-  });
-  afterAll(() => host.stop());
+  const host = useTestHost();
 
   it.each([
     { says: "nothing", version: "11.99.1", output: "", code: 0 },

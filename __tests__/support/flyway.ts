@@ -66,8 +66,8 @@ export async function newerArchive(folder: string): Promise<FlywayArchive> {
     const artifact = { groupId, artifactId, version, extension: "jar" };
     const url = await artifactUrl(artifact, repository || undefined);
     const jar = `${artifactId}-${version}.jar`;
-    const what = { name: jar, url, sha256, label: coordinates, setting: "MAVEN_REPOSITORY" };
-    copyFileSync(await download(what, () => {}), join(release, "lib", jar));
+    const source = { name: jar, url, sha256, label: coordinates, setting: "MAVEN_REPOSITORY" };
+    copyFileSync(await download(source, () => {}), join(release, "lib", jar));
   }
   const script = `#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
@@ -96,8 +96,8 @@ const isLinuxX64 = process.platform === "linux" && process.arch === "x64";
 function javaOnPath(): string | undefined {
   const java = findExecutable(["java"], []);
   if (!java) return undefined;
-  const said = execFileSync(java, ["--version"], { encoding: "utf8" });
-  return Number(/\b(\d+)\./.exec(said)?.[1]) >= 17 ? java : undefined;
+  const output = execFileSync(java, ["--version"], { encoding: "utf8" });
+  return Number(/\b(\d+)\./.exec(output)?.[1]) >= 17 ? java : undefined;
 }
 
 /** The JRE of the bundle that the other tests need in any case: Java 21. */
@@ -109,13 +109,13 @@ async function findJava(): Promise<string> {
   const jre = join(cacheFolder(), `jre-of-flyway-${version}`);
   if (!existsSync(jre)) {
     const archive = (await officialArchives(process.env.MAVEN_REPOSITORY))[version] as FlywayArchive;
-    const what = {
+    const source = {
       name: `flyway-${version}.tar.gz`,
       ...archive,
       label: `Flyway ${version}`,
       setting: "MAVEN_REPOSITORY",
     };
-    const bundle = await download(what, () => {});
+    const bundle = await download(source, () => {});
     const partial = `${jre}.${process.pid}.part`;
     mkdirSync(partial);
     execFileSync("tar", ["-xzf", bundle, "-C", partial, "--strip-components=2", `flyway-${version}/jre`]);

@@ -67,7 +67,10 @@ export interface TestHost {
   readonly flywayVersion: string;
   /** `HOST_RELEASES`; the release is there once the host has run. */
   readonly releases: string;
-  faults: Faults;
+  /** From now on, asks this first about each request to AWS. */
+  intercept(faults: Faults): void;
+  /** The end of it. */
+  letThrough(): void;
   /** Makes a bucket with a mapping to a schema of its name, unless told otherwise. */
   bucket(name: string, mapping?: Partial<Mapping>): void;
   put(bucket: string, key: string, body: string): Promise<void>;
@@ -83,6 +86,8 @@ export interface TestHost {
   records(bucket: string): Promise<RunRecord[]>;
   /** Key to the verdict of its newest version. */
   verdicts(bucket: string): Promise<Record<string, Judgement>>;
+  /** That of one object, which must be there. */
+  verdictOf(bucket: string, key: string): Promise<Judgement>;
   stop(): Promise<void>;
 }
 
@@ -126,10 +131,12 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     hostEnvironment: {},
     onFinished: () => {},
   });
+  const noFaults: Faults = () => undefined;
+  let interceptor = noFaults;
   const aws = await serveAws(
     (request, response) =>
       request.headers["x-amz-target"] ? commands.handle(request, response) : s3.handle(request, response),
-    (request) => host.faults(request),
+    (request) => interceptor(request),
   );
   const access = { endpoint: aws.url, accessKeyId: KEY };
   const root = join(directory, "host");
@@ -146,7 +153,12 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
     root,
     flywayVersion,
     releases: flyway.releases,
-    faults: () => undefined,
+    intercept(faults) {
+      interceptor = faults;
+    },
+    letThrough() {
+      interceptor = noFaults;
+    },
     bucket(name, mapping = {}) {
       s3.createBucket(name);
       const whole: Mapping = { schema: name, flywayVersion, flywayConf: "local.conf", ...mapping };
@@ -225,6 +237,11 @@ export async function startTestHost(flywayVersion = DEFAULT_FLYWAY_VERSION): Pro
         Judgement,
       ][];
       return Object.fromEntries(judged.reverse().map(([{ key }, judgement]) => [key, judgement]));
+    },
+    async verdictOf(bucket, key) {
+      const judgement = (await host.verdicts(bucket))[key];
+      if (!judgement) throw new Error(`there is no ${key} in the bucket ${bucket}`);
+      return judgement;
     },
     async stop() {
       for (const { pid } of runs) {

@@ -22,13 +22,13 @@ interface Kind {
   readonly kills: string;
 }
 
-const version1: Kind = {
+const VERSION_1: Kind = {
   root: "/sys/fs/cgroup/memory",
   limits: ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"],
   resident: /^total_rss (\d+)$/m,
   kills: "memory.oom_control",
 };
-const version2: Kind = {
+const VERSION_2: Kind = {
   root: "/sys/fs/cgroup",
   limits: ["memory.max"],
   resident: /^anon (\d+)$/m,
@@ -41,8 +41,8 @@ const version2: Kind = {
  * @throws where this machine or user has none to make
  */
 export function makeMemoryGroup(bytes: number): MemoryGroup {
-  const isFirst = existsSync(join(version1.root, "memory.limit_in_bytes"));
-  const { root, limits, resident, kills } = isFirst ? version1 : version2;
+  const isFirst = existsSync(join(VERSION_1.root, "memory.limit_in_bytes"));
+  const { root, limits, resident, kills } = isFirst ? VERSION_1 : VERSION_2;
   if (!isFirst) writeFileSync(join(root, "cgroup.subtree_control"), "+memory");
   const folder = join(root, `flyway-on-aws-${process.pid}`);
   mkdirSync(folder);

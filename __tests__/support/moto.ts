@@ -7,17 +7,17 @@ import { cachedFolder } from "./cache";
 
 const run = promisify(execFile);
 
-const release = "5.2.5";
+const RELEASE = "5.2.5";
 
 /** How long moto may take until it listens, in milliseconds; here it takes 2 to 5 seconds. */
-const startLimit = 120_000;
+const START_LIMIT = 120_000;
 
 /**
  * moto's server. It shares plain dictionaries between threads, so here it answers one request at a time; and a request
  * that the SDK repeats, for the answer was lost on a busy machine, gets the first one's answer: the provider fails
  * where it makes a security group's rule twice.
  */
-const server = `
+const SERVER = `
 import threading
 from moto import server
 lock, run, answers = threading.Lock(), server.run_simple, {}
@@ -59,7 +59,7 @@ export async function startMoto(): Promise<{ endpoint: string; stop(): Promise<v
   const python = await installed();
   if (!python) return undefined;
   const env = { ...process.env, MOTO_IAM_LOAD_MANAGED_POLICIES: "true" };
-  const moto = leashed(python, ["-c", server, "-H", "127.0.0.1", "-p", "0"], { env, stderr: "pipe" });
+  const moto = leashed(python, ["-c", SERVER, "-H", "127.0.0.1", "-p", "0"], { env, stderr: "pipe" });
   try {
     return { endpoint: await announcedEndpoint(moto), stop: () => moto.stop() };
   } catch (error) {
@@ -71,14 +71,14 @@ export async function startMoto(): Promise<{ endpoint: string; stop(): Promise<v
 /** The address that the server writes to stderr once it listens. */
 function announcedEndpoint({ child, exited }: ReturnType<typeof leashed>): Promise<string> {
   return new Promise((resolve, reject) => {
-    let said = "";
-    const fail = (how: string) => reject(new Error(`moto ${how}. It said: ${said.slice(-2000)}`));
-    const limit = setTimeout(() => fail(`didn't listen within ${startLimit} ms`), startLimit);
+    let output = "";
+    const fail = (how: string) => reject(new Error(`moto ${how}. It said: ${output.slice(-2000)}`));
+    const limit = setTimeout(() => fail(`didn't listen within ${START_LIMIT} ms`), START_LIMIT);
     // Its log is read to the end and forgotten: a full pipe would stop it.
     child.stderr?.on("data", (text) => {
-      if (endpointIn(said)) return;
-      said += text;
-      const endpoint = endpointIn(said);
+      if (endpointIn(output)) return;
+      output += text;
+      const endpoint = endpointIn(output);
       if (!endpoint) return;
       clearTimeout(limit);
       resolve(endpoint);
@@ -100,18 +100,18 @@ async function installed(): Promise<string | undefined> {
   const isWhole = (folder: string) =>
     ["python", "moto_server"].every((name) => existsSync(program(folder, name)));
   try {
-    const folder = await cachedFolder(`moto-${release}`, isWhole, async (own) => {
+    const folder = await cachedFolder(`moto-${RELEASE}`, isWhole, async (target) => {
       const python = findExecutable(["python3"], []);
       if (!python) throw new Error("python3 is not on PATH");
-      process.stderr.write(`Installing moto ${release} for the tests, once: about half a minute.\n`);
-      await run(python, ["-m", "venv", own]);
-      await run(program(own, "python"), ["-m", "pip", "install", "--quiet", `moto[server]==${release}`]);
+      process.stderr.write(`Installing moto ${RELEASE} for the tests, once: about half a minute.\n`);
+      await run(python, ["-m", "venv", target]);
+      await run(program(target, "python"), ["-m", "pip", "install", "--quiet", `moto[server]==${RELEASE}`]);
     });
     return program(folder, "python");
   } catch (error) {
     return void skipLoudly(
       "tests against moto",
-      `moto ${release} could not be installed: ${(error as Error).message}`,
+      `moto ${RELEASE} could not be installed: ${(error as Error).message}`,
     );
   }
 }

@@ -44,9 +44,9 @@ async function findMysql(): Promise<string | undefined> {
   const site = await debianSite();
   if (site === undefined) return mysqlOnPath();
   try {
-    const folder = await cachedFolder(PACKAGE, isWhole, async (own) => {
+    const folder = await cachedFolder(PACKAGE, isWhole, async (target) => {
       process.stderr.write("Getting Debian's MySQL for the tests, once: 60 MB.\n");
-      await unpackPackages(site, own);
+      await unpackPackages(site, target);
     });
     return join(folder, "mysqld");
   } catch (error) {
@@ -75,32 +75,32 @@ async function mysqlOnPath(why = "apt has no source of Debian's"): Promise<strin
  * cache and a source of its own, and the server is started by its own loader.
  */
 async function unpackPackages(site: string, folder: string): Promise<void> {
-  const own = (name: string) => join(folder, "apt", name);
+  const aptPath = (name: string) => join(folder, "apt", name);
   for (const name of ["lists/partial", "cache/archives/partial", "sources", "packages"]) {
-    mkdirSync(own(name), { recursive: true });
+    mkdirSync(aptPath(name), { recursive: true });
   }
-  writeFileSync(own("status"), "");
+  writeFileSync(aptPath("status"), "");
   const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
-  writeFileSync(own("sources.list"), `deb [signed-by=${keyring}] ${site} ${SUITE} main\n`);
+  writeFileSync(aptPath("sources.list"), `deb [signed-by=${keyring}] ${site} ${SUITE} main\n`);
   writeFileSync(
-    own("apt.conf"),
-    `Dir::State::lists "${own("lists")}";
-Dir::State::status "${own("status")}";
-Dir::Cache "${own("cache")}";
-Dir::Etc::sourcelist "${own("sources.list")}";
-Dir::Etc::sourceparts "${own("sources")}";
-Dir::Etc::preferencesparts "${own("sources")}";
+    aptPath("apt.conf"),
+    `Dir::State::lists "${aptPath("lists")}";
+Dir::State::status "${aptPath("status")}";
+Dir::Cache "${aptPath("cache")}";
+Dir::Etc::sourcelist "${aptPath("sources.list")}";
+Dir::Etc::sourceparts "${aptPath("sources")}";
+Dir::Etc::preferencesparts "${aptPath("sources")}";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
 `,
   );
-  const options = { cwd: own("packages"), env: { ...process.env, APT_CONFIG: own("apt.conf") } };
+  const options = { cwd: aptPath("packages"), env: { ...process.env, APT_CONFIG: aptPath("apt.conf") } };
   await run("apt-get", ["update", "-q"], options);
   const { stdout } = await run("apt-cache", ["depends", "--recurse", ...REQUIRED, PACKAGE], options);
   const packages = new Set(stdout.match(/^[a-z0-9][^\s:]*$/gm));
   await run("apt-get", ["download", "-q", ...packages], options);
-  for (const file of readdirSync(own("packages"))) {
-    await run("dpkg", ["-x", join(own("packages"), file), folder]);
+  for (const file of readdirSync(aptPath("packages"))) {
+    await run("dpkg", ["-x", join(aptPath("packages"), file), folder]);
   }
   const libraries = ["lib/x86_64-linux-gnu", "lib/mysql/private"].map((name) => `"$here/usr/${name}"`);
   writeFileSync(

@@ -29,11 +29,11 @@ export async function findNewestBindings(): Promise<NewestBindings | undefined> 
   const isWhole = (folder: string) => existsSync(config(folder));
   let folder: string;
   try {
-    folder = await cachedFolder("newest-bindings", isWhole, async (own) => {
+    folder = await cachedFolder("newest-bindings", isWhole, async (target) => {
       process.stderr.write("Getting the newest bindings for the tests, once: 480 MB.\n");
-      cpSync(PACKAGES, own, { recursive: true });
-      await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: own });
-      writeFileSync(config(own), "{}");
+      cpSync(PACKAGES, target, { recursive: true });
+      await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: target });
+      writeFileSync(config(target), "{}");
     });
   } catch (error) {
     return void skipLoudly("tests with the newest bindings", `they could not be had: ${error}`);

@@ -121,10 +121,10 @@ export class Permissions {
     return this.all("aws_iam_role_policy_attachment")
       .filter((attachment) => attachment.role === name)
       .map(({ policy_arn: arn }) => {
-        const own = this.all("aws_iam_policy").find((policy) => policy.arn === arn);
+        const customerPolicy = this.all("aws_iam_policy").find((policy) => policy.arn === arn);
         const managed = MANAGED[arn.replace("arn:aws:iam::aws:policy/", "")];
-        if (!own && !managed) throw new Error(`What ${arn} says is not known here`);
-        return own ? JSON.parse(own.policy) : managed;
+        if (!customerPolicy && !managed) throw new Error(`What ${arn} says is not known here`);
+        return customerPolicy ? JSON.parse(customerPolicy.policy) : managed;
       });
   }
 
@@ -132,7 +132,9 @@ export class Permissions {
     switch (action.split(":")[0]) {
       case "s3": {
         const bucket = on.replace("arn:aws:s3:::", "").split("/")[0];
-        const policy = this.all("aws_s3_bucket_policy").find((one) => one.bucket === bucket);
+        const policy = this.all("aws_s3_bucket_policy").find(
+          (bucketPolicy) => bucketPolicy.bucket === bucket,
+        );
         return policy && JSON.parse(policy.policy);
       }
       case "sns":
@@ -143,7 +145,9 @@ export class Permissions {
       case "sts":
         return JSON.parse(this.all("aws_iam_role").find(({ arn }) => arn === on)?.assume_role_policy);
       case "lambda":
-        return { Statement: this.all("aws_lambda_permission").map((one) => invocation(on, one)) };
+        return {
+          Statement: this.all("aws_lambda_permission").map((permission) => invocation(on, permission)),
+        };
     }
     return undefined;
   }

@@ -62,12 +62,12 @@ export async function run(
   env: NodeJS.ProcessEnv,
 ): Promise<Ended> {
   const child = spawn(program, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
-  const said = { stdout: "", stderr: "" };
+  const output = { stdout: "", stderr: "" };
   for (const stream of ["stdout", "stderr"] as const) {
     child[stream].setEncoding("utf8").on("data", (text: string) => {
-      said[stream] += text;
+      output[stream] += text;
     });
   }
   const code = await new Promise<number | null>((done) => child.once("close", done));
-  return { code, ...said };
+  return { code, ...output };
 }

@@ -15,13 +15,13 @@ export class DatabaseProxy {
     const server = createServer((socket) => {
       socket.on("error", () => {});
       if (proxy.mode === "refuse") return void socket.resetAndDestroy();
-      const other = connect(database.port, database.host);
-      other.on("error", () => socket.destroy());
-      for (const one of [socket, other]) {
-        proxy.sockets.add(one);
-        one.on("close", () => proxy.sockets.delete(one));
+      const upstream = connect(database.port, database.host);
+      upstream.on("error", () => socket.destroy());
+      for (const end of [socket, upstream]) {
+        proxy.sockets.add(end);
+        end.on("close", () => proxy.sockets.delete(end));
       }
-      socket.pipe(other).pipe(socket);
+      socket.pipe(upstream).pipe(socket);
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const proxy = new DatabaseProxy(server, (server.address() as { port: number }).port);

@@ -59,7 +59,7 @@ export function randomNumbers(seed: number): () => number {
 export function stepsOf(seed: number): Step[] {
   const random = randomNumbers(seed);
   const below = (count: number) => Math.floor(random() * count);
-  const one = <T>(list: readonly T[]) => list[below(list.length)] as T;
+  const pick = <T>(list: readonly T[]) => list[below(list.length)] as T;
   const steps: Step[] = [];
   const count = 4 + below(5);
   let inside = 1; // the dearest: its way out takes three more runs
@@ -67,7 +67,7 @@ export function stepsOf(seed: number): Step[] {
     const does: Step["does"] =
       steps.length < 2
         ? "upload"
-        : one([
+        : pick([
             "upload",
             "upload",
             "overwrite",
@@ -85,7 +85,7 @@ export function stepsOf(seed: number): Step[] {
     steps.push({
       does,
       bucket: below(BUCKETS),
-      delivery: one(["once", "once", "once", "twice", "late", "lost"]),
+      delivery: pick(["once", "once", "once", "twice", "late", "lost"]),
       waits: below(5) < 2,
       file: below(3),
       alters: below(2) === 0,
@@ -123,18 +123,18 @@ export async function shrink<T>(
   tries: number,
 ): Promise<readonly T[]> {
   let shortest = list;
-  let left = tries;
+  let remaining = tries;
   for (let size = Math.ceil(list.length / 2); size >= 1; ) {
     let shorter = false;
-    for (let from = 0; from < shortest.length && left > 0; ) {
+    for (let from = 0; from < shortest.length && remaining > 0; ) {
       const without = [...shortest.slice(0, from), ...shortest.slice(from + size)];
-      left--;
+      remaining--;
       if (await fails(without)) {
         shortest = without;
         shorter = true;
       } else from += size;
     }
-    if (left === 0 || (size === 1 && !shorter)) break;
+    if (remaining === 0 || (size === 1 && !shorter)) break;
     if (size > 1) size = Math.ceil(size / 2);
   }
   return shortest;
@@ -241,14 +241,14 @@ export class World {
   readonly chain: Chain;
   /** Database names that no sequence has used. */
   readonly unused: string[];
-  private readonly own: Scratch;
+  private readonly scratch: Scratch;
   private readonly undertaken = new Set<Promise<void>>();
   private readonly arrivals: Map<string, (event: S3Event) => void>;
   private late: { event: S3Event; steps: number }[] = [];
 
-  private constructor(chain: Chain, own: Scratch, arrivals: World["arrivals"]) {
+  private constructor(chain: Chain, scratch: Scratch, arrivals: World["arrivals"]) {
     this.chain = chain;
-    this.own = own;
+    this.scratch = scratch;
     this.arrivals = arrivals;
     this.unused = Object.keys(chain.buckets);
     this.unmap();
@@ -264,8 +264,8 @@ export class World {
   private static starting: Promise<unknown> = Promise.resolve();
 
   private static async startNow(options: Partial<ChainOptions>): Promise<World> {
-    const own = makeScratch();
-    process.env.JAVA_ARGS = own.javaArgs;
+    const scratch = makeScratch();
+    process.env.JAVA_ARGS = scratch.javaArgs;
     const arrivals: World["arrivals"] = new Map();
     let chain: Chain | undefined;
     try {
@@ -274,24 +274,24 @@ export class World {
         deliver: (event) => arrivals.get(placeOf(event))?.(event),
         ...options,
       });
-      const world = new World(chain, own, arrivals);
+      const world = new World(chain, scratch, arrivals);
       if (!world.installed()) {
         world.map();
         await chain.reconcile(); // installs it
         world.unmap();
       }
-      await world.plainMigrate("Warm_up", [], `-XX:ArchiveClassesAtExit=${own.scratch}/classes`);
+      await world.plainMigrate("Warm_up", [], `-XX:ArchiveClassesAtExit=${scratch.folder}/classes`);
       return world;
     } catch (error) {
       await chain?.stop();
-      await own.keeper.stop();
+      await scratch.keeper.stop();
       throw error;
     }
   }
 
   async stop(): Promise<void> {
     await this.chain.stop();
-    await this.own.keeper.stop();
+    await this.scratch.keeper.stop();
   }
 
   /** Plays steps on fresh buckets, mends what they have left, as documented, and compares. */
@@ -419,10 +419,10 @@ export class World {
   }
 
   private async kill(bucket: Bucket, after: number): Promise<void> {
-    const own = () => this.chain.running.filter(({ bucket: name }) => name === bucket.name || name === "*");
-    await until("a run to kill, or none", async () => own().length > 0 || this.undertaken.size === 0);
+    const runs = () => this.chain.running.filter(({ bucket: name }) => name === bucket.name || name === "*");
+    await until("a run to kill, or none", async () => runs().length > 0 || this.undertaken.size === 0);
     await sleep(after);
-    for (const { pid } of own()) {
+    for (const { pid } of runs()) {
       bucket.killed = true;
       try {
         process.kill(-pid, "SIGKILL");
@@ -464,7 +464,7 @@ export class World {
       await this.quiet();
       await this.chain.reconcile();
       await this.quiet();
-      let done = true;
+      let isDone = true;
       for (const bucket of buckets) {
         const verdicts = await this.chain.verdicts.of(bucket.database);
         const bad = bucket.files.flatMap((file) => {
@@ -476,13 +476,13 @@ export class World {
           return verdict.verdict.endsWith("applied") ? [] : [{ file, verdict }];
         });
         if (bad.length === 0) continue;
-        done = false;
+        isDone = false;
         messages.push(
           ...bad.map(({ verdict }) => `${round}. ${verdict.key} ${verdict.verdict}: ${verdict.message}`),
         );
         await this.mendBucket(bucket, bad, verdicts);
       }
-      if (done) return;
+      if (isDone) return;
     }
     throw new Error(`there is no end of mending:\n${messages.join("\n")}`);
   }
@@ -492,13 +492,13 @@ export class World {
     bad: readonly { file: File; verdict: UploadVerdict }[],
     verdicts: readonly UploadVerdict[],
   ): Promise<void> {
-    const own = bad.filter(({ verdict }) => !verdict.message.startsWith("held back: "));
-    const toDo = (what: string) => own.filter(({ verdict }) => lastLine(verdict).includes(what));
+    const causes = bad.filter(({ verdict }) => !verdict.message.startsWith("held back: "));
+    const toDo = (what: string) => causes.filter(({ verdict }) => lastLine(verdict).includes(what));
     const half = toDo("have the host repair");
     const edited = toDo("upload its former content again");
     const passed = toDo("give it a version above the newest");
     const known = half.length + edited.length + passed.length;
-    if (known === 0 || known < own.length) {
+    if (known === 0 || known < causes.length) {
       throw new Error(`no way out is told:\n${bad.map(({ verdict }) => verdictInWords(verdict)).join("\n")}`);
     }
     for (const { file, verdict } of edited) {
@@ -653,7 +653,7 @@ export class World {
 
   /** Runs Flyway itself on a schema of its own. */
   private async plainMigrate(schema: string, files: readonly File[], javaArgs = ""): Promise<void> {
-    const folder = join(this.own.scratch, schema);
+    const folder = join(this.scratch.folder, schema);
     mkdirSync(folder);
     for (const file of files) writeFileSync(join(folder, file.key), sqlOf(file));
     const { host, port, user, password } = this.chain.database;
@@ -666,7 +666,7 @@ export class World {
         cwd: folder,
         env: {
           ...process.env,
-          JAVA_ARGS: javaArgs || this.own.javaArgs,
+          JAVA_ARGS: javaArgs || this.scratch.javaArgs,
           FLYWAY_URL: `jdbc:mysql://${host}:${port}?useSsl=true&trustServerCertificate=true`,
           FLYWAY_USER: user,
           FLYWAY_PASSWORD: password,
@@ -718,7 +718,7 @@ export class World {
 }
 
 interface Scratch {
-  readonly scratch: string;
+  readonly folder: string;
   readonly keeper: LeashedProcess;
   readonly javaArgs: string;
 }
@@ -728,10 +728,10 @@ interface Scratch {
  * loaded: with them, each Flyway starts in less than half the time.
  */
 function makeScratch(): Scratch {
-  const scratch = mkdtempSync(join(tmpdir(), "random-"));
-  const keeper = leashed("sleep", ["2147483647"], { cleanup: scratch });
-  const javaArgs = `-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=${scratch}/classes`;
-  return { scratch, keeper, javaArgs };
+  const folder = mkdtempSync(join(tmpdir(), "random-"));
+  const keeper = leashed("sleep", ["2147483647"], { cleanup: folder });
+  const javaArgs = `-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=${folder}/classes`;
+  return { folder, keeper, javaArgs };
 }
 
 function placeOf(event: S3Event): string {

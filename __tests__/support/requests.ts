@@ -17,7 +17,7 @@ export interface Things {
 
 /** A request, and what makes it: the AWS CLI's words in the host's script, a command of the SDK in the runner or the function, or who else. */
 export interface MadeRequest extends Request {
-  readonly made: string;
+  readonly origin: string;
 }
 
 /** What a deployment has. */
@@ -42,12 +42,12 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
   const account = { "aws:SourceAccount": of.account };
   const from = (arn: string) => ({ ...account, "aws:SourceArn": arn });
   const { arn: artifacts } = of.one("aws_s3_bucket.artifacts");
-  const host = (made: string, action: string, on: string) => ({ by: "flyway_host", made, action, on });
-  const func = (made: string, action: string, on: string) => ({ by: "flyway_trigger", made, action, on });
+  const host = (origin: string, action: string, on: string) => ({ by: "flyway_host", origin, action, on });
+  const func = (origin: string, action: string, on: string) => ({ by: "flyway_trigger", origin, action, on });
   const agent = (action: string, on = "*") => host("the agent", action, on);
   const functionLog = `${of.one("aws_cloudwatch_log_group.flyway_trigger").arn}:log-stream:a`;
   const invokes = (by: string, arn: string) => ({
-    ...{ by, made: "its event", action: "lambda:InvokeFunction", on: fn },
+    ...{ by, origin: "its event", action: "lambda:InvokeFunction", on: fn },
     context: from(arn),
   });
   return [
@@ -55,7 +55,7 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
     host("GetObjectCommand", "s3:GetObjectVersion", `${bucket}/release/V1__a.sql`),
     host("GetObjectCommand", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.rds_ca_bundle").key}`),
     host("s3 cp", "s3:GetObject", `${artifacts}/${of.one("aws_s3_object.runner").key}`),
-    { by: ADMINISTRATOR, made: "an upload", action: "s3:PutObject", on: `${bucket}/V1__a.sql` },
+    { by: ADMINISTRATOR, origin: "an upload", action: "s3:PutObject", on: `${bucket}/V1__a.sql` },
     host("PutObjectCommand", "s3:PutObject", `${bucket}/.flyway/runs/00000001-20261126T000000-c.json`),
     host("PutObjectCommand", "s3:PutObject", `${bucket}/.flyway/now/c.json`),
     host("DeleteObjectCommand", "s3:DeleteObjectVersion", `${bucket}/.flyway/now/c.json`),
@@ -91,7 +91,7 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
     invokes("logs.amazonaws.com", `${things.logGroup}:*`),
     ...["uploads", "function_errors"].map((name) => ({
       by: "cloudwatch.amazonaws.com",
-      made: "the alarm",
+      origin: "the alarm",
       action: "sns:Publish",
       on: things.topic,
       context: from(of.one(`aws_cloudwatch_metric_alarm.${name}`).arn),
@@ -101,7 +101,7 @@ export function neededRequests(of: Permissions, things: Things): MadeRequest[] {
       ["lambda.amazonaws.com", "flyway_trigger"],
     ].map(([by, role]) => ({
       by: by as string,
-      made: "its service",
+      origin: "its service",
       action: "sts:AssumeRole",
       on: of.one(`aws_iam_role.${role}`).arn,
     })),

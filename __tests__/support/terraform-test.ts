@@ -68,7 +68,7 @@ function block({ command, variables = {}, data = {}, assert = [], target = [] }:
   return `run "${name}" {\n${lines.join("\n")}\n}\n`;
 }
 
-const nameOf = (what: string) => what.replaceAll(/\W+/g, "_");
+const nameOf = (title: string) => title.replaceAll(/\W+/g, "_");
 
 /**
  * Has `terraform test` do these runs of the stack, each by itself, with mocked providers: nothing is called. Where there
@@ -76,7 +76,7 @@ const nameOf = (what: string) => what.replaceAll(/\W+/g, "_");
  *
  * @returns what a run came to, by its name; once the tests run
  */
-export function useTerraformTest(runs: Readonly<Record<string, Run>>): (what: string) => Result {
+export function useTerraformTest(runs: Readonly<Record<string, Run>>): (title: string) => Result {
   let terraform: Terraform | undefined;
   let lines: readonly Line[] = [];
   beforeAll(async () => {
@@ -84,8 +84,8 @@ export function useTerraformTest(runs: Readonly<Record<string, Run>>): (what: st
     if (!terraform) return;
     const folder = await synthesizeInto(mkdtempSync(join(homeFolder(), "test-")), {});
     // A file each: Terraform skips the runs of a file after one that fails, and keeps a state in between.
-    for (const [what, run] of Object.entries(runs)) {
-      writeFileSync(join(folder, `${nameOf(what)}.tftest.hcl`), MOCKS + block(run, nameOf(what)));
+    for (const [title, run] of Object.entries(runs)) {
+      writeFileSync(join(folder, `${nameOf(title)}.tftest.hcl`), MOCKS + block(run, nameOf(title)));
     }
     await succeed(terraform, folder, ["init", "-input=false", "-no-color"]);
     const { stdout } = await command(terraform, folder, ["test", "-json"], {});
@@ -93,11 +93,11 @@ export function useTerraformTest(runs: Readonly<Record<string, Run>>): (what: st
   });
   beforeEach(({ skip }) => skip(!terraform, "there is no Terraform, see stderr"));
   afterAll(() => rmSync(homeFolder(), { recursive: true, force: true }));
-  return (what) => {
-    const said = lines.filter((line) => line["@testrun"] === nameOf(what));
+  return (title) => {
+    const messages = lines.filter((line) => line["@testrun"] === nameOf(title));
     return {
-      status: said.flatMap(({ test_run }) => test_run?.status ?? []).at(-1),
-      errors: said.flatMap(({ diagnostic }) =>
+      status: messages.flatMap(({ test_run }) => test_run?.status ?? []).at(-1),
+      errors: messages.flatMap(({ diagnostic }) =>
         diagnostic?.severity === "error" ? [diagnostic.detail || diagnostic.summary] : [],
       ),
     };

@@ -51,10 +51,10 @@ let home: string | undefined;
 /** A folder that goes with the process. */
 export function homeFolder(): string {
   if (home === undefined) {
-    const made = mkdtempSync(join(tmpdir(), "flyway-on-aws-terraform-"));
-    process.once("exit", () => rmSync(made, { recursive: true, force: true }));
-    process.env.TMPDIR = made; // for what is made at synth
-    home = made;
+    const path = mkdtempSync(join(tmpdir(), "flyway-on-aws-terraform-"));
+    process.once("exit", () => rmSync(path, { recursive: true, force: true }));
+    process.env.TMPDIR = path; // for what is made at synth
+    home = path;
   }
   return home;
 }
@@ -102,8 +102,8 @@ export async function findTerraform(): Promise<Terraform | undefined> {
 
 /** The configuration file for Terraform's command line; undefined where its defaults must do. */
 async function cliConfig(folder: string): Promise<string | undefined> {
-  const given = process.env.TF_CLI_CONFIG_FILE;
-  if (given && existsSync(given)) return given;
+  const file = process.env.TF_CLI_CONFIG_FILE;
+  if (file && existsSync(file)) return file;
   const script = join(__dirname, "..", "..", "..", "shared", "bin", "terraform-mirror");
   if (!existsSync(script)) return undefined;
   // The script is not made for several at once, so it and the reading of its file happen under a lock.
@@ -140,8 +140,8 @@ export async function command(
   variables: Variables,
 ): Promise<Outcome> {
   // By environment: so no value is in a file or in the list of processes.
-  const given = Object.entries(variables).filter(([, value]) => value !== undefined);
-  const values = given.map(([name, value]) => [`TF_VAR_${name}`, variableText(value)]);
+  const assignments = Object.entries(variables).filter(([, value]) => value !== undefined);
+  const values = assignments.map(([name, value]) => [`TF_VAR_${name}`, variableText(value)]);
   const { child, exited } = leashed(binary, [...args], {
     cwd,
     env: { ...env, ...Object.fromEntries(values) },
@@ -468,7 +468,7 @@ export interface Cloud {
   /** moto's address. */
   readonly endpoint: string;
   /** Whether they are there. A `beforeAll` must ask; tests without them are skipped. */
-  readonly there: boolean;
+  readonly isAvailable: boolean;
 }
 
 /** Gives a test file Terraform and an empty moto. Where they can't be had its tests are skipped. */
@@ -491,7 +491,7 @@ export function useCloud(): Cloud {
     get endpoint() {
       return moto?.endpoint as string;
     },
-    get there() {
+    get isAvailable() {
       return moto !== undefined;
     },
   };
@@ -513,7 +513,7 @@ export function useWorkspace(props: Partial<FlywayProps> = {}): Stage {
   const cloud = useCloud();
   let workspace: Workspace | undefined;
   beforeAll(async () => {
-    workspace = cloud.there ? await Workspace.open(cloud.terraform, cloud.endpoint, props) : undefined;
+    workspace = cloud.isAvailable ? await Workspace.open(cloud.terraform, cloud.endpoint, props) : undefined;
   });
   return {
     get workspace() {

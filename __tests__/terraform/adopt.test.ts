@@ -213,7 +213,7 @@ interface Adoption {
 
 interface How {
   /** Values of variables; as a team gives them, so to both. */
-  readonly given?: Variables;
+  readonly variables?: Variables;
   /** What else is done before ours is planned. */
   readonly before?: () => Promise<void>;
   /** Other values, for which ours is planned too, before it is applied. */
@@ -225,10 +225,10 @@ interface How {
 /** Applies the article's files, puts ours in their place, plans, applies and plans again. */
 async function adopt(
   stage: Stage,
-  { given, before, otherwise, rewrite = (text) => text }: How = {},
+  { variables, before, otherwise, rewrite = (text) => text }: How = {},
 ): Promise<Adoption> {
   const theirs = await stage.openCopy(ARTICLE);
-  await theirs.apply(given);
+  await theirs.apply(variables);
   const article = await theirs.state();
   const articleText = theirs.stateText();
   const { bucket } = values(article, 'aws_s3_bucket.this["Users"]');
@@ -238,14 +238,14 @@ async function adopt(
 
   const ours = stage.workspace;
   ours.putState(rewrite(articleText));
-  const plan = await ours.plan(given);
+  const plan = await ours.plan(variables);
   const otherPlan = otherwise && (await ours.plan(otherwise));
   ours.ignoreWhatMotoLoses();
-  await ours.apply(given);
+  await ours.apply(variables);
   const state = await ours.state();
   const stateText = ours.stateText();
   ours.heedWhatMotoLoses();
-  const second = await ours.plan(given);
+  const second = await ours.plan(variables);
   ours.ignoreWhatMotoLoses();
   return { article, articleText, plan, otherPlan, state, stateText, second };
 }
@@ -324,7 +324,7 @@ const GIVEN = { master_password: DEFAULT_PASSWORD };
 
 /** Each, and what is done there later. */
 let article: Adoption & { readonly replaced: Plan; readonly after: State; readonly afterText: string };
-let own: Adoption & { readonly unset: Plan };
+let passworded: Adoption & { readonly unset: Plan };
 let provisioned: Adoption & { readonly serverless: Plan };
 
 // Three deployments, side by side: nearly all of the time is spent in waiting for moto's RDS.
@@ -340,8 +340,8 @@ beforeAll(async () => {
       article = { ...adoption, replaced, after, afterText: asItWas.workspace.stateText() };
     })(),
     (async () => {
-      const adoption = await adopt(withPassword, { given: GIVEN, rewrite: asOf459 });
-      own = { ...adoption, unset: await withPassword.workspace.plan() };
+      const adoption = await adopt(withPassword, { variables: GIVEN, rewrite: asOf459 });
+      passworded = { ...adoption, unset: await withPassword.workspace.plan() };
     })(),
     (async () => {
       const before = async () => {
@@ -360,7 +360,7 @@ const ADOPTIONS = [
   { of: "the article's state", get: () => article, cluster: MANAGED },
   {
     of: "a state of provider 4.59, with master_password set,",
-    get: () => own,
+    get: () => passworded,
     cluster: [...KEPT, ...UNKNOWN_TO_459],
   },
   {
@@ -454,18 +454,24 @@ describe("adopting the article's state", () => {
 
 describe("adopting with master_password set", () => {
   it("keeps the password: the host finds it in a secret, and the cluster's state no longer has it", () => {
-    const { arn } = values(own.state, OWN_SECRET);
-    expect(JSON.parse(values(own.state, "aws_ssm_parameter.target").value).secret).toBe(arn);
-    expect(values(own.state, CLUSTER)).toMatchObject({ master_password_wo: null, master_user_secret: [] });
-    expect(holders(own.stateText, DEFAULT_PASSWORD)).toEqual([`${HOST}.user_data_base64`]);
+    const { arn } = values(passworded.state, OWN_SECRET);
+    expect(JSON.parse(values(passworded.state, "aws_ssm_parameter.target").value).secret).toBe(arn);
+    expect(values(passworded.state, CLUSTER)).toMatchObject({
+      master_password_wo: null,
+      master_user_secret: [],
+    });
+    expect(holders(passworded.stateText, DEFAULT_PASSWORD)).toEqual([`${HOST}.user_data_base64`]);
   });
 
   it("lets RDS have it later, in place; only the secret of one's own is then destroyed", () => {
-    expect(inPlace(own.unset)[CLUSTER]).toEqual([
+    expect(inPlace(passworded.unset)[CLUSTER]).toEqual([
       "manage_master_user_password",
       "master_password_wo_version",
     ]);
-    expect(lost(own.unset)).toEqual([OWN_SECRET, "aws_secretsmanager_secret_version.master_password[0]"]);
+    expect(lost(passworded.unset)).toEqual([
+      OWN_SECRET,
+      "aws_secretsmanager_secret_version.master_password[0]",
+    ]);
   });
 });
 

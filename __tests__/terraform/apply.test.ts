@@ -344,12 +344,12 @@ describe("the stack", () => {
   });
 
   describe("given one more database", () => {
-    const given = { flyway_managed_databases: ["Users", "Products", "Order_Items"] };
+    const variables = { flyway_managed_databases: ["Users", "Products", "Order_Items"] };
     let added: State;
     beforeAll(async () => {
       if (!stage.workspace) return;
-      plan = await stage.workspace.plan(given);
-      await stage.workspace.apply(given);
+      plan = await stage.workspace.plan(variables);
+      await stage.workspace.apply(variables);
       added = await stage.workspace.state();
     });
 
@@ -374,7 +374,7 @@ describe("the stack", () => {
   });
 
   describe("given the first database no longer", () => {
-    const given = { flyway_managed_databases: ["Products", "Order_Items"] };
+    const variables = { flyway_managed_databases: ["Products", "Order_Items"] };
     let bucket: string;
     let kept: string;
     let removed: State;
@@ -386,9 +386,9 @@ describe("the stack", () => {
         const put = await fetch(url, { method: "PUT", body, headers: authorization("s3") });
         expect(put.headers.get("x-amz-version-id"), await put.text()).toMatch(/^[0-9a-f-]{36}$/);
       }
-      kept = (await stage.workspace.plan({ ...given, force_destroy: false })).text;
-      plan = await stage.workspace.plan(given);
-      await stage.workspace.apply(given);
+      kept = (await stage.workspace.plan({ ...variables, force_destroy: false })).text;
+      plan = await stage.workspace.plan(variables);
+      await stage.workspace.apply(variables);
       removed = await stage.workspace.state();
     });
 
@@ -413,11 +413,11 @@ describe("the stack", () => {
     });
 
     it("leaves the other buckets where they were", async () => {
-      const left = ['this["Products"]', 'this["Order_Items"]', "artifacts"].map(
+      const addresses = ['this["Products"]', 'this["Order_Items"]', "artifacts"].map(
         (name) => values(removed, `aws_s3_bucket.${name}`).bucket,
       );
-      expect((await bucketsInMoto(stage.endpoint)).sort()).toEqual(left.sort());
-      expect(left).toContain(values(state, 'aws_s3_bucket.this["Products"]').bucket);
+      expect((await bucketsInMoto(stage.endpoint)).sort()).toEqual(addresses.sort());
+      expect(addresses).toContain(values(state, 'aws_s3_bucket.this["Products"]').bucket);
     });
   });
 

@@ -28,11 +28,11 @@ describe("with the newest bindings", () => {
   });
 
   it("the same is emitted, but for the bindings' version and the long form of a provider's name", async () => {
-    const { "//": _, ...own } = JSON.parse(await print()) as Stack;
+    const { "//": _, ...pinned } = JSON.parse(await print()) as Stack;
     const { "//": metadata, ...newest } = stack;
     expect(JSON.stringify(metadata)).toContain('"version":"0.24.');
     const text = JSON.stringify(newest).replaceAll('"source":"hashicorp/aws"', '"source":"aws"');
-    expect(JSON.parse(text)).toEqual(own);
+    expect(JSON.parse(text)).toEqual(pinned);
   });
 
   it("no argument is emitted that the newest provider does not have, by whatever way it came in", () => {

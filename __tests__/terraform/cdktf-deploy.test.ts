@@ -56,7 +56,7 @@ describe("npx cdktf deploy", () => {
 
   let printed: string;
   beforeAll(async () => {
-    if (!cloud.there || !runs) return;
+    if (!cloud.isAvailable || !runs) return;
     project = join(mkdtempSync(join(homeFolder(), "project-")), "flyway");
     copySources(project);
     printed = await cdktf("deploy");
@@ -70,7 +70,7 @@ describe("npx cdktf deploy", () => {
 
   describe("destroyed, after the output folder was lost", () => {
     beforeAll(async () => {
-      if (!cloud.there || !runs) return;
+      if (!cloud.isAvailable || !runs) return;
       rmSync(join(project, "cdktf.out"), { recursive: true });
       printed = await cdktf("destroy");
     });

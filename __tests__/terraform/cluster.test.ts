@@ -10,7 +10,7 @@ const SECRET = {
 };
 
 /** The cluster made, with what is then read of it. */
-function made(secrets: readonly object[], variables: Run["variables"] = {}, ...assert: string[]): Run {
+function applyOf(secrets: readonly object[], variables: Run["variables"] = {}, ...assert: string[]): Run {
   return {
     command: "apply",
     target: [READ],
@@ -24,10 +24,10 @@ function made(secrets: readonly object[], variables: Run["variables"] = {}, ...a
 }
 
 const result = useTerraformTest({
-  "a secret of RDS's": made([SECRET], {}, `${CLUSTER}.final_snapshot_identifier == null`),
-  "no secret": made([]),
-  "a password of one's own and no secret": made([], { master_password: "12345678" }),
-  "a final snapshot": made(
+  "a secret of RDS's": applyOf([SECRET], {}, `${CLUSTER}.final_snapshot_identifier == null`),
+  "no secret": applyOf([]),
+  "a password of one's own and no secret": applyOf([], { master_password: "12345678" }),
+  "a final snapshot": applyOf(
     [SECRET],
     { skip_final_snapshot: false },
     `${CLUSTER}.final_snapshot_identifier == "aurora-mysql-final-\${substr(terraform_data.final_snapshot[0].id, 0, 8)}"`,

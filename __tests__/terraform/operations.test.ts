@@ -17,7 +17,7 @@ const FIRST = {
 };
 
 let state: State;
-let again: Plan;
+let secondPlan: Plan;
 
 function values(address: string, of: State = state): Values {
   const found = of.resources.find((resource) => resource.address === address);
@@ -36,11 +36,11 @@ describe("what people hear of", () => {
     await stage.workspace.apply(FIRST);
     state = await stage.workspace.state();
     stage.workspace.ignoreWhatMotoLoses();
-    again = await stage.workspace.plan(FIRST);
+    secondPlan = await stage.workspace.plan(FIRST);
   });
 
   it("is there after one apply: a second changes nothing", () => {
-    expect(changes(again)).toEqual({});
+    expect(changes(secondPlan)).toEqual({});
   });
 
   it("goes to one topic, which alarms of this account may publish to", () => {

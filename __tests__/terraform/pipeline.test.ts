@@ -67,16 +67,16 @@ describe("the exported folder, copied to another place", () => {
   let planned: Plan;
   let files: readonly string[];
   beforeAll(async () => {
-    if (!cloud.there) return;
-    const here = join(machine(), "flyway");
-    await exportTo(here, "local");
-    const there = join(machine(), "a folder with spaces", "stack");
-    cpSync(here, there, { recursive: true });
-    rmSync(here, { recursive: true });
-    await terraform(there, "init", "-input=false");
-    validation = JSON.parse(await terraform(there, "validate", "-json"));
-    planned = await plan(there, join(machine(), "plan"));
-    files = readdirSync(dirname(there));
+    if (!cloud.isAvailable) return;
+    const origin = join(machine(), "flyway");
+    await exportTo(origin, "local");
+    const target = join(machine(), "a folder with spaces", "stack");
+    cpSync(origin, target, { recursive: true });
+    rmSync(origin, { recursive: true });
+    await terraform(target, "init", "-input=false");
+    validation = JSON.parse(await terraform(target, "validate", "-json"));
+    planned = await plan(target, join(machine(), "plan"));
+    files = readdirSync(dirname(target));
   });
 
   it("is valid, without a warning", () => {
@@ -182,7 +182,7 @@ use_path_style = true
   };
 
   beforeAll(async () => {
-    if (!cloud.there) return;
+    if (!cloud.isAvailable) return;
     const created = await fetch(`${cloud.endpoint}/${STATES}`, {
       method: "PUT",
       headers: authorization("s3"),
@@ -190,22 +190,22 @@ use_path_style = true
     });
     if (!created.ok) throw new Error(`There is no bucket for the state: ${await created.text()}`);
 
-    const one = machine();
-    const first = await prepare(one);
-    await terraform(first, "init", "-input=false", config(one));
-    await terraform(first, "plan", "-input=false", `-out=${join(one, "plan")}`);
+    const planner = machine();
+    const first = await prepare(planner);
+    await terraform(first, "init", "-input=false", config(planner));
+    await terraform(first, "plan", "-input=false", `-out=${join(planner, "plan")}`);
     archive = archiveIn(first);
-    const kept = machine();
-    cpSync(join(one, "plan"), join(kept, "plan"));
-    cpSync(join(first, ".terraform.lock.hcl"), join(kept, "lock"));
-    rmSync(one, { recursive: true });
+    const store = machine();
+    cpSync(join(planner, "plan"), join(store, "plan"));
+    cpSync(join(first, ".terraform.lock.hcl"), join(store, "lock"));
+    rmSync(planner, { recursive: true });
 
-    const other = machine();
-    folder = await prepare(other);
-    cpSync(join(kept, "lock"), join(folder, ".terraform.lock.hcl"));
+    const applier = machine();
+    folder = await prepare(applier);
+    cpSync(join(store, "lock"), join(folder, ".terraform.lock.hcl"));
     uploaded = archiveIn(folder);
-    await terraform(folder, "init", "-input=false", config(other));
-    file = join(kept, "plan");
+    await terraform(folder, "init", "-input=false", config(applier));
+    file = join(store, "plan");
     await terraform(folder, "apply", "-input=false", file);
     state = await resources(folder);
   });
@@ -257,7 +257,7 @@ use_path_style = true
 
   describe("destroyed", () => {
     beforeAll(async () => {
-      if (cloud.there) await terraform(folder, "destroy", "-auto-approve", "-input=false");
+      if (cloud.isAvailable) await terraform(folder, "destroy", "-auto-approve", "-input=false");
     });
 
     it("leaves nothing", async () => {

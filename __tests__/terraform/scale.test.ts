@@ -18,7 +18,7 @@ const FUNCTION_POLICY = 20_480;
 const name = (i: number) => `${String(i).padStart(4, "0")}-`.padEnd(20, "x");
 
 /** So many databases, and all that else makes a policy longer, as far as the variables take it. */
-const given = (count: number) => ({
+const variables = (count: number) => ({
   flyway_managed_databases: Array.from({ length: count }, (_, i) => name(i)),
   flyway_targets: Object.fromEntries(
     Array.from({ length: 11 }, (_, i) => [
@@ -87,9 +87,9 @@ function bucketName(bucket: string): string {
 /** Where a line of an apply's output is that begins and ends so; the last such, or the first. */
 function line(output: string, which: "first" | "last", pattern: RegExp): number {
   const lines = output.split("\n");
-  const found = lines.flatMap((text, i) => (pattern.test(text) ? [i] : []));
-  expect(found.length, `no line matches ${pattern}`).toBeGreaterThan(0);
-  return found.at(which === "first" ? 0 : -1) as number;
+  const indexes = lines.flatMap((text, i) => (pattern.test(text) ? [i] : []));
+  expect(indexes.length, `no line matches ${pattern}`).toBeGreaterThan(0);
+  return indexes.at(which === "first" ? 0 : -1) as number;
 }
 
 // These build on each other: one deployment of 40 databases, then 41, then 40, and states made of these.
@@ -104,16 +104,16 @@ describe("a deployment in the longest stage, of databases with the longest names
     const { workspace } = deployment;
     if (!workspace) return;
     const settled = async (count: number) => {
-      const plan = await workspace.plan(given(count), "-refresh=false");
+      const plan = await workspace.plan(variables(count), "-refresh=false");
       return { plan, file: workspace.stateText() };
     };
     workspace.ignoreWhatMotoLoses();
-    await workspace.apply(given(40));
+    await workspace.apply(variables(40));
     few = await settled(40);
-    more = await workspace.apply(given(41));
+    more = await workspace.apply(variables(41));
     many = await settled(41);
     manyState = await workspace.state();
-    fewer = await workspace.apply(given(40));
+    fewer = await workspace.apply(variables(40));
     end = await workspace.state();
   });
 
@@ -124,7 +124,7 @@ describe("a deployment in the longest stage, of databases with the longest names
       const base = count <= 40 ? few : many;
       const bucket = planned(base.plan, "aws_s3_bucket.this").at(-1)?.bucket;
       deployment.workspace.putState(withDatabases(base.file, bucket, count));
-      plan = await deployment.workspace.plan(given(count), "-refresh=false");
+      plan = await deployment.workspace.plan(variables(count), "-refresh=false");
     });
 
     it("is complete: nothing is left to plan, and each bucket is there", () => {

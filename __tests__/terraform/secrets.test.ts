@@ -141,9 +141,9 @@ describe("a deployment with a master_password of the team's own", () => {
     });
 
     it("removes the secret of its own, once the host is told of the other", async () => {
-      const told = applied.indexOf("aws_ssm_parameter.target: Modifications complete");
-      expect(told).toBeGreaterThan(-1);
-      expect(applied.indexOf(`${OWN}: Destroying...`)).toBeGreaterThan(told);
+      const targetAt = applied.indexOf("aws_ssm_parameter.target: Modifications complete");
+      expect(targetAt).toBeGreaterThan(-1);
+      expect(applied.indexOf(`${OWN}: Destroying...`)).toBeGreaterThan(targetAt);
 
       expect(state.resources.map(({ address }) => address)).not.toContain(OWN);
       const { status, ok } = await secretValue(values(before, OWN).arn);

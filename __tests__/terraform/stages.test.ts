@@ -50,7 +50,7 @@ describe("two stages in one account", () => {
   let dev: Workspace;
   let state: State;
   let devState: State;
-  let given: Record<string, unknown>;
+  let variables: Record<string, unknown>;
   let vpc: string;
   let subnets: string[];
   let group: string;
@@ -60,7 +60,7 @@ describe("two stages in one account", () => {
     return found.values;
   };
   beforeAll(async () => {
-    if (!cloud.there) return;
+    if (!cloud.isAvailable) return;
     vpc = await ec2("CreateVpc", { CidrBlock: "10.9.0.0/16" }, "vpcId");
     subnets = await Promise.all(
       ["a", "b"].map((zone, i) =>
@@ -73,7 +73,7 @@ describe("two stages in one account", () => {
     );
     const named = { GroupName: "far", GroupDescription: "far", VpcId: vpc };
     group = await ec2("CreateSecurityGroup", named, "groupId");
-    given = {
+    variables = {
       vpc_id: vpc,
       subnet_ids: subnets,
       flyway_database_settings: {
@@ -92,7 +92,7 @@ describe("two stages in one account", () => {
     };
     plain = await Workspace.open(cloud.terraform, cloud.endpoint);
     dev = await Workspace.open(cloud.terraform, cloud.endpoint, { stage: "dev" }, plain);
-    await Promise.all([plain.apply(), dev.apply(given)]);
+    await Promise.all([plain.apply(), dev.apply(variables)]);
     [state, devState] = await Promise.all([plain.state(), dev.state()]);
   });
 
@@ -182,35 +182,35 @@ describe("two stages in one account", () => {
   });
 
   describe("as IAM evaluates their policies", () => {
-    let both: readonly (readonly [of: Permissions, own: Things, foreign: Things])[];
+    let permissions: readonly (readonly [of: Permissions, own: Things, foreign: Things])[];
     beforeAll(() => {
-      if (!cloud.there) return;
+      if (!cloud.isAvailable) return;
       const [of, ofDev] = [new Permissions(state), new Permissions(devState)];
       const [things, devThings] = [thingsOf(of), thingsOf(ofDev, "-dev")];
-      both = [
+      permissions = [
         [of, things, devThings],
         [ofDev, devThings, things],
       ];
     });
 
     it("may do all that function, host, agent, schedule, alarms and buckets do", async () => {
-      for (const [of, own] of both) {
+      for (const [of, own] of permissions) {
         expect(await outcome(of, neededRequests(of, own), false)).toEqual([]);
       }
     });
 
     it("may do nothing with what is the other's, or the account's, and no more than needed with their own", async () => {
-      for (const [of, own, foreign] of both) {
+      for (const [of, own, foreign] of permissions) {
         expect(await outcome(of, forbiddenRequests(of, own, foreign), true)).toEqual([]);
       }
     });
 
     it("have no statement that AWS passes over, since its action has no type of resource", async () => {
-      for (const [of] of both) expect(await of.unheeded()).toEqual([]);
+      for (const [of] of permissions) expect(await of.unheeded()).toEqual([]);
     });
 
     it("would be found out if the host might write to every bucket, and the function send any document", async () => {
-      const [of, own, foreign] = both[0] as (typeof both)[0];
+      const [of, own, foreign] = permissions[0] as (typeof permissions)[0];
       const holes = [
         ["s3_access", "s3:PutObject", "arn:aws:s3:::*/.flyway/runs/*.json"],
         ["ssm_access", "ssm:SendCommand", "*"],
@@ -228,29 +228,29 @@ describe("two stages in one account", () => {
           return { ...resource, values: { ...resource.values, policy: JSON.stringify(policy) } };
         }),
       });
-      const found = await outcome(open, forbiddenRequests(of, own, foreign), true);
-      expect(new Set(found.map(({ by, action }) => `${by} ${action}`))).toEqual(
+      const breaches = await outcome(open, forbiddenRequests(of, own, foreign), true);
+      expect(new Set(breaches.map(({ by, action }) => `${by} ${action}`))).toEqual(
         new Set(["flyway_host s3:PutObject", "flyway_trigger ssm:SendCommand"]),
       );
       expect(await open.unheeded()).toEqual([`ssm-access: ssm:GetCommandInvocation on ${own.document}`]);
     });
 
     it("are evaluated for each call that is in the host's script, in the runner and in the function", () => {
-      const [of, own] = both[0] as (typeof both)[0];
-      const made = (role: string) =>
+      const [of, own] = permissions[0] as (typeof permissions)[0];
+      const originsOf = (role: string) =>
         neededRequests(of, own).flatMap((request: MadeRequest) =>
-          request.by === role ? [request.made] : [],
+          request.by === role ? [request.origin] : [],
         );
       const script = read("assets", "host.sh").matchAll(/\baws ([a-z0-9]+) ([a-z][a-z-]+)/g);
       const calls = [
         ...[...script].map(([, service, operation]) => `${service} ${operation}`),
         ...[...read("runner", "aws.ts").matchAll(/new (\w+Command)\(/g)].map(([, name]) => name),
       ];
-      expect(new Set(made("flyway_host"))).toEqual(new Set([...calls, "the agent"]));
+      expect(new Set(originsOf("flyway_host"))).toEqual(new Set([...calls, "the agent"]));
       const sources = read("lambda", "index.ts") + read("lambda", "records.ts");
-      const sent = [...sources.matchAll(/(?:new |in |of )(\w+Command|paginate\w+)\(/g)];
-      expect(new Set(made("flyway_trigger"))).toEqual(
-        new Set([...sent.map(([, name]) => name), "Lambda's log"]),
+      const commands = [...sources.matchAll(/(?:new |in |of )(\w+Command|paginate\w+)\(/g)];
+      expect(new Set(originsOf("flyway_trigger"))).toEqual(
+        new Set([...commands.map(([, name]) => name), "Lambda's log"]),
       );
     });
   });
@@ -272,11 +272,11 @@ describe("two stages in one account", () => {
     plain.ignoreWhatMotoLoses();
     dev.ignoreWhatMotoLoses();
     expect(changes(await plain.plan())).toEqual({});
-    expect(changes(await dev.plan(given))).toEqual({});
+    expect(changes(await dev.plan(variables))).toEqual({});
   });
 
   it("leave each other whole when one is destroyed", async () => {
-    await dev.destroy(given);
+    await dev.destroy(variables);
     expect((await dev.state()).resources).toEqual([]);
     expect(changes(await plain.plan())).toEqual({});
   });

@@ -9,7 +9,7 @@ interface Subnet {
 
 /** A region and a VPC, and what is asked for. */
 interface Layout {
-  readonly what: string;
+  readonly title: string;
   /** The zones that offer the host's type, as EC2 lists them: in no order. */
   readonly offering: readonly string[];
   /** The VPC's subnets, by id, in the order in which EC2 lists them. */
@@ -32,57 +32,57 @@ const REMEDY_OF_DEFAULT =
 
 const LAYOUTS: readonly Layout[] = [
   {
-    what: "a zone without the type listed first",
+    title: "a zone without the type listed first",
     offering: ["us-east-1b", "us-east-1a"],
     subnets: { "subnet-3e": E, "subnet-2b": B, "subnet-1a": A },
     host: "subnet-1a",
   },
   {
-    what: "the same subnets listed in another order",
+    title: "the same subnets listed in another order",
     offering: ["us-east-1a", "us-east-1b"],
     subnets: { "subnet-2b": B, "subnet-1a": A, "subnet-3e": E },
     host: "subnet-1a",
   },
   {
-    what: "the first id in a zone without the type",
+    title: "the first id in a zone without the type",
     offering: ["us-east-1a", "us-east-1b"],
     subnets: { "subnet-1e": E, "subnet-2b": B, "subnet-3a": A },
     host: "subnet-2b",
   },
   {
-    what: "a subnet of one's own in the default VPC",
+    title: "a subnet of one's own in the default VPC",
     offering: ["us-east-1a", "us-east-1b"],
     subnets: { "subnet-0p": PRIVATE, "subnet-1e": E, "subnet-2b": B },
     host: "subnet-2b",
   },
   {
-    what: "default subnets only where the type is not offered",
+    title: "default subnets only where the type is not offered",
     offering: ["us-east-1b", "us-east-1a"],
     subnets: { "subnet-0": PRIVATE, "subnet-1": E },
     refused: `The host's type t3.micro is offered in us-east-1a, us-east-1b, and ${REMEDY_OF_DEFAULT}`,
   },
   {
-    what: "a region without the type",
+    title: "a region without the type",
     offering: [],
     subnets: { "subnet-1": A, "subnet-2": B },
     refused: `The host's type t3.micro is offered in no zone of this region, and ${REMEDY_OF_DEFAULT}`,
   },
   {
-    what: "given subnets, whose order counts and not their ids'",
+    title: "given subnets, whose order counts and not their ids'",
     offering: ["us-east-1a", "us-east-1b"],
     subnets: { "subnet-1": A, "subnet-2": B, "subnet-3": E },
     variables: { subnet_ids: ["subnet-3", "subnet-2", "subnet-1"] },
     host: "subnet-2",
   },
   {
-    what: "given subnets that are no default ones",
+    title: "given subnets that are no default ones",
     offering: ["us-east-1a"],
     subnets: { "subnet-1": A, "subnet-2": PRIVATE, "subnet-3": E },
     variables: { vpc_id: "vpc-0123", subnet_ids: ["subnet-3", "subnet-2"] },
     host: "subnet-2",
   },
   {
-    what: "given subnets only where the type is not offered",
+    title: "given subnets only where the type is not offered",
     offering: ["us-east-1b", "us-east-1c"],
     subnets: { "subnet-1": A, "subnet-2": B, "subnet-3": E },
     variables: { subnet_ids: ["subnet-3", "subnet-1"] },
@@ -90,7 +90,7 @@ const LAYOUTS: readonly Layout[] = [
       "The host's type t3.micro is offered in us-east-1b, us-east-1c, and none of subnet_ids is there. Give one that is.",
   },
   {
-    what: "a VPC without subnets given",
+    title: "a VPC without subnets given",
     offering: ["us-east-1a"],
     subnets: { "subnet-1": A, "subnet-2": B },
     variables: { vpc_id: "vpc-0123" },
@@ -126,7 +126,7 @@ function answer(layout: Layout): string[] {
 /** A layout as a plan of the stack. */
 function run(layout: Layout): Run {
   const { offering, subnets, variables, host } = layout;
-  const asked = `jsonencode({ for f in ${HOST}.filter : f.name => sort(f.values) })`;
+  const filterValues = `jsonencode({ for f in ${HOST}.filter : f.name => sort(f.values) })`;
   return {
     command: "plan",
     variables,
@@ -141,18 +141,18 @@ function run(layout: Layout): Run {
         ? []
         : [
             `aws_instance.flyway_host.subnet_id == "${host}"`,
-            `${asked} == jsonencode(${JSON.stringify(filters(layout))})`,
+            `${filterValues} == jsonencode(${JSON.stringify(filters(layout))})`,
           ],
   };
 }
 
 describe("the subnet of a new host", () => {
-  const result = useTerraformTest(Object.fromEntries(LAYOUTS.map((layout) => [layout.what, run(layout)])));
+  const result = useTerraformTest(Object.fromEntries(LAYOUTS.map((layout) => [layout.title, run(layout)])));
 
-  it.each(LAYOUTS.map(({ what, host, refused }) => [what, host ?? "refused", refused] as const))(
+  it.each(LAYOUTS.map(({ title, host, refused }) => [title, host ?? "refused", refused] as const))(
     "with %s is %s",
-    (what, _, refused) => {
-      expect(result(what)).toEqual(
+    (title, _, refused) => {
+      expect(result(title)).toEqual(
         refused === undefined ? { status: "pass", errors: [] } : { status: "error", errors: [refused] },
       );
     },

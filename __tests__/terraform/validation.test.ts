@@ -600,20 +600,20 @@ const REFUSED_BY_STACK: readonly (readonly [what: string, given: Variables, erro
   ],
 ];
 
-describe.each(REFUSED_BY_STACK)("a stack with %s", (_, given, errors) => {
+describe.each(REFUSED_BY_STACK)("a stack with %s", (_, variables, errors) => {
   let refusal: Refusal;
   beforeAll(async () => {
-    if (deployment.workspace) refusal = await deployment.workspace.refusal(given);
+    if (deployment.workspace) refusal = await deployment.workspace.refusal(variables);
   });
 
   it("is refused, and Terraform says all that is wrong and what to do", () => {
-    const said = refusal.errors.map((error) => error.replace(/\bvpc-[0-9a-f]+/, "vpc-…"));
-    expect(said.sort()).toEqual([...errors].sort());
+    const messages = refusal.errors.map((error) => error.replace(/\bvpc-[0-9a-f]+/, "vpc-…"));
+    expect(messages.sort()).toEqual([...errors].sort());
   });
 
-  if (typeof given.master_password === "string") {
+  if (typeof variables.master_password === "string") {
     it("does not repeat the password", () => {
-      expect(refusal.text).not.toContain(given.master_password);
+      expect(refusal.text).not.toContain(variables.master_password);
     });
   }
 });
@@ -642,15 +642,15 @@ const ACCEPTED: readonly Variables[] = [
   },
 ];
 
-describe.each(ACCEPTED)("a stack with $flyway_managed_databases and what else is at a limit", (given) => {
+describe.each(ACCEPTED)("a stack with $flyway_managed_databases and what else is at a limit", (variables) => {
   let plan: Plan;
   beforeAll(async () => {
-    if (deployment.workspace) plan = await deployment.workspace.plan(given);
+    if (deployment.workspace) plan = await deployment.workspace.plan(variables);
   });
   const planned = (address: string) => plan.resource_changes.find((r) => r.address === address)?.change;
 
   it("has the database's bucket", () => {
-    const [name] = given.flyway_managed_databases as [string];
+    const [name] = variables.flyway_managed_databases as [string];
     expect(planned(`aws_s3_bucket.this["${name}"]`)).toMatchObject({
       actions: ["create"],
       after: { bucket_prefix: name.toLowerCase().replaceAll("_", "-") },
@@ -658,9 +658,9 @@ describe.each(ACCEPTED)("a stack with $flyway_managed_databases and what else is
   });
 
   it("has a mapping that fits into a parameter", () => {
-    const [name] = given.flyway_managed_databases as [string];
+    const [name] = variables.flyway_managed_databases as [string];
     const { value } = planned(`aws_ssm_parameter.s3_mapping["${name}"]`)?.after ?? {};
-    expect(JSON.parse(value)).toMatchObject({ schema: name, flywayVersion: given.flyway_version });
+    expect(JSON.parse(value)).toMatchObject({ schema: name, flywayVersion: variables.flyway_version });
     expect(value.length).toBeLessThanOrEqual(4_096);
   });
 
@@ -669,8 +669,8 @@ describe.each(ACCEPTED)("a stack with $flyway_managed_databases and what else is
   });
 
   it("has the given archive, for a version that is not known and for one that is", () => {
-    const parameter = planned(`aws_ssm_parameter.flyway_archive["${given.flyway_version}"]`);
-    expect(parameter?.after).toMatchObject({ name: `/flyway/archive/${given.flyway_version}` });
+    const parameter = planned(`aws_ssm_parameter.flyway_archive["${variables.flyway_version}"]`);
+    expect(parameter?.after).toMatchObject({ name: `/flyway/archive/${variables.flyway_version}` });
     expect(JSON.parse(parameter?.after?.value)).toEqual(ARCHIVE);
   });
 });

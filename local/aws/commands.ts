@@ -152,9 +152,9 @@ export class Commands {
   }
 
   /** Resolves when the commands for a bucket that run now have ended. */
-  async ended(bucket: string): Promise<void> {
-    const own = [...this.invocations.values()].filter((invocation) => invocation.bucket === bucket);
-    await Promise.all(own.map(({ done }) => done));
+  async untilQuiet(bucket: string): Promise<void> {
+    const invocations = [...this.invocations.values()].filter((invocation) => invocation.bucket === bucket);
+    await Promise.all(invocations.map(({ done }) => done));
   }
 
   private call(target: string, input: Record<string, unknown>): unknown {
@@ -166,16 +166,16 @@ export class Commands {
       }
       case "AmazonSSM.GetParametersByPath": {
         const path = `${String(input.Path).replace(/\/$/, "")}/`;
-        const found = [...this.options.parameters].filter(
+        const matches = [...this.options.parameters].filter(
           ([name]) => name.startsWith(path) && !name.slice(path.length).includes("/"),
         );
         const from = Number(input.NextToken ?? 0);
         const to = from + PARAMETERS_PER_PAGE;
         return {
-          Parameters: found
+          Parameters: matches
             .slice(from, to)
             .map(([Name, Value]) => ({ Name, Type: "String", Value, Version: 1 })),
-          NextToken: to < found.length ? String(to) : undefined,
+          NextToken: to < matches.length ? String(to) : undefined,
         };
       }
       case "secretsmanager.GetSecretValue": {
@@ -202,10 +202,10 @@ export class Commands {
         const equal = filters.filter(({ key }) => key !== "InvokedAfter");
         const described = [...this.invocations]
           .filter(([, { sentAt }]) => sentAt > new Date(after).getTime())
-          .map(([commandId, one]) => this.describe(commandId, one));
+          .map(([commandId, invocation]) => this.describe(commandId, invocation));
         return {
-          CommandInvocations: described.filter((one) =>
-            equal.every(({ key, value }) => (one as Record<string, unknown>)[key] === value),
+          CommandInvocations: described.filter((description) =>
+            equal.every(({ key, value }) => (description as Record<string, unknown>)[key] === value),
           ),
         };
       }

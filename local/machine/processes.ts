@@ -38,13 +38,13 @@ export interface LeashedProcess {
 }
 
 /** Waits for a word from us, so that nothing runs before the leash is on; our death is no word. */
-const gate = 'read -r word <&3 || exit 1; exec "$@" 3<&-';
+const GATE = 'read -r word <&3 || exit 1; exec "$@" 3<&-';
 
 /**
  * Gets the group's id, waits for the end of the pipe, which our death is too, and ends what is left. Removing is
  * tried again because what was killed may for a moment still write.
  */
-const leash = `
+const LEASH = `
 read -r group || exit 0
 read -r end
 kill -s KILL -- "-$group"
@@ -61,7 +61,7 @@ while [ -e "$1" ] && [ $tries -gt 0 ]; do rm -rf -- "$1" || sleep 0.1; tries=$((
  */
 export function leashed(command: string, args: string[], options: LeashOptions = {}): LeashedProcess {
   const { cwd, env = process.env, stdin = "ignore", stdout = "ignore", stderr = "ignore" } = options;
-  const child = spawn("/bin/sh", ["-c", gate, "gate", command, ...args], {
+  const child = spawn("/bin/sh", ["-c", GATE, "gate", command, ...args], {
     cwd,
     env,
     detached: true,
@@ -73,7 +73,7 @@ export function leashed(command: string, args: string[], options: LeashOptions =
   if (pid === undefined) throw new Error(`Can't start ${command}${cwd ? ` in ${cwd}` : ""}.`);
   const closed = new Promise((resolve) => child.once("close", resolve));
 
-  const holder = spawn("/bin/sh", ["-c", leash, "leash", options.cleanup ?? ""], {
+  const holder = spawn("/bin/sh", ["-c", LEASH, "leash", options.cleanup ?? ""], {
     cwd: "/",
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],

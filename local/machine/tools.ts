@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { findExecutable } from "./processes";
 
 /** What the script calls, and the packages that have it. */
-const programs: { name: string; apt: string; dnf: string; brew: string }[] = [
+const PROGRAMS: { name: string; apt: string; dnf: string; brew: string }[] = [
   { name: "bash", apt: "bash", dnf: "bash", brew: "bash" },
   { name: "flock", apt: "util-linux", dnf: "util-linux-core", brew: "flock" },
   { name: "sha256sum", apt: "coreutils", dnf: "coreutils", brew: "coreutils" },
@@ -18,7 +18,7 @@ const programs: { name: string; apt: string; dnf: string; brew: string }[] = [
  */
 export function missingPrograms(): string[] {
   if (process.platform === "win32") return ["a Unix: run this in the Windows Subsystem for Linux"];
-  const missing = programs.filter(({ name }) => (name === "bash" ? !hasBash() : !findExecutable([name], [])));
+  const missing = PROGRAMS.filter(({ name }) => (name === "bash" ? !hasBash() : !findExecutable([name], [])));
   return missing.map(({ name, apt, dnf, brew }) => {
     const linux = `sudo apt-get install ${apt} (or: sudo dnf install ${dnf})`;
     const program = name === "bash" ? "bash 4.2 or newer" : name;

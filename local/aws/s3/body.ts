@@ -17,10 +17,10 @@ export interface StoredBody {
 }
 
 /** Longest accepted line of chunk framing, in characters; a signature takes about 100. */
-const longestLine = 4096;
+const LONGEST_LINE = 4096;
 
 /** Longest accepted XML request, in bytes: 10,000 parts or 1,000 keys of 1,024 bytes fit. */
-const longestXml = 8 * 1024 * 1024;
+const LONGEST_XML = 8 * 1024 * 1024;
 
 /**
  * Writes all of a stream to a new file of the folder.
@@ -82,8 +82,8 @@ export async function xmlOf(request: IncomingMessage): Promise<string> {
   let size = 0;
   for await (const piece of contentOf(request)) {
     size += piece.length;
-    if (size > longestXml)
-      throw new S3Error("MalformedXML", `The request has more than ${longestXml} bytes.`);
+    if (size > LONGEST_XML)
+      throw new S3Error("MalformedXML", `The request has more than ${LONGEST_XML} bytes.`);
     pieces.push(piece);
   }
   return Buffer.concat(pieces).toString("utf8");
@@ -107,15 +107,15 @@ export async function* unframed(source: AsyncIterable<Buffer>): AsyncGenerator<B
   let expected: "size" | "content" | "separator" | "trailers" | "anything" = "size";
   let problem = "The content broke off before its last chunk.";
   let line = "";
-  let left = 0;
+  let remaining = 0;
   for await (const piece of source) {
     let at = 0;
     while (at < piece.length && expected !== "trailers" && expected !== "anything") {
       if (expected === "content") {
-        const content = piece.subarray(at, at + left);
+        const content = piece.subarray(at, at + remaining);
         at += content.length;
-        left -= content.length;
-        if (left === 0) expected = "separator";
+        remaining -= content.length;
+        if (remaining === 0) expected = "separator";
         yield content;
         continue;
       }
@@ -123,13 +123,13 @@ export async function* unframed(source: AsyncIterable<Buffer>): AsyncGenerator<B
       const next = lineEnd < 0 ? piece.length : lineEnd + 1;
       line += piece.toString("latin1", at, next);
       at = next;
-      if (lineEnd < 0 && line.length <= longestLine) continue;
+      if (lineEnd < 0 && line.length <= LONGEST_LINE) continue;
       const size = /^([0-9a-f]{1,12})(?:;.*)?\r\n$/i.exec(line)?.[1];
       if (expected === "separator" && line === "\r\n") {
         expected = "size";
       } else if (expected === "size" && size !== undefined) {
-        left = Number.parseInt(size, 16);
-        expected = left === 0 ? "trailers" : "content";
+        remaining = Number.parseInt(size, 16);
+        expected = remaining === 0 ? "trailers" : "content";
       } else {
         problem = `The chunk framing is wrong where a ${expected} was expected.`;
         expected = "anything";

@@ -80,8 +80,8 @@ export class Bucket {
 
   /** Forgets a version; the file of its body, if it has one, is the caller's to remove. */
   remove(version: Version): void {
-    const others = (this.keys.get(version.key) ?? []).filter((each) => each !== version);
-    if (others.length > 0) this.keys.set(version.key, others);
+    const versions = (this.keys.get(version.key) ?? []).filter((each) => each !== version);
+    if (versions.length > 0) this.keys.set(version.key, versions);
     else this.keys.delete(version.key);
   }
 

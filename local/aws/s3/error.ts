@@ -1,4 +1,4 @@
-const statusOf = {
+const STATUSES = {
   BadDigest: 400,
   EntityTooSmall: 400,
   IncompleteBody: 400,
@@ -28,11 +28,11 @@ export class S3Error extends Error {
   readonly status: number;
 
   constructor(
-    readonly code: keyof typeof statusOf,
+    readonly code: keyof typeof STATUSES,
     message: string,
     readonly headers: Record<string, string> = {},
   ) {
     super(message);
-    this.status = statusOf[code];
+    this.status = STATUSES[code];
   }
 }

@@ -4,7 +4,7 @@ import { urlEncoded } from "./event";
 import { type XmlContent, xmlDocument } from "./xml";
 
 /** Most entries of a page, and how many there are when the client doesn't say. */
-const pageSize = 1000;
+const PAGE_SIZE = 1000;
 
 /** The place in a listing that a page begins behind. */
 interface Marker {
@@ -21,19 +21,19 @@ interface Page {
   next?: Marker;
 }
 
-const owner = { ID: "local", DisplayName: "local" };
+const OWNER = { ID: "local", DisplayName: "local" };
 
 /** Answer of ListObjects. */
 export function listObjects(bucket: Bucket, query: URLSearchParams): string {
-  const { encode, ...asked } = common(bucket, query);
+  const { encode, ...fields } = common(bucket, query);
   const marker = query.get("marker");
   const page = pageOf(currentObjects(bucket), query, marker ? { key: marker } : undefined);
   return xmlDocument("ListBucketResult", {
-    ...asked,
+    ...fields,
     Marker: encode(marker ?? ""),
     NextMarker: query.get("delimiter") && page.next ? encode(page.next.key) : undefined,
     IsTruncated: page.next !== undefined,
-    Contents: page.versions.map((version) => ({ ...objectXml(version, encode), Owner: owner })),
+    Contents: page.versions.map((version) => ({ ...objectXml(version, encode), Owner: OWNER })),
     CommonPrefixes: page.commonPrefixes.map((prefix) => ({ Prefix: encode(prefix) })),
   });
 }
@@ -41,14 +41,14 @@ export function listObjects(bucket: Bucket, query: URLSearchParams): string {
 /** Answer of ListObjectsV2. */
 export function listObjectsV2(bucket: Bucket, query: URLSearchParams): string {
   if (query.get("list-type") !== "2") throw new S3Error("InvalidArgument", "list-type must be 2.");
-  const { encode, ...asked } = common(bucket, query);
+  const { encode, ...fields } = common(bucket, query);
   const token = query.get("continuation-token");
   const startAfter = query.get("start-after");
   const after = token === null ? startAfter : keyOfToken(token);
   const page = pageOf(currentObjects(bucket), query, after ? { key: after } : undefined);
   const showsOwner = query.get("fetch-owner") === "true";
   return xmlDocument("ListBucketResult", {
-    ...asked,
+    ...fields,
     StartAfter: startAfter === null ? undefined : encode(startAfter),
     ContinuationToken: token ?? undefined,
     NextContinuationToken: page.next && tokenOfKey(page.next.key),
@@ -56,7 +56,7 @@ export function listObjectsV2(bucket: Bucket, query: URLSearchParams): string {
     KeyCount: page.versions.length + page.commonPrefixes.length,
     Contents: page.versions.map((version) => ({
       ...objectXml(version, encode),
-      Owner: showsOwner ? owner : undefined,
+      Owner: showsOwner ? OWNER : undefined,
     })),
     CommonPrefixes: page.commonPrefixes.map((prefix) => ({ Prefix: encode(prefix) })),
   });
@@ -64,7 +64,7 @@ export function listObjectsV2(bucket: Bucket, query: URLSearchParams): string {
 
 /** Answer of ListObjectVersions. */
 export function listObjectVersions(bucket: Bucket, query: URLSearchParams): string {
-  const { encode, ...asked } = common(bucket, query);
+  const { encode, ...fields } = common(bucket, query);
   const key = query.get("key-marker");
   const versionId = query.get("version-id-marker");
   if (versionId && !key) throw new S3Error("InvalidArgument", "A version-id-marker needs a key-marker.");
@@ -76,10 +76,10 @@ export function listObjectVersions(bucket: Bucket, query: URLSearchParams): stri
       : { Key: encode(version.key), LastModified: version.lastModified }),
     VersionId: version.versionId,
     IsLatest: bucket.isNewest(version),
-    Owner: owner,
+    Owner: OWNER,
   });
   return xmlDocument("ListVersionsResult", {
-    ...asked,
+    ...fields,
     KeyMarker: encode(key ?? ""),
     VersionIdMarker: versionId ?? "",
     NextKeyMarker: page.next && encode(page.next.key),
@@ -117,9 +117,9 @@ function currentObjects(bucket: Bucket): Version[] {
 }
 
 function maxKeys(query: URLSearchParams): number {
-  const text = query.get("max-keys") ?? String(pageSize);
+  const text = query.get("max-keys") ?? String(PAGE_SIZE);
   if (!/^\d{1,9}$/.test(text)) throw new S3Error("InvalidArgument", "max-keys must be a number.");
-  return Math.min(Number(text), pageSize);
+  return Math.min(Number(text), PAGE_SIZE);
 }
 
 /** Versions come in the order of `Bucket.sorted`; all those of a common prefix count as one entry. */

@@ -10,7 +10,7 @@ import { copySource, create, keptHeaders, orRemove } from "./objects";
 import { xmlDocument, xmlElements, xmlText } from "./xml";
 
 /** Least size of a part that is not the last, in bytes. */
-const leastPart = 5 * 1024 * 1024;
+const LEAST_PART = 5 * 1024 * 1024;
 
 export async function createMultipartUpload({ request, bucket, key }: Call): Promise<Answer> {
   const id = randomUUID();
@@ -44,9 +44,9 @@ function storeCopiedPart(
   source: { bucket: Bucket; version: StoredVersion },
   call: Call,
 ): Promise<StoredBody> {
-  const asked = call.request.headers["x-amz-copy-source-range"];
-  const range = rangeOf(asked?.toString(), source.version.body.size);
-  if (asked !== undefined && !range)
+  const header = call.request.headers["x-amz-copy-source-range"];
+  const range = rangeOf(header?.toString(), source.version.body.size);
+  if (header !== undefined && !range)
     throw new S3Error("InvalidArgument", "The range to copy must be bytes=a-b.");
   return storeStream(createReadStream(source.bucket.file(source.version), range), call.folder);
 }
@@ -68,8 +68,8 @@ export async function completeMultipartUpload(call: Call): Promise<Answer> {
     return stored;
   });
   if (parts.length === 0) throw new S3Error("MalformedXML", "The request names no part.");
-  if (parts.slice(0, -1).some(({ size }) => size < leastPart)) {
-    throw new S3Error("EntityTooSmall", `Only the last part may have less than ${leastPart} bytes.`);
+  if (parts.slice(0, -1).some(({ size }) => size < LEAST_PART)) {
+    throw new S3Error("EntityTooSmall", `Only the last part may have less than ${LEAST_PART} bytes.`);
   }
   // From here on nobody else completes, aborts or adds to the upload.
   bucket.uploads.delete(id);

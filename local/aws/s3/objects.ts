@@ -8,7 +8,7 @@ import { checkRead, checkWrite, matches, rangeOf } from "./conditions";
 import { S3Error } from "./error";
 import { xmlDocument } from "./xml";
 
-const keptHeader = /^(cache-control|content-(disposition|encoding|language|type)|expires|x-amz-meta-.+)$/;
+const KEPT_HEADER = /^(cache-control|content-(disposition|encoding|language|type)|expires|x-amz-meta-.+)$/;
 
 export async function getObject({ request, bucket, key, query }: Call): Promise<Answer> {
   const version = storedVersion(bucket, key, query.get("versionId"));
@@ -131,11 +131,11 @@ export async function orRemove<T>(stored: StoredBody, step: () => T): Promise<T>
 export function keptHeaders({ headers }: IncomingMessage): Record<string, string> {
   const kept: Record<string, string> = { "content-type": "binary/octet-stream" };
   for (const [name, value] of Object.entries(headers)) {
-    if (keptHeader.test(name)) kept[name] = String(value);
+    if (KEPT_HEADER.test(name)) kept[name] = String(value);
   }
   const codings = (kept["content-encoding"] ?? "").split(",").map((coding) => coding.trim());
-  const own = codings.filter((coding) => coding !== "aws-chunked" && coding !== "").join(",");
-  if (own) kept["content-encoding"] = own;
+  const contentCoding = codings.filter((coding) => coding !== "aws-chunked" && coding !== "").join(",");
+  if (contentCoding) kept["content-encoding"] = contentCoding;
   else delete kept["content-encoding"];
   return kept;
 }

@@ -22,10 +22,10 @@ export interface Operation {
   run(call: Call): Answer | Promise<Answer>;
 }
 
-const listing = ["prefix", "delimiter", "max-keys", "encoding-type"];
+const LISTING = ["prefix", "delimiter", "max-keys", "encoding-type"];
 
 /** All that is in the subset; of several that fit, the first is meant. */
-export const operations: Operation[] = [
+export const OPERATIONS: Operation[] = [
   { method: "GET", of: "service", takes: ["prefix"], run: listBuckets },
   { method: "HEAD", of: "bucket", run: headBucket },
   { method: "GET", of: "bucket", needs: ["location"], run: getBucketLocation },
@@ -34,20 +34,20 @@ export const operations: Operation[] = [
     method: "GET",
     of: "bucket",
     needs: ["versions"],
-    takes: [...listing, "key-marker", "version-id-marker"],
+    takes: [...LISTING, "key-marker", "version-id-marker"],
     run: ({ bucket, query }) => ({ content: listObjectVersions(bucket, query) }),
   },
   {
     method: "GET",
     of: "bucket",
     needs: ["list-type"],
-    takes: [...listing, "continuation-token", "start-after", "fetch-owner"],
+    takes: [...LISTING, "continuation-token", "start-after", "fetch-owner"],
     run: ({ bucket, query }) => ({ content: listObjectsV2(bucket, query) }),
   },
   {
     method: "GET",
     of: "bucket",
-    takes: [...listing, "marker"],
+    takes: [...LISTING, "marker"],
     run: ({ bucket, query }) => ({ content: listObjects(bucket, query) }),
   },
   { method: "POST", of: "bucket", needs: ["delete"], run: deleteObjects },

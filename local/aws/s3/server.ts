@@ -8,7 +8,7 @@ import { Bucket } from "./bucket";
 import { type Answer, type Call, decoded } from "./call";
 import { S3Error } from "./error";
 import { createdRecord } from "./event";
-import { type Operation, operations } from "./operations";
+import { OPERATIONS, type Operation } from "./operations";
 import { xmlDocument } from "./xml";
 
 /** A stored version of an object, newest first where listed. */
@@ -29,10 +29,10 @@ export interface ObjectVersion {
 export type NotificationListener = (event: S3Event) => void;
 
 /** Longest key, in bytes of UTF-8. */
-const longestKey = 1024;
+const LONGEST_KEY = 1024;
 
 /** Headers that ask for what isn't here; whoever sends one is told, instead of losing it without a word. */
-const refusedHeader =
+const REFUSED_HEADER =
   /^(x-amz-(acl|grant-.+|tagging|object-lock-.+|website-redirect-location|write-offset-bytes|(copy-source-)?server-side-encryption-customer-.+|copy-source-if-(un)?modified-since|if-match-.+)|if-(un)?modified-since|if-range)$/;
 
 /**
@@ -78,14 +78,14 @@ export class LocalS3 {
    * @throws S3Error NoSuchBucket.
    */
   versions(bucket: string): ObjectVersion[] {
-    const found = this.bucket(bucket);
-    return found.sorted().map((version) => ({
+    const objects = this.bucket(bucket);
+    return objects.sorted().map((version) => ({
       key: version.key,
       versionId: version.versionId,
       eTag: version.body?.eTag ?? "",
       size: version.body?.size ?? 0,
       lastModified: version.lastModified.toISOString(),
-      isLatest: found.isNewest(version),
+      isLatest: objects.isNewest(version),
       isDeleteMarker: !version.body,
     }));
   }
@@ -96,9 +96,9 @@ export class LocalS3 {
    * @throws S3Error NoSuchBucket.
    */
   async read(bucket: string, key: string, versionId?: string): Promise<Buffer | undefined> {
-    const found = this.bucket(bucket);
-    const version = versionId === undefined ? found.newest(key) : found.find(key, versionId);
-    return version?.body ? readFile(found.file(version)) : undefined;
+    const objects = this.bucket(bucket);
+    const version = versionId === undefined ? objects.newest(key) : objects.find(key, versionId);
+    return version?.body ? readFile(objects.file(version)) : undefined;
   }
 
   /** The request handler of a node:http server. Answers every request; never rejects. */
@@ -126,8 +126,8 @@ export class LocalS3 {
     }
     const [path = "", search = ""] = (request.url ?? "").split(/\?(.*)/s);
     const [, name = "", key = ""] = (/^\/([^/]*)\/?(.*)$/s.exec(path) ?? []).map(decoded);
-    if (Buffer.byteLength(key) > longestKey) {
-      throw new S3Error("KeyTooLongError", `A key has at most ${longestKey} bytes.`);
+    if (Buffer.byteLength(key) > LONGEST_KEY) {
+      throw new S3Error("KeyTooLongError", `A key has at most ${LONGEST_KEY} bytes.`);
     }
     const query = new URLSearchParams(search);
     const of = key !== "" ? "object" : name !== "" ? "bucket" : "service";
@@ -162,24 +162,24 @@ export class LocalS3 {
 
 /** @throws S3Error NotImplemented, naming what was asked for. */
 function operationOf(method: string | undefined, of: Operation["of"], parameters: string[]): Operation {
-  const asked = parameters.filter((name) => name !== "x-id");
-  const operation = operations.find(
+  const options = parameters.filter((name) => name !== "x-id");
+  const operation = OPERATIONS.find(
     (each) =>
-      each.method === method && each.of === of && (each.needs ?? []).every((name) => asked.includes(name)),
+      each.method === method && each.of === of && (each.needs ?? []).every((name) => options.includes(name)),
   );
   const known = [...(operation?.needs ?? []), ...(operation?.takes ?? [])];
-  const unknown = asked.filter((name) => !known.includes(name));
+  const unknown = options.filter((name) => !known.includes(name));
   if (operation && unknown.length === 0) return operation;
   const suffix = unknown.map((name) => ` ?${name}`).join("");
   throw notImplemented(`${method} of ${of === "service" ? "the service" : `a ${of}`}${suffix}`);
 }
 
-function notImplemented(what: string): S3Error {
-  return new S3Error("NotImplemented", `${what} is not in this local subset of S3.`);
+function notImplemented(feature: string): S3Error {
+  return new S3Error("NotImplemented", `${feature} is not in this local subset of S3.`);
 }
 
 function refuseHeaders({ method, headers }: http.IncomingMessage): void {
-  const refused = Object.keys(headers).find((name) => refusedHeader.test(name));
+  const refused = Object.keys(headers).find((name) => REFUSED_HEADER.test(name));
   if (refused) throw notImplemented(`The header ${refused}`);
   if (method === "DELETE" && headers["if-match"] !== undefined)
     throw notImplemented("The header if-match of DELETE");

@@ -27,11 +27,11 @@ function xmlElement(name: string, content: XmlContent): string {
 /** Control characters become references, as S3 sends them, although XML 1.0 has no room for most of them. */
 function escapeXml(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is escaped
-  return text.replace(/[&<>"\u0000-\u001f\u007f]/g, (char) => entityOf[char] ?? `&#${char.charCodeAt(0)};`);
+  return text.replace(/[&<>"\u0000-\u001f\u007f]/g, (char) => ENTITIES[char] ?? `&#${char.charCodeAt(0)};`);
 }
 
-const entityOf: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-const charOf: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
+const ENTITIES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const CHARACTERS: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
 /** Raw content of each element of that name. Enough for S3's requests, where no element contains its like. */
 export function xmlElements(xml: string, name: string): string[] {
@@ -45,7 +45,7 @@ export function xmlText(xml: string, name: string): string | undefined {
   const text = xmlElements(xml, name)[0]?.replace(
     /&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|(\w+));/gi,
     (all, hex, decimal, word) =>
-      word ? (charOf[word] ?? all) : charAt(hex ? Number.parseInt(hex, 16) : Number(decimal)),
+      word ? (CHARACTERS[word] ?? all) : charAt(hex ? Number.parseInt(hex, 16) : Number(decimal)),
   );
   return text || undefined;
 }
