@@ -1,17 +1,13 @@
 import { createConnection } from "mysql2/promise";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { afterEach, describe, expect, inject, it } from "vitest";
 import { NOW_PREFIX, type Work } from "../../records/work";
 import { query } from "../support/chain";
-import { startTestHost, type TestHost } from "../support/host";
+import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
 
 const isMysql = inject("mysqld") !== undefined;
 
-let host: TestHost;
-beforeAll(async () => {
-  host = await startTestHost();
-});
-afterAll(() => host.stop());
+const host = useTestHost();
 
 /** Connections of an application, open until the test's end. */
 const applications: { destroy(): void }[] = [];
@@ -39,7 +35,6 @@ async function leaveOpen(...statements: string[]): Promise<number> {
 }
 
 const newest = async (bucket: string) => (await host.records(bucket)).at(-1);
-const verdictOf = async (bucket: string, key: string) => (await host.verdicts(bucket))[key];
 const nowKeys = (bucket: string) => host.s3.versions(bucket).filter(({ key }) => key.startsWith(NOW_PREFIX));
 const history = async (schema: string) =>
   query(
@@ -90,10 +85,10 @@ describe("a migration behind a transaction that is left open", () => {
         /waiting for \d+ s \(.*\): -- more room ALTER TABLE a ADD email varchar\(255\)\n/,
       ),
     });
-    const verdict = await verdictOf("behind", "V2__b.sql");
+    const verdict = await host.verdictOf("behind", "V2__b.sql");
     expect(verdict).toMatchObject({ verdict: "failed" });
-    expect(verdict?.message).toMatch(/Lock wait timeout exceeded/);
-    expect(verdict?.message).toMatch(
+    expect(verdict.message).toMatch(/Lock wait timeout exceeded/);
+    expect(verdict.message).toMatch(
       new RegExp(
         `The lock ${isMysql ? "was" : "may have been"} held by connection ${connection} of observer@[^,]+, idle for \\d+ s, in a transaction for \\d+ s, ` +
           (isMysql
@@ -101,8 +96,8 @@ describe("a migration behind a transaction that is left open", () => {
             : "its statement is not known"),
       ),
     );
-    expect(verdict?.message).toMatch(/Nothing of it is in the schema.*\nTo do: have whoever holds the lock/);
-    expect((await verdictOf("behind", "V3__c.sql"))?.message).toMatch(/^held back: /);
+    expect(verdict.message).toMatch(/Nothing of it is in the schema.*\nTo do: have whoever holds the lock/);
+    expect((await host.verdictOf("behind", "V3__c.sql")).message).toMatch(/^held back: /);
     expect(await newest("behind")).toMatchObject({ takenOut: "V2__b.sql", halfApplied: null });
     expect((await host.records("behind")).flatMap(schemaErrors)).toEqual([]);
     expect(await history("behind")).toEqual([{ version: "1", success: 1 }]);
@@ -110,8 +105,8 @@ describe("a migration behind a transaction that is left open", () => {
 
     applications.pop()?.destroy();
     expect((await host.run("*")).code).toBe(0);
-    expect(await verdictOf("behind", "V2__b.sql")).toMatchObject({ verdict: "applied" });
-    expect(await verdictOf("behind", "V3__c.sql")).toMatchObject({ verdict: "applied" });
+    expect(await host.verdictOf("behind", "V2__b.sql")).toMatchObject({ verdict: "applied" });
+    expect(await host.verdictOf("behind", "V3__c.sql")).toMatchObject({ verdict: "applied" });
   });
 
   it("fails for good where a statement of its file went before, and what landed is told", async () => {
@@ -119,9 +114,9 @@ describe("a migration behind a transaction that is left open", () => {
     await leaveOpen("SELECT n FROM landed.a WHERE id = 1");
     await host.put("landed", "V2__b.sql", "CREATE TABLE b (id int);\nALTER TABLE a ADD email varchar(255);");
     expect((await host.run("landed")).code).toBe(1);
-    const verdict = await verdictOf("landed", "V2__b.sql");
-    expect(verdict?.message).toMatch(/Lock wait timeout exceeded[\s\S]*The lock (was|may have been) held by/);
-    expect(verdict?.message).toMatch(/- table b added\nTo do: correct it/);
+    const verdict = await host.verdictOf("landed", "V2__b.sql");
+    expect(verdict.message).toMatch(/Lock wait timeout exceeded[\s\S]*The lock (was|may have been) held by/);
+    expect(verdict.message).toMatch(/- table b added\nTo do: correct it/);
     expect(await newest("landed")).toMatchObject({
       takenOut: null,
       halfApplied: { key: "V2__b.sql", line: 2 },
@@ -135,8 +130,8 @@ describe("a migration behind a transaction that is left open", () => {
     await leaveOpen("UPDATE rows.a SET n = 0 WHERE id = 1".replace("rows", "`rows`"));
     await host.put("rows", "V2__b.sql", "INSERT INTO a VALUES (3, 3);\nUPDATE a SET n = n + 1 WHERE id = 1;");
     expect((await host.run("rows")).code).toBe(1);
-    const verdict = await verdictOf("rows", "V2__b.sql");
-    expect(verdict?.message).toMatch(/The lock was held by connection \d+ of observer@/);
+    const verdict = await host.verdictOf("rows", "V2__b.sql");
+    expect(verdict.message).toMatch(/The lock was held by connection \d+ of observer@/);
     expect(await newest("rows")).toMatchObject({ takenOut: null });
     expect(await history("rows")).toContainEqual({ version: "2", success: 0 });
   });
@@ -153,10 +148,10 @@ describe("a migration that takes longer than its migration_timeout", () => {
     const began = Date.now();
     expect((await host.run("limit")).code).toBe(1);
     expect(Date.now() - began).toBeLessThan(60_000);
-    const verdict = await verdictOf("limit", "V2__b.sql");
+    const verdict = await host.verdictOf("limit", "V2__b.sql");
     expect(verdict).toMatchObject({ verdict: "failed" });
-    expect(verdict?.message).toMatch(/took longer than 4 s, the migration_timeout of this database/);
-    expect(verdict?.message).toMatch(/- table b added\nTo do: raise the migration_timeout/);
+    expect(verdict.message).toMatch(/took longer than 4 s, the migration_timeout of this database/);
+    expect(verdict.message).toMatch(/- table b added\nTo do: raise the migration_timeout/);
     expect(await newest("limit")).toMatchObject({ timedOutAfter: 4, halfApplied: { line: 2 } });
   });
 });
