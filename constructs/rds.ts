@@ -7,7 +7,7 @@ import { SecretsmanagerSecretVersion } from "@cdktf/provider-aws/lib/secretsmana
 import { SecurityGroup } from "@cdktf/provider-aws/lib/security-group";
 import { SecurityGroupRule } from "@cdktf/provider-aws/lib/security-group-rule";
 import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
-import { DataResource, Fn, TerraformIterator, TerraformOutput, Token } from "cdktf";
+import { Fn, TerraformIterator, TerraformOutput, TerraformResource, Token } from "cdktf";
 import { Construct } from "constructs";
 import { targetName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
@@ -100,7 +100,10 @@ export class Rds extends Construct {
     });
 
     // The random id, so that the snapshots of two deployments of one name, one after the other, do not collide.
-    const snapshot = new DataResource(this, "terraform_data.final_snapshot", {
+    // Not CDKTF's DataResource, which asks the machine that synthesizes for its Terraform
+    const snapshot = new TerraformResource(this, "terraform_data.final_snapshot", {
+      terraformResourceType: "terraform_data",
+      terraformGeneratorMetadata: { providerName: "terraform" },
       count: Token.asNumber(`\${${addressOf(variables.skipFinalSnapshot)} ? 0 : 1}`),
     });
     this.cluster = new RdsCluster(this, "aws_rds_cluster.aurora_mysql", {

@@ -22,7 +22,7 @@ export async function readRecord(
   bucket: string,
   commandId: string,
 ): Promise<RunRecord | undefined> {
-  const { GetObjectCommand, paginateListObjectsV2 } = await import("@aws-sdk/client-s3"); // only then: it takes its time to load
+  const { GetObjectCommand, paginateListObjectsV2 } = await import("./s3.js");
   let recordKey: string | undefined;
   for await (const page of paginateListObjectsV2({ client: s3 }, { Bucket: bucket, Prefix: RECORD_PREFIX })) {
     for (const { Key: key } of page.Contents ?? []) if (key?.endsWith(`-${commandId}.json`)) recordKey = key;

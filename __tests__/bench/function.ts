@@ -1,5 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -9,7 +10,7 @@ import { findExecutable } from "../../local/machine/processes";
 import type { TestHost } from "../support/host";
 import { PROJECT } from "../support/project";
 import type { Line } from "./lines";
-import { measure } from "./measure";
+import { measure, type Sample } from "./measure";
 
 /** The event of one upload. */
 const event = (bucket: string) => ({
@@ -22,9 +23,11 @@ const event = (bucket: string) => ({
   ],
 });
 
+/** How many invocations are measured, after one that has made the connection. */
+const WARM = [100, 2_000];
+
 /**
- * The function beside the contract's, each in a process of its own: the import alone, and with 100 invocations. Undefined where
- * there is no Python with boto3.
+ * The function beside the contract's, each in a process of its own: its import, and invocations without it.
  *
  * @param python which has boto3
  */
@@ -33,8 +36,12 @@ export async function functionLines(
   python: string | undefined,
   times: number,
 ): Promise<Line[]> {
-  const program = python ?? findExecutable(["python3"], []);
-  if (!program) return [];
+  const found = python ?? findExecutable(["python3"], []);
+  if (!found) return [];
+  // A version manager's is a script, which takes its own time
+  const program = execFileSync(found, ["-c", "import sys; print(sys.executable)"], {
+    encoding: "utf8",
+  }).trim();
   const folder = mkdtempSync(join(tmpdir(), "function-"));
   writeFileSync(join(folder, "index.js"), bundleFunction());
   const { environment } = host.commandOf("invoked");
@@ -65,23 +72,52 @@ export async function functionLines(
   };
   const contract = join(PROJECT, "__tests__", "terraform", "contract");
   const json = JSON.stringify(event("invoked"));
-  const ours = (count: number) =>
-    `const { handler } = require("./index.js");
-     (async () => { for (let n = 0; n < ${count}; n++) await handler(${json}); })();`;
-  const theirs = (count: number) =>
-    `import sys; sys.path.insert(0, ${JSON.stringify(contract)}); import index\nfor n in range(${count}): index.lambda_handler(${json}, None)`;
+  const result = join(folder, "result");
+  const ours = `const { handler } = require("./index.js");
+    const invoke = () => handler(${json});
+    (async () => {
+      const count = Number(process.argv[1]);
+      if (count === 0) return;
+      await invoke();
+      const [cpu, start] = [process.cpuUsage(), performance.now()];
+      for (let n = 0; n < count; n++) await invoke();
+      const [wall, { user, system }] = [performance.now() - start, process.cpuUsage(cpu)];
+      require("node:fs").writeFileSync(${JSON.stringify(result)}, (user + system) / 1e6 + " " + wall / 1e3);
+    })();`;
+  const theirs = `
+import sys, time
+sys.path.insert(0, ${JSON.stringify(contract)})
+import index
+invoke = lambda: index.lambda_handler(${json}, None)
+count = int(sys.argv[1])
+if count > 0:
+    invoke()
+    cpu, start = time.process_time(), time.perf_counter()
+    for n in range(count): invoke()
+    with open(${JSON.stringify(result)}, "w") as file:
+        file.write(f"{time.process_time() - cpu} {time.perf_counter() - start}")
+`;
+  const options = { cwd: folder, env };
+  const sample = async (words: readonly string[], count: number): Promise<Sample> => {
+    const whole = await measure([...words, String(count)], options);
+    if (count === 0) return whole;
+    const [cpu, wall] = readFileSync(result, "utf8").split(" ").map(Number) as [number, number];
+    return { ...whole, cpu, wall };
+  };
   const line = (work: string, peer: string, count: number): Line => ({
     work,
     peer,
-    aim: { wall: 1 / 3 },
+    aim: { cpu: 1 / 3, wall: 1 / 3 },
     times,
     turn: async () => ({
-      work: () => measure([process.execPath, "-e", ours(count)], { cwd: folder, env }),
-      peer: () => measure([program, "-c", theirs(count)], { cwd: folder, env }),
+      work: () => sample([process.execPath, "--no-warnings", "-e", ours], count),
+      peer: () => sample([program, "-c", theirs], count),
     }),
   });
   return [
     line("the function's import", "that of the contract's, in Python", 0),
-    line("the function's import and 100 invocations", "the same of the contract's", 100),
+    ...WARM.map((count) =>
+      line(`${count} warm invocations of the function`, "those of the contract's", count),
+    ),
   ];
 }

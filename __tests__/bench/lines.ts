@@ -7,6 +7,7 @@ import { query } from "../support/chain";
 import type { TestHost } from "../support/host";
 import { PROJECT } from "../support/project";
 import { measure, type Sample } from "./measure";
+import { findDbmate, findMigrate } from "./peers";
 
 /** How the runner is bundled too. */
 const BUNDLE: BuildOptions = {
@@ -119,6 +120,46 @@ export function uploadLines(host: TestHost, times: number): Line[] {
         return { work: () => runOf(host, "uploads"), peer };
       },
     },
+  ];
+}
+
+/** The same content again beside programs without a JVM, which find nothing new in a folder; those that can be had. */
+export async function nothingNewLines(host: TestHost, times: number): Promise<Line[]> {
+  const { port, user, password } = host.database;
+  const login = `${user}:${encodeURIComponent(password)}`;
+  const migrate = await findMigrate();
+  const dbmate = await findDbmate();
+  const migrateFolder = folderOf(host, "migrate", { "1_t.up.sql": sql("t") });
+  const dbmateFolder = folderOf(host, "dbmate", {
+    "1_t.sql": `-- migrate:up\n${sql("t")}\n-- migrate:down\n`,
+  });
+  const migrateUrl = `mysql://${login}@tcp(127.0.0.1:${port})/migrated?tls=skip-verify`;
+  const dbmateUrl = `mysql://${login}@127.0.0.1:${port}/dbmated?tls=skip-verify`;
+  const env = { PATH: process.env.PATH, DATABASE_URL: dbmateUrl };
+  const line = (name: string, words: readonly string[]): Line => ({
+    work: "the same content again",
+    peer: `${name} with nothing new`,
+    aim: {},
+    times,
+    turn: async (index) => {
+      const peer = () => measure(words, { env });
+      if (index === 0) {
+        host.bucket(name);
+        await query(host, "CREATE DATABASE IF NOT EXISTS migrated");
+        await host.put(name, "V1__t.sql", sql("t"));
+        await host.run(name);
+        await peer();
+      }
+      await host.put(name, "V1__t.sql", sql("t"));
+      return { work: () => runOf(host, name), peer };
+    },
+  });
+  const dbmateOptions = ["--migrations-dir", dbmateFolder, "--no-dump-schema"];
+  return [
+    ...(migrate
+      ? [line("golang-migrate", [migrate, "-path", migrateFolder, "-database", migrateUrl, "up"])]
+      : []),
+    ...(dbmate ? [line("dbmate", [dbmate, ...dbmateOptions, "up"])] : []),
   ];
 }
 

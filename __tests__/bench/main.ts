@@ -12,6 +12,7 @@ import {
   type Line,
   listingLine,
   machine,
+  nothingNewLines,
   reconcileLine,
   synthLines,
   uploadLines,
@@ -53,6 +54,7 @@ async function main(): Promise<void> {
     if (!listing) console.error("There is no aws on PATH: the copy of a bucket is not measured.");
     const lines = [
       ...uploadLines(host, size.times),
+      ...(await nothingNewLines(host, size.times)),
       reconcileLine(host, size.buckets, size.times),
       ...size.files.map((count) => filesLine(host, count, Math.min(size.times, 3))),
       databasesLine(host, size.databases, Math.min(cpus().length, 2)),
@@ -102,7 +104,10 @@ async function run({ work, peer, aim, times, turn }: Line): Promise<Result> {
 function rowOf({ work, peer, aim, samples }: Result): string {
   const spread = (side: "work" | "peer", what: keyof Sample) =>
     spreadOf(samples[side].map((sample) => sample[what]));
-  const text = ({ min, median, max }: Spread) => `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`;
+  const text = ({ min, median, max }: Spread) => {
+    const digits = median < 0.1 ? 3 : 2;
+    return `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+  };
   const cells = (["cpu", "wall"] as const).flatMap((what) => {
     const [own, other] = [spread("work", what), spread("peer", what)];
     return [
@@ -112,7 +117,7 @@ function rowOf({ work, peer, aim, samples }: Result): string {
       aim[what]?.toFixed(2) ?? "",
     ];
   });
-  const memory = (["work", "peer"] as const).map((side) => String(Math.round(spread(side, "memory").max)));
+  const memory = (["work", "peer"] as const).map((side) => Math.round(spread(side, "memory").max) || "");
   return `| ${[work, peer, ...cells, ...memory].join(" | ")} |`;
 }
 
