@@ -53,7 +53,8 @@ export class Watch {
     const pause = (time: number) => sleep(time, undefined, { signal }).catch(() => {});
     await pause(FIRST);
     const teller = new Teller(this.input, this.began);
-    while (!signal.aborted) {
+    // Each time that the database cannot be asked, it is waited for longer: it may never be
+    for (let rest = TELL; !signal.aborted; rest *= 2) {
       const words = "what Flyway does in the database cannot be seen";
       await this.input.database.ask(words, credentials, async (session) => {
         while (!signal.aborted) {
@@ -61,7 +62,7 @@ export class Watch {
           await pause(PAUSE);
         }
       });
-      await pause(TELL); // the database could not be asked
+      await pause(rest);
     }
   }
 

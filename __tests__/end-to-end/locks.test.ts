@@ -127,13 +127,25 @@ describe("a migration behind a transaction that is left open", () => {
   it("fails for good where it wrote rows before it waited for one", async () => {
     await bucketWithTable("rows", {});
     await query(host, "SET GLOBAL innodb_lock_wait_timeout = 5");
-    await leaveOpen("UPDATE rows.a SET n = 0 WHERE id = 1".replace("rows", "`rows`"));
+    await leaveOpen("UPDATE `rows`.a SET n = 0 WHERE id = 1");
     await host.put("rows", "V2__b.sql", "INSERT INTO a VALUES (3, 3);\nUPDATE a SET n = n + 1 WHERE id = 1;");
     expect((await host.run("rows")).code).toBe(1);
     const verdict = await host.verdictOf("rows", "V2__b.sql");
     expect(verdict.message).toMatch(/The lock was held by connection \d+ of observer@/);
     expect(await newest("rows")).toMatchObject({ takenOut: null });
     expect(await history("rows")).toContainEqual({ version: "2", success: 0 });
+  });
+
+  it("is tried again where a statement on rows was its first: what it did before it waited is taken back", async () => {
+    await bucketWithTable("first", {});
+    await query(host, "SET GLOBAL innodb_lock_wait_timeout = 5");
+    await leaveOpen("UPDATE `first`.a SET n = 0 WHERE id = 2");
+    await host.put("first", "V2__b.sql", "UPDATE a SET n = n + 10;");
+    expect((await host.run("first")).code).toBe(1);
+    expect(await newest("first")).toMatchObject({ takenOut: "V2__b.sql" });
+    applications.pop()?.destroy();
+    expect((await host.run("*")).code).toBe(0);
+    expect(await query(host, "SELECT n FROM `first`.a ORDER BY id")).toEqual([{ n: 11 }, { n: 12 }]);
   });
 });
 
