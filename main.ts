@@ -83,9 +83,9 @@ interface Synthesized {
  */
 async function synthesize(outdir?: string, stateFolder?: string): Promise<Synthesized> {
   const stage = process.env.STAGE || undefined;
-  const id = orRefuse(() => new Names(stage).of("flyway"));
+  const id = asked(() => new Names(stage).of("flyway"));
   const statePath = stateFolder && `${stateFolder}/terraform.${id}.tfstate`;
-  const backend = orRefuse(() => parseBackend(process.env.BACKEND, statePath));
+  const backend = asked(() => parseBackend(process.env.BACKEND, statePath));
   const archives = await officialArchives(process.env.MAVEN_REPOSITORY).catch((error: Error) => {
     throw new Refusal(error.message);
   });
@@ -107,7 +107,7 @@ function synthesizeApart(): Promise<Synthesized> {
 }
 
 /** What the environment asks for; what it cannot have is for the caller to put right. */
-function orRefuse<T>(read: () => T): T {
+function asked<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {

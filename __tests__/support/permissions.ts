@@ -1,5 +1,5 @@
 import { isWildcardOnlyAction, runSimulation } from "@cloud-copilot/iam-simulate";
-import { REGION, type State, type Values } from "./terraform";
+import { REGION, type State, type Values, valuesOf } from "./terraform";
 
 /** A request to AWS. */
 export interface Request {
@@ -56,9 +56,7 @@ export class Permissions {
 
   /** The attributes of an object. */
   one(address: string): Values {
-    const found = this.state.resources.find((resource) => resource.address === address);
-    if (!found) throw new Error(`${address} is not in the state`);
-    return found.values;
+    return valuesOf(this.state, address);
   }
 
   /** The objects of a resource. */

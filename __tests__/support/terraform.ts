@@ -220,6 +220,13 @@ export interface State {
   readonly resources: readonly Resource[];
 }
 
+/** The attributes of an object. @throws if it is not in the state */
+export function valuesOf(state: State, address: string): Values {
+  const object = state.resources.find((resource) => resource.address === address);
+  if (!object) throw new Error(`${address} is not in the state`);
+  return object.values;
+}
+
 /** What a refused plan says. */
 export interface Refusal {
   /** The errors' details, without the sentence on where in the file the rule is. */

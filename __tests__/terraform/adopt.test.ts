@@ -14,6 +14,7 @@ import {
   useWorkspace,
   type Values,
   type Variables,
+  valuesOf,
   type Workspace,
 } from "../support/terraform";
 
@@ -231,7 +232,7 @@ async function adopt(
   await theirs.apply(variables);
   const article = await theirs.state();
   const articleText = theirs.stateText();
-  const { bucket } = values(article, 'aws_s3_bucket.this["Users"]');
+  const { bucket } = valuesOf(article, 'aws_s3_bucket.this["Users"]');
   const upload = { method: "PUT", body: "SELECT 1;", headers: authorization("s3") };
   await fetch(`${stage.endpoint}/${bucket}/${OLD}`, upload);
   await before?.();
@@ -248,12 +249,6 @@ async function adopt(
   const second = await ours.plan(variables);
   ours.ignoreWhatMotoLoses();
   return { article, articleText, plan, otherPlan, state, stateText, second };
-}
-
-function values(state: State, address: string): Values {
-  const found = state.resources.find((resource) => resource.address === address);
-  if (!found) throw new Error(`${address} is not in the state`);
-  return found.values;
 }
 
 /** The arguments that a plan changes, or may change, of each object that it changes in place. */
@@ -409,13 +404,13 @@ describe("adopting the article's state", () => {
   it("adds no instance to a cluster of Serverless v1, which takes none, and keeps its capacity", () => {
     expect(changes(article.plan)).not.toHaveProperty([INSTANCE]);
     const capacity = ({ scaling_configuration }: Values) => scaling_configuration;
-    expect(values(article.state, CLUSTER).engine_mode).toBe("serverless");
-    expect(capacity(values(article.state, CLUSTER))).toEqual(capacity(values(article.article, CLUSTER)));
+    expect(valuesOf(article.state, CLUSTER).engine_mode).toBe("serverless");
+    expect(capacity(valuesOf(article.state, CLUSTER))).toEqual(capacity(valuesOf(article.article, CLUSTER)));
   });
 
   it("has RDS keep the password from now on, and tells the host of its secret", () => {
-    const [{ secret_arn }] = values(article.state, CLUSTER).master_user_secret;
-    expect(JSON.parse(values(article.state, "aws_ssm_parameter.target").value).secret).toBe(secret_arn);
+    const [{ secret_arn }] = valuesOf(article.state, CLUSTER).master_user_secret;
+    expect(JSON.parse(valuesOf(article.state, "aws_ssm_parameter.target").value).secret).toBe(secret_arn);
   });
 
   it("has the password in the state before, and then only in the user data of the old host", () => {
@@ -427,7 +422,7 @@ describe("adopting the article's state", () => {
   });
 
   it("leaves the buckets' objects in place, as the version null", async () => {
-    const { bucket } = values(article.state, 'aws_s3_bucket.this["Users"]');
+    const { bucket } = valuesOf(article.state, 'aws_s3_bucket.this["Users"]');
     const listing = await fetch(`${asItWas.endpoint}/${bucket}?versions`, { headers: authorization("s3") });
     const xml = await listing.text();
     expect(xml.match(/<Key>.*?<\/Key>/g)).toEqual([`<Key>${OLD}</Key>`]);
@@ -442,9 +437,11 @@ describe("adopting the article's state", () => {
       "aws_iam_policy.ssm_access": "update",
       "aws_lambda_function.flyway_trigger": "update",
     });
-    const { ami } = values(article.state, HOST);
-    expect(values(article.after, HOST).ami).not.toBe(ami);
-    expect(values(article.after, HOST).ami).toBe(values(article.after, "data.aws_ami.flyway_host_ami").id);
+    const { ami } = valuesOf(article.state, HOST);
+    expect(valuesOf(article.after, HOST).ami).not.toBe(ami);
+    expect(valuesOf(article.after, HOST).ami).toBe(
+      valuesOf(article.after, "data.aws_ami.flyway_host_ami").id,
+    );
   });
 
   it("has the password in no state any more once the host is replaced", () => {
@@ -454,9 +451,9 @@ describe("adopting the article's state", () => {
 
 describe("adopting with master_password set", () => {
   it("keeps the password: the host finds it in a secret, and the cluster's state no longer has it", () => {
-    const { arn } = values(passworded.state, OWN_SECRET);
-    expect(JSON.parse(values(passworded.state, "aws_ssm_parameter.target").value).secret).toBe(arn);
-    expect(values(passworded.state, CLUSTER)).toMatchObject({
+    const { arn } = valuesOf(passworded.state, OWN_SECRET);
+    expect(JSON.parse(valuesOf(passworded.state, "aws_ssm_parameter.target").value).secret).toBe(arn);
+    expect(valuesOf(passworded.state, CLUSTER)).toMatchObject({
       master_password_wo: null,
       master_user_secret: [],
     });
@@ -485,7 +482,7 @@ describe("adopting a cluster that AWS has converted to provisioned", () => {
   });
 
   it("leaves the instance its class, and plans nothing once that is changed by hand", () => {
-    expect(values(provisioned.state, INSTANCE).instance_class).toBe(LEFT_BEHIND.DBInstanceClass);
+    expect(valuesOf(provisioned.state, INSTANCE).instance_class).toBe(LEFT_BEHIND.DBInstanceClass);
     expect(changes(provisioned.serverless)).toEqual({});
   });
 

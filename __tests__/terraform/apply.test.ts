@@ -17,6 +17,7 @@ import {
   useWorkspace,
   type Validation,
   type Values,
+  valuesOf,
 } from "../support/terraform";
 
 const execute = promisify(execFile);
@@ -79,16 +80,10 @@ function ofDatabase(database: string, action: string): Record<string, string> {
   return Object.fromEntries(all.map((address) => [`${address}["${database}"]`, action]));
 }
 
-function values(state: State, address: string): Values {
-  const found = state.resources.find((resource) => resource.address === address);
-  if (!found) throw new Error(`${address} is not in the state`);
-  return found.values;
-}
-
 /** Statements as lists in an order that does not depend on names. */
 function statements(state: State, policy: string): unknown[] {
   const list = (value: string | string[]) => [value].flat().sort();
-  const { Statement } = JSON.parse(values(state, `aws_iam_policy.${policy}`).policy);
+  const { Statement } = JSON.parse(valuesOf(state, `aws_iam_policy.${policy}`).policy);
   return Statement.map(({ Action, Resource, ...rest }: Record<string, string>) => ({
     ...rest,
     Action: list(Action as string),
@@ -160,7 +155,7 @@ describe("the stack", () => {
 
   it("has these outputs", () => {
     const outputs = Object.entries(state.outputs).map(([name, { value }]) => [name, value]);
-    const cluster = values(state, "aws_rds_cluster.aurora_mysql");
+    const cluster = valuesOf(state, "aws_rds_cluster.aurora_mysql");
     expect(Object.fromEntries(outputs)).toMatchObject({
       buckets: {
         Users: expect.stringMatching(/^users\d{26}$/),
@@ -176,10 +171,10 @@ describe("the stack", () => {
   });
 
   it("has, without a master_password, RDS make one and the target name its secret and its CA", async () => {
-    const cluster = values(state, "aws_rds_cluster.aurora_mysql");
-    const bundle = values(state, "aws_s3_object.rds_ca_bundle");
+    const cluster = valuesOf(state, "aws_rds_cluster.aurora_mysql");
+    const bundle = valuesOf(state, "aws_s3_object.rds_ca_bundle");
     expect(cluster).toMatchObject({ manage_master_user_password: true, master_password_wo_version: null });
-    expect(JSON.parse(values(state, "aws_ssm_parameter.target").value)).toEqual({
+    expect(JSON.parse(valuesOf(state, "aws_ssm_parameter.target").value)).toEqual({
       url: `jdbc:mysql://${cluster.endpoint}:3306`,
       secret: cluster.master_user_secret[0].secret_arn,
       ca: {
@@ -198,8 +193,8 @@ describe("the stack", () => {
     (database) => {
       const address = `aws_ssm_parameter.s3_mapping["${database}"]`;
       const planned = plan.resource_changes.find((resource) => resource.address === address)?.change.after;
-      const bucket = values(state, `aws_s3_bucket.this["${database}"]`).bucket;
-      for (const parameter of [planned, values(state, address)]) {
+      const bucket = valuesOf(state, `aws_s3_bucket.this["${database}"]`).bucket;
+      for (const parameter of [planned, valuesOf(state, address)]) {
         expect(parameter?.type).toBe("StringList");
         expect(JSON.parse(parameter?.value)).toEqual({
           schema: database,
@@ -207,14 +202,14 @@ describe("the stack", () => {
           flywayConf: "test_flyway.conf",
         });
       }
-      expect(values(state, address).name).toBe(`/flyway/s3-mapping/${bucket}`);
+      expect(valuesOf(state, address).name).toBe(`/flyway/s3-mapping/${bucket}`);
     },
   );
 
   it.each(["Users", "Products"])("has the bucket of %s, and no other, call the function", (database) => {
-    const bucket = values(state, `aws_s3_bucket.this["${database}"]`);
-    const fn = values(state, "aws_lambda_function.flyway_trigger");
-    expect(values(state, `aws_lambda_permission.flyway_trigger["${database}"]`)).toMatchObject({
+    const bucket = valuesOf(state, `aws_s3_bucket.this["${database}"]`);
+    const fn = valuesOf(state, "aws_lambda_function.flyway_trigger");
+    expect(valuesOf(state, `aws_lambda_permission.flyway_trigger["${database}"]`)).toMatchObject({
       statement_id: `allow-execute-from-${bucket.bucket}`,
       action: "lambda:InvokeFunction",
       function_name: "flyway-trigger",
@@ -222,7 +217,7 @@ describe("the stack", () => {
       source_arn: bucket.arn,
       source_account: ACCOUNT,
     });
-    const { bucket: notifying, lambda_function } = values(
+    const { bucket: notifying, lambda_function } = valuesOf(
       state,
       `aws_s3_bucket_notification.this["${database}"]`,
     );
@@ -233,10 +228,10 @@ describe("the stack", () => {
   });
 
   it("tells the function of the host, the document and the log group", () => {
-    expect(values(state, "aws_lambda_function.flyway_trigger").environment).toMatchObject([
+    expect(valuesOf(state, "aws_lambda_function.flyway_trigger").environment).toMatchObject([
       {
         variables: {
-          INSTANCE_ID: values(state, "aws_instance.flyway_host").id,
+          INSTANCE_ID: valuesOf(state, "aws_instance.flyway_host").id,
           DOCUMENT_NAME: "flyway-migrate",
           CLOUDWATCH_LOG_GROUP_NAME: "/ssm/runcommand/flyway-host",
           SETTLE_SECONDS: "2",
@@ -247,14 +242,14 @@ describe("the stack", () => {
 
   it("lets the host read the databases' buckets and the artifacts, write run records, and nothing else of S3", () => {
     const arns = ["Users", "Products"].map(
-      (database) => values(state, `aws_s3_bucket.this["${database}"]`).arn,
+      (database) => valuesOf(state, `aws_s3_bucket.this["${database}"]`).arn,
     );
     expect(statements(state, "s3_access")).toEqual([
-      allow(["s3:GetObject"], [`${values(state, "aws_s3_bucket.artifacts").arn}/*`]),
+      allow(["s3:GetObject"], [`${valuesOf(state, "aws_s3_bucket.artifacts").arn}/*`]),
     ]);
-    const host = values(state, "aws_iam_role.flyway_host").arn;
+    const host = valuesOf(state, "aws_iam_role.flyway_host").arn;
     for (const [index, database] of ["Users", "Products"].entries()) {
-      const policy = JSON.parse(values(state, `aws_s3_bucket_policy.this["${database}"]`).policy);
+      const policy = JSON.parse(valuesOf(state, `aws_s3_bucket_policy.this["${database}"]`).policy);
       const granted = policy.Statement.filter(({ Principal }: Values) => Principal.AWS === host);
       expect(granted.map(({ Action, Resource }: Values) => [Action, Resource])).toEqual([
         [
@@ -267,7 +262,7 @@ describe("the stack", () => {
   });
 
   it("lets the host read the one secret", () => {
-    const { secret_arn } = values(state, "aws_rds_cluster.aurora_mysql").master_user_secret[0];
+    const { secret_arn } = valuesOf(state, "aws_rds_cluster.aurora_mysql").master_user_secret[0];
     expect(statements(state, "secret_access")).toEqual([
       allow(["secretsmanager:GetSecretValue"], [secret_arn]),
     ]);
@@ -283,7 +278,7 @@ describe("the stack", () => {
 
   it("lets the function read the mappings, send the one document to the one host, and look at the outcome", () => {
     const ssm = `arn:aws:ssm:${REGION}:${ACCOUNT}`;
-    const host = `arn:aws:ec2:${REGION}:${ACCOUNT}:instance/${values(state, "aws_instance.flyway_host").id}`;
+    const host = `arn:aws:ec2:${REGION}:${ACCOUNT}:instance/${valuesOf(state, "aws_instance.flyway_host").id}`;
     expect(statements(state, "ssm_access")).toEqual([
       allow(["ssm:GetCommandInvocation", "ssm:ListCommandInvocations"], ["*"]),
       allow(["ssm:GetParameter", "ssm:GetParametersByPath"], [`${ssm}:parameter/flyway/s3-mapping/*`]),
@@ -307,7 +302,7 @@ describe("the stack", () => {
   });
 
   it("packs one file, which loads and has the handler", async () => {
-    const fn = values(state, "aws_lambda_function.flyway_trigger");
+    const fn = valuesOf(state, "aws_lambda_function.flyway_trigger");
     const zip = join(stage.workspace.folder, fn.filename);
     expect(createHash("sha256").update(readFileSync(zip)).digest("base64")).toBe(fn.source_code_hash);
 
@@ -359,16 +354,16 @@ describe("the stack", () => {
     });
 
     it("lets the host at the third bucket", () => {
-      expect(values(added, 'aws_s3_bucket.this["Order_Items"]').bucket).toMatch(/^order-items\d{26}$/);
-      const { arn } = values(added, 'aws_s3_bucket.this["Order_Items"]');
-      const { policy } = values(added, 'aws_s3_bucket_policy.this["Order_Items"]');
+      expect(valuesOf(added, 'aws_s3_bucket.this["Order_Items"]').bucket).toMatch(/^order-items\d{26}$/);
+      const { arn } = valuesOf(added, 'aws_s3_bucket.this["Order_Items"]');
+      const { policy } = valuesOf(added, 'aws_s3_bucket_policy.this["Order_Items"]');
       expect(policy).toContain(`"${arn}/*"`);
     });
 
     it("leaves the other buckets as they were", () => {
       for (const database of ["Users", "Products"]) {
         const address = `aws_s3_bucket.this["${database}"]`;
-        expect(values(added, address).bucket).toBe(values(state, address).bucket);
+        expect(valuesOf(added, address).bucket).toBe(valuesOf(state, address).bucket);
       }
     });
   });
@@ -380,7 +375,7 @@ describe("the stack", () => {
     let removed: State;
     beforeAll(async () => {
       if (!stage.workspace) return;
-      bucket = values(state, 'aws_s3_bucket.this["Users"]').bucket;
+      bucket = valuesOf(state, 'aws_s3_bucket.this["Users"]').bucket;
       for (const body of ["one", "another"]) {
         const url = `${stage.endpoint}/${bucket}/notes.txt`;
         const put = await fetch(url, { method: "PUT", body, headers: authorization("s3") });
@@ -414,10 +409,10 @@ describe("the stack", () => {
 
     it("leaves the other buckets where they were", async () => {
       const addresses = ['this["Products"]', 'this["Order_Items"]', "artifacts"].map(
-        (name) => values(removed, `aws_s3_bucket.${name}`).bucket,
+        (name) => valuesOf(removed, `aws_s3_bucket.${name}`).bucket,
       );
       expect((await bucketsInMoto(stage.endpoint)).sort()).toEqual(addresses.sort());
-      expect(addresses).toContain(values(state, 'aws_s3_bucket.this["Products"]').bucket);
+      expect(addresses).toContain(valuesOf(state, 'aws_s3_bucket.this["Products"]').bucket);
     });
   });
 

@@ -1,5 +1,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { changes, type Plan, REGION, type State, useWorkspace, type Values } from "../support/terraform";
+import {
+  changes,
+  type Plan,
+  REGION,
+  type State,
+  useWorkspace,
+  type Values,
+  valuesOf,
+} from "../support/terraform";
 
 const stage = useWorkspace();
 
@@ -20,9 +28,7 @@ let state: State;
 let secondPlan: Plan;
 
 function values(address: string, of: State = state): Values {
-  const found = of.resources.find((resource) => resource.address === address);
-  if (!found) throw new Error(`${address} is not in the state`);
-  return found.values;
+  return valuesOf(of, address);
 }
 
 function statements(policy: string): Values[] {

@@ -1,12 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  authorization,
-  changes,
-  type Plan,
-  type State,
-  useWorkspace,
-  type Values,
-} from "../support/terraform";
+import { authorization, changes, type Plan, type State, useWorkspace, valuesOf } from "../support/terraform";
 
 const stage = useWorkspace();
 
@@ -32,20 +25,14 @@ async function secretString(id: string): Promise<unknown> {
   return JSON.parse(((await response.json()) as { SecretString: string }).SecretString);
 }
 
-function values(state: State, address: string): Values {
-  const found = state.resources.find((resource) => resource.address === address);
-  if (!found) throw new Error(`${address} is not in the state`);
-  return found.values;
-}
-
 /** The ARN that the target's parameter names, which the host reads. */
 function targetSecret(state: State): string {
-  return JSON.parse(values(state, "aws_ssm_parameter.target").value).secret;
+  return JSON.parse(valuesOf(state, "aws_ssm_parameter.target").value).secret;
 }
 
 /** The one ARN that the host's policy lets it read. */
 function grantedSecret(state: State): string {
-  const { Statement } = JSON.parse(values(state, "aws_iam_policy.secret_access").policy);
+  const { Statement } = JSON.parse(valuesOf(state, "aws_iam_policy.secret_access").policy);
   expect(Statement).toHaveLength(1);
   return Statement[0].Resource;
 }
@@ -67,17 +54,17 @@ describe("a deployment with a master_password of the team's own", () => {
   });
 
   it("keeps the password in a secret, with the user's name", async () => {
-    expect(await secretString(values(state, OWN).arn)).toEqual({ username: "admin", password: PASSWORD });
+    expect(await secretString(valuesOf(state, OWN).arn)).toEqual({ username: "admin", password: PASSWORD });
   });
 
   it("tells the host of this secret and lets it read no other", () => {
-    expect(targetSecret(state)).toBe(values(state, OWN).arn);
-    expect(grantedSecret(state)).toBe(values(state, OWN).arn);
-    expect(state.outputs.secret_arn?.value).toBe(values(state, OWN).arn);
+    expect(targetSecret(state)).toBe(valuesOf(state, OWN).arn);
+    expect(grantedSecret(state)).toBe(valuesOf(state, OWN).arn);
+    expect(state.outputs.secret_arn?.value).toBe(valuesOf(state, OWN).arn);
   });
 
   it("does not have RDS manage one", () => {
-    expect(values(state, CLUSTER)).toMatchObject({
+    expect(valuesOf(state, CLUSTER)).toMatchObject({
       manage_master_user_password: null,
       master_user_secret: [],
       master_password_wo_version: 1,
@@ -85,7 +72,7 @@ describe("a deployment with a master_password of the team's own", () => {
   });
 
   it("has the password in no state", async () => {
-    expect(stage.workspace.stateText()).toContain(values(state, OWN).arn);
+    expect(stage.workspace.stateText()).toContain(valuesOf(state, OWN).arn);
     expect(stage.workspace.stateText()).not.toContain(PASSWORD);
     expect(await stage.workspace.stateShown()).not.toContain(PASSWORD);
   });
@@ -126,15 +113,15 @@ describe("a deployment with a master_password of the team's own", () => {
     });
 
     it("has RDS make and manage one", () => {
-      expect(values(state, CLUSTER)).toMatchObject({
+      expect(valuesOf(state, CLUSTER)).toMatchObject({
         manage_master_user_password: true,
         master_user_secret: [{ secret_arn: expect.stringContaining(":secret:rds!cluster-") }],
       });
-      expect(values(state, CLUSTER).master_password_wo_version).toBeFalsy();
+      expect(valuesOf(state, CLUSTER).master_password_wo_version).toBeFalsy();
     });
 
     it("tells the host of RDS's secret and lets it read no other", () => {
-      const [{ secret_arn }] = values(state, CLUSTER).master_user_secret;
+      const [{ secret_arn }] = valuesOf(state, CLUSTER).master_user_secret;
       expect(targetSecret(state)).toBe(secret_arn);
       expect(grantedSecret(state)).toBe(secret_arn);
       expect(state.outputs.secret_arn?.value).toBe(secret_arn);
@@ -146,7 +133,7 @@ describe("a deployment with a master_password of the team's own", () => {
       expect(applied.indexOf(`${OWN}: Destroying...`)).toBeGreaterThan(targetAt);
 
       expect(state.resources.map(({ address }) => address)).not.toContain(OWN);
-      const { status, ok } = await secretValue(values(before, OWN).arn);
+      const { status, ok } = await secretValue(valuesOf(before, OWN).arn);
       expect(ok, `status ${status}`).toBe(false);
     });
 
@@ -165,7 +152,7 @@ describe("a deployment with a master_password of the team's own", () => {
     });
 
     it("keeps the new password in a secret, tells the host of it and lets it read no other", async () => {
-      const { arn } = values(state, OWN);
+      const { arn } = valuesOf(state, OWN);
       expect(arn).not.toBe(managed);
       expect(await secretString(arn)).toEqual({ username: "admin", password: OTHER_PASSWORD });
       expect(targetSecret(state)).toBe(arn);
@@ -173,8 +160,11 @@ describe("a deployment with a master_password of the team's own", () => {
     });
 
     it("no longer has RDS manage one", () => {
-      expect(values(state, CLUSTER)).toMatchObject({ master_user_secret: [], master_password_wo_version: 1 });
-      expect(values(state, CLUSTER).manage_master_user_password).toBeFalsy();
+      expect(valuesOf(state, CLUSTER)).toMatchObject({
+        master_user_secret: [],
+        master_password_wo_version: 1,
+      });
+      expect(valuesOf(state, CLUSTER).manage_master_user_password).toBeFalsy();
     });
   });
 });

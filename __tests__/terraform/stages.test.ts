@@ -20,7 +20,7 @@ import {
   type State,
   TEST_CREDENTIALS,
   useCloud,
-  type Values,
+  valuesOf,
   Workspace,
 } from "../support/terraform";
 
@@ -54,11 +54,6 @@ describe("two stages in one account", () => {
   let vpc: string;
   let subnets: string[];
   let group: string;
-  const one = (of: State, address: string): Values => {
-    const found = of.resources.find((resource) => resource.address === address);
-    if (!found) throw new Error(`${address} is not in the state`);
-    return found.values;
-  };
   beforeAll(async () => {
     if (!cloud.isAvailable) return;
     vpc = await ec2("CreateVpc", { CidrBlock: "10.9.0.0/16" }, "vpcId");
@@ -105,8 +100,8 @@ describe("two stages in one account", () => {
         .map(({ values }) => (values.name ?? values.bucket) as string);
     expect(named(state).length).toBeGreaterThan(15);
     expect(named(devState).filter((name) => named(state).includes(name))).toEqual([]);
-    expect(one(devState, "aws_rds_cluster.aurora_mysql").cluster_identifier).toBe("aurora-mysql-dev");
-    expect(one(devState, 'aws_s3_bucket.this["Users"]').bucket).toMatch(/^users-dev\d{26}$/);
+    expect(valuesOf(devState, "aws_rds_cluster.aurora_mysql").cluster_identifier).toBe("aurora-mysql-dev");
+    expect(valuesOf(devState, 'aws_s3_bucket.this["Users"]').bucket).toMatch(/^users-dev\d{26}$/);
   });
 
   it("have a state each, beside the project", () => {
@@ -116,22 +111,28 @@ describe("two stages in one account", () => {
   });
 
   it("have the function and the host look below their own parameters", () => {
-    const { environment } = one(devState, "aws_lambda_function.flyway_trigger");
+    const { environment } = valuesOf(devState, "aws_lambda_function.flyway_trigger");
     expect(environment[0].variables.PARAMETERS).toBe("/flyway-dev");
-    expect(one(devState, "aws_ssm_document.flyway_migrate").content).toContain("PARAMETERS='/flyway-dev'");
-    expect(one(devState, "aws_iam_policy.ssm_access").policy).toContain(":parameter/flyway-dev/s3-mapping/*");
+    expect(valuesOf(devState, "aws_ssm_document.flyway_migrate").content).toContain(
+      "PARAMETERS='/flyway-dev'",
+    );
+    expect(valuesOf(devState, "aws_iam_policy.ssm_access").policy).toContain(
+      ":parameter/flyway-dev/s3-mapping/*",
+    );
   });
 
   it("are where they are told: the host in the first subnet, the cluster in all", () => {
-    expect(one(devState, "aws_instance.flyway_host").subnet_id).toBe(subnets[0]);
-    expect(one(devState, "aws_db_subnet_group.aurora_mysql").subnet_ids.sort()).toEqual([...subnets].sort());
-    expect(one(devState, "aws_security_group.aurora_mysql").vpc_id).toBe(vpc);
-    expect(one(state, "aws_security_group.aurora_mysql").vpc_id).not.toBe(vpc);
+    expect(valuesOf(devState, "aws_instance.flyway_host").subnet_id).toBe(subnets[0]);
+    expect(valuesOf(devState, "aws_db_subnet_group.aurora_mysql").subnet_ids.sort()).toEqual(
+      [...subnets].sort(),
+    );
+    expect(valuesOf(devState, "aws_security_group.aurora_mysql").vpc_id).toBe(vpc);
+    expect(valuesOf(state, "aws_security_group.aurora_mysql").vpc_id).not.toBe(vpc);
   });
 
   it("map each database as its settings say", () => {
     const mapping = (of: State, database: string) =>
-      JSON.parse(one(of, `aws_ssm_parameter.s3_mapping["${database}"]`).value);
+      JSON.parse(valuesOf(of, `aws_ssm_parameter.s3_mapping["${database}"]`).value);
     expect(mapping(devState, "Users")).toEqual({
       schema: "people",
       flywayVersion: "11.8.2",
@@ -153,32 +154,34 @@ describe("two stages in one account", () => {
   });
 
   it("tell the host of the further target, verify it with its own CA, let it read its secret and let it in", async () => {
-    const target = one(devState, 'aws_ssm_parameter.targets["far.conf"]');
+    const target = valuesOf(devState, 'aws_ssm_parameter.targets["far.conf"]');
     expect(target.name).toBe("/flyway-dev/target/far.conf");
-    const { bucket, key } = one(devState, 'aws_s3_object.ca_certificate["far.conf"]');
+    const { bucket, key } = valuesOf(devState, 'aws_s3_object.ca_certificate["far.conf"]');
     expect(await objectInMoto(cloud.endpoint, bucket, key)).toBe(CERTIFICATE);
     expect(JSON.parse(target.value)).toEqual({
       url: "jdbc:mysql://far.example:3307",
       secret: SECRET,
       ca: { url: `s3://${bucket}/${key}`, sha256: createHash("sha256").update(CERTIFICATE).digest("hex") },
     });
-    expect(one(devState, "aws_iam_policy.secret_access").policy).toContain(SECRET);
-    expect(one(devState, `aws_security_group_rule.targets["${group}:3307"]`)).toMatchObject({
+    expect(valuesOf(devState, "aws_iam_policy.secret_access").policy).toContain(SECRET);
+    expect(valuesOf(devState, `aws_security_group_rule.targets["${group}:3307"]`)).toMatchObject({
       security_group_id: group,
-      source_security_group_id: one(devState, "aws_security_group.aurora_mysql").id,
+      source_security_group_id: valuesOf(devState, "aws_security_group.aurora_mysql").id,
       from_port: 3307,
       to_port: 3307,
     });
   });
 
   it("tell the host of each release's archive, and let it read the one that is in a bucket", () => {
-    const archive = one(devState, 'aws_ssm_parameter.flyway_archive["10.22.0"]');
+    const archive = valuesOf(devState, 'aws_ssm_parameter.flyway_archive["10.22.0"]');
     expect(JSON.parse(archive.value).url).toBe("s3://mirror/flyway.tar.gz");
-    expect(one(devState, 'aws_ssm_parameter.flyway_archive["11.8.2"]').name).toBe(
+    expect(valuesOf(devState, 'aws_ssm_parameter.flyway_archive["11.8.2"]').name).toBe(
       "/flyway-dev/archive/11.8.2",
     );
-    expect(one(devState, "aws_iam_policy.s3_access").policy).toContain("arn:aws:s3:::mirror/flyway.tar.gz");
-    expect(one(state, "aws_iam_policy.s3_access").policy).not.toContain("mirror");
+    expect(valuesOf(devState, "aws_iam_policy.s3_access").policy).toContain(
+      "arn:aws:s3:::mirror/flyway.tar.gz",
+    );
+    expect(valuesOf(state, "aws_iam_policy.s3_access").policy).not.toContain("mirror");
   });
 
   describe("as IAM evaluates their policies", () => {
