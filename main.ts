@@ -1,13 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { App } from "cdktf";
-import { temporaryFolder } from "./constructs/asset";
-import { parseBackend } from "./constructs/backend";
+import { prepareBundles } from "./constructs/bundle";
 import { exportStack, JSON_FILE, Refusal } from "./constructs/export";
-import { FlywayStack } from "./constructs/flyway-stack";
 import { archivesLine, measureArchive, publishedUrl, Unavailable } from "./constructs/published";
-import { officialArchives } from "./deployment/archives";
-import { Names } from "./deployment/names";
+import type { Synthesized } from "./constructs/synthesis";
 
 const USAGE = `Usage:
   npm run export -- DIR        writes cdk.tf.json and its assets into DIR
@@ -28,12 +24,12 @@ async function main([command, ...rest]: string[]): Promise<void> {
     // npm runs us in the project's folder; a relative path is meant from where npm was run.
     const from = process.env.npm_lifecycle_event === "export" ? process.env.INIT_CWD : undefined;
     const target = resolve(from ?? "", folder);
-    const stack = await synthesizeApart();
+    const stack = await synthesize(true);
     const assets = exportStack(stack.folder, stack.id, target);
     console.log(`${target} has the stack "${stack.id}": ${JSON_FILE} and ${assets} assets`);
   } else if (command === "print") {
     if (rest.length > 0) throw usage("print takes no argument");
-    const json = readFileSync(join((await synthesizeApart()).folder, JSON_FILE));
+    const json = readFileSync(join((await synthesize(true)).folder, JSON_FILE));
     process.stdout.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "EPIPE") throw error; // else the reader has had enough, as `head` has
     });
@@ -68,51 +64,17 @@ function usage(problem: string): Refusal {
   return new Refusal(`${problem}.\n\n${USAGE}`);
 }
 
-interface Synthesized {
-  /** The stack's id. */
-  readonly id: string;
-  /** Where its JSON and its assets are. */
-  readonly folder: string;
-}
-
 /**
  * Writes the stack that the environment asks for.
  *
- * @param outdir default: where CDKTF wants it
- * @param stateFolder where a local backend keeps the state, from where the JSON is; default: beside the project
+ * @param isApart into a temporary folder, for a folder of the caller's, beside which a local backend's state is; else where CDKTF
+ * wants it, with the state beside the project
  */
-async function synthesize(outdir?: string, stateFolder?: string): Promise<Synthesized> {
-  const stage = process.env.STAGE || undefined;
-  const id = asked(() => new Names(stage).of("flyway"));
-  const statePath = stateFolder && `${stateFolder}/terraform.${id}.tfstate`;
-  const backend = asked(() => parseBackend(process.env.BACKEND, statePath));
-  const archives = await officialArchives(process.env.MAVEN_REPOSITORY).catch((error: Error) => {
-    throw new Refusal(error.message);
-  });
-  // cdktn refuses write-only arguments unless told of a Terraform that has them; CDKTF does not ask.
-  const app = new App({ outdir, context: { targetVersions: { terraform: ">=1.11.0" } } });
-  process.setSourceMapsEnabled(false); // CDKTF reads a stack for each token: a tenth of the time where it is mapped
-  try {
-    const stack = new FlywayStack(app, id, { archives, stage, backend });
-    app.synth();
-    return { id, folder: join(app.outdir, app.manifest.forStack(stack).workingDirectory) };
-  } finally {
-    process.setSourceMapsEnabled(true);
-  }
-}
-
-/** The same in a temporary folder, for a folder of the caller's: a local backend's state is beside that. */
-function synthesizeApart(): Promise<Synthesized> {
-  return synthesize(join(temporaryFolder(), "cdktf.out"), "..");
-}
-
-/** What the environment asks for; what it cannot have is for the caller to put right. */
-function asked<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw new Refusal((error as Error).message);
-  }
+async function synthesize(isApart = false): Promise<Synthesized> {
+  const bundled = prepareBundles(); // while CDKTF is loaded, which takes as long
+  const { synthesizeStack } = await import("./constructs/synthesis.js");
+  await bundled;
+  return synthesizeStack(process.env, isApart);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

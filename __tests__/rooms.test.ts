@@ -22,7 +22,7 @@ function importsOf(file: string): string[] {
   const { importedFiles } = ts.preProcessFile(readFileSync(join(ROOT, file), "utf8"));
   return importedFiles
     .filter(({ fileName }) => fileName.startsWith("."))
-    .map(({ fileName }) => join(file, "..", fileName))
+    .map(({ fileName }) => join(file, "..", fileName.replace(/\.js$/, "")))
     .map((path) => (path.endsWith(".json") ? path : `${path}.ts`));
 }
 

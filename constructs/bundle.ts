@@ -1,34 +1,42 @@
 import { join } from "node:path";
-import { buildSync } from "esbuild";
+import { type BuildOptions, build, buildSync, type OutputFile } from "esbuild";
 import { strToU8, zipSync } from "fflate";
 
 const FUNCTION = "lambda/index";
 const RUNNER = "runner/main";
 
-let bundles: Map<string, string> | undefined;
-
 /**
- * Both programs, each as one CommonJS file with all that it needs in it, for the oldest Node.js that Amazon Linux 2023 has
- * and is maintained. In one go, for they have most of the SDK in common.
+ * Each program as one CommonJS file with all that it needs in it, for the oldest Node.js that Amazon Linux 2023 has and is
+ * maintained. In one go, for they have most of the SDK in common.
  */
+const OPTIONS: BuildOptions & { readonly write: false } = {
+  entryPoints: [FUNCTION, RUNNER].map((name) => `${name}.ts`),
+  absWorkingDir: join(__dirname, ".."), // else the folder's path is in the output
+  outdir: ".",
+  bundle: true,
+  minify: true,
+  platform: "node",
+  target: "node20",
+  format: "cjs",
+  mainFields: ["module", "main"],
+  write: false,
+  logLevel: "error",
+};
+
+let bundles: ReadonlyMap<string, string> | undefined;
+
+/** Bundles both programs beside whatever else is done meanwhile; without it, whoever asks for one first waits for them. */
+export async function prepareBundles(): Promise<void> {
+  bundles ??= textsOf((await build(OPTIONS)).outputFiles);
+}
+
 function bundle(program: string): string {
-  if (bundles === undefined) {
-    const { outputFiles } = buildSync({
-      entryPoints: [FUNCTION, RUNNER].map((name) => `${name}.ts`),
-      absWorkingDir: join(__dirname, ".."), // else the folder's path is in the output
-      outdir: ".",
-      bundle: true,
-      minify: true,
-      platform: "node",
-      target: "node20",
-      format: "cjs",
-      mainFields: ["module", "main"],
-      write: false,
-      logLevel: "error",
-    });
-    bundles = new Map([FUNCTION, RUNNER].map((name, index) => [name, outputFiles[index]?.text as string]));
-  }
+  bundles ??= textsOf(buildSync(OPTIONS).outputFiles);
   return bundles.get(program) as string;
+}
+
+function textsOf(files: readonly OutputFile[]): ReadonlyMap<string, string> {
+  return new Map([FUNCTION, RUNNER].map((name, index) => [name, files[index]?.text as string]));
 }
 
 /**

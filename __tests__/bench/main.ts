@@ -23,7 +23,9 @@ const USAGE = `npm run bench                measures each piece of work beside i
 
   --only WORDS    only the lines whose work has these words
   --quick         fewer turns, buckets, files and databases
-  --json FILE     writes all samples`;
+  --json FILE     writes all samples
+
+It needs Linux and Python 3. TF_CLI_CONFIG_FILE names a mirror of Terraform's providers, where their registry cannot be had.`;
 
 /** What a line came to. */
 interface Result {
