@@ -16,13 +16,19 @@ const TIMEOUTS = { connectionTimeout: 60_000, socketTimeout: 60_000 };
 /** The calls to AWS that a run makes, each tried up to five times. */
 export class Aws {
   private readonly s3: S3Client;
-  private readonly options: { region: string; maxAttempts: number; requestHandler: typeof TIMEOUTS };
+  private readonly options: {
+    region: string;
+    maxAttempts: number;
+    requestHandler: typeof TIMEOUTS;
+    cacheMiddleware: true;
+  };
   private systemsManager: SSMClient | undefined;
   /** By the clock of S3, when it last answered, in milliseconds. */
   private s3Now = 0;
 
   constructor(region: string) {
-    this.options = { region, maxAttempts: 5, requestHandler: TIMEOUTS };
+    // The middleware is put together once for a command, not for each call of it
+    this.options = { region, maxAttempts: 5, requestHandler: TIMEOUTS, cacheMiddleware: true };
     this.s3 = new S3Client({ ...this.options });
     this.s3.middlewareStack.add(
       (next) => async (args) => {

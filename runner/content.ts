@@ -101,6 +101,7 @@ export async function bringContent(
     location: copy.location,
     options: optionsOf(mapping),
     initSql: initSqlOf(mapping, marks),
+    newFiles: objects.length - appliedIn(state),
     directory: database.directory,
     variables: environment.variables,
   };
@@ -144,6 +145,11 @@ export async function bringContent(
   if (migration.outcome.kind !== "migrated") return;
   complainOfNews(migration.refused, state, listing);
   progress.history = await readHash();
+}
+
+/** How many objects the last run knew to be applied. */
+function appliedIn({ known }: State): number {
+  return known?.objects.filter(({ verdict }) => isApplied(verdict)).length ?? 0;
 }
 
 /** What a run's verdict rests on. */

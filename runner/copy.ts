@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { fileOf, type SeenObject } from "../records/record";
@@ -12,6 +14,9 @@ import { forEach } from "./pool";
 
 /** How many objects are fetched at once. */
 const CONNECTIONS = 16;
+
+/** What is at most this large is written at once, in bytes: a stream of its own costs more than most migrations. */
+const BUFFERED = 65_536;
 
 /** By key, the version that the copy has of it. */
 type Manifest = Record<string, string>;
@@ -62,7 +67,13 @@ export class Copy {
     if (!former) await rm(this.folder, { recursive: true, force: true });
     await mkdir(this.location, { recursive: true });
     for (const key of surplus) await rm(fileOf(this.location, key), { force: true });
-    await forEach(missing, CONNECTIONS, (object) => this.fetch(object));
+    const folders = new Map<string, Promise<void>>();
+    await forEach(missing, CONNECTIONS, async (object) => {
+      const folder = dirname(fileOf(this.location, object.key));
+      if (!folders.has(folder)) folders.set(folder, makeFolder(folder));
+      await folders.get(folder);
+      await this.fetch(object, former !== undefined);
+    });
     await promisify(execFile)("sync", ["-f", this.folder]);
     await writeFile(`${this.manifest}.new`, JSON.stringify(manifest));
     await rename(`${this.manifest}.new`, this.manifest);
@@ -81,18 +92,31 @@ export class Copy {
     }
   }
 
-  private async fetch({ key, versionId, size }: SeenObject): Promise<void> {
+  private async fetch({ key, versionId, size }: SeenObject, mayBeThere: boolean): Promise<void> {
     const file = fileOf(this.location, key);
-    const folder = dirname(file);
-    await mkdir(folder, { recursive: true }).catch(async () => {
-      // It was an object's file before
-      await rm(folder, { force: true });
-      await mkdir(folder, { recursive: true });
-    });
-    await rm(file, { recursive: true, force: true });
-    const stream = createWriteStream(file);
-    await pipeline(await this.aws.get(this.bucket, key, versionId), stream);
-    if (stream.bytesWritten !== size)
-      throw new Error(`${key} has ${size} bytes, but ${stream.bytesWritten} came`);
+    if (mayBeThere) await rm(file, { recursive: true, force: true }); // as a folder too
+    const content = await this.aws.get(this.bucket, key, versionId);
+    const written = size > BUFFERED ? await writeStream(file, content) : await writeWhole(file, content);
+    if (written !== size) throw new Error(`${key} has ${size} bytes, but ${written} came`);
   }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true }).catch(async () => {
+    await rm(folder, { force: true }); // it was an object's file before
+    await mkdir(folder, { recursive: true });
+  });
+}
+
+/** @returns how many bytes were written */
+async function writeStream(file: string, content: Readable): Promise<number> {
+  const stream = createWriteStream(file);
+  await pipeline(content, stream);
+  return stream.bytesWritten;
+}
+
+async function writeWhole(file: string, content: Readable): Promise<number> {
+  const bytes = await buffer(content);
+  await writeFile(file, bytes);
+  return bytes.length;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type FlywayResult, NO_RESULT, parseResult } from "../records/flyway";
 import type { FlywayError } from "../records/record";
+import { classArguments } from "./classes";
 import type { Credentials } from "./credentials";
 import type { Log } from "./log";
 import type { Connection } from "./target";
@@ -21,6 +22,8 @@ export interface FlywaySetting {
   readonly options: readonly string[];
   /** SQL that each of its connections begins with. */
   readonly initSql: string;
+  /** How many files are not known to be applied. */
+  readonly newFiles: number;
   /** Where Flyway is started: its folder of authorities. */
   readonly directory: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -40,8 +43,13 @@ const OUTPUT_LENGTH = 8_000;
 /** The locks of assets/host.sh, for Flyway to inherit: a run that is killed while its Flyway works keeps the next waiting. */
 const LOCKS = [8, 9];
 
+/** From so many new files on, the second compiler pays: over 1,000 it costs as much as it spares, over 2,000 it spares a quarter. */
+const MANY = 1_000;
+
 /** A JVM that lives for seconds: without the compiler and the collector that pay for servers it needs half of the CPU time. */
-const JAVA_ARGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
+export function javaArguments(newFiles: number): string[] {
+  return [...(newFiles < MANY ? ["-XX:TieredStopAtLevel=1"] : []), "-XX:+UseSerialGC"];
+}
 
 /**
  * Starts Flyway. It fails by its exit code or by its JSON: it may say 0 of a migration that failed.
@@ -59,7 +67,11 @@ export async function runFlyway(
     stdio: ["ignore", "pipe", "pipe", ...LOCKS.filter(isOpen)],
     env: {
       ...setting.variables,
-      JAVA_ARGS: `${JAVA_ARGS} ${setting.variables.JAVA_ARGS ?? ""}`,
+      JAVA_ARGS: [
+        ...javaArguments(setting.newFiles),
+        ...classArguments(setting.release),
+        setting.variables.JAVA_ARGS ?? "",
+      ].join(" "),
       FLYWAY_URL: setting.connection.url,
       FLYWAY_INIT_SQL: setting.initSql,
       FLYWAY_USER: user,
@@ -98,7 +110,7 @@ export function argumentsOf(
     schema,
     location,
     options,
-  }: Omit<FlywaySetting, "release" | "directory" | "initSql" | "variables">,
+  }: Omit<FlywaySetting, "release" | "directory" | "newFiles" | "initSql" | "variables">,
   commands: readonly string[],
 ): string[] {
   const isAtLeast = (major: number, minor: number) => {

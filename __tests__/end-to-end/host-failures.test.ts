@@ -1,5 +1,15 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -65,6 +75,33 @@ echo "$@" >>'${machine}/installed'
     expect(readdirSync(releases)).toEqual([host.flywayVersion]);
     expect((await host.records("bare")).map(({ number }) => number)).toEqual([1, 2]);
     expect((await host.verdictOf("bare", "V2__b.sql")).verdict).toBe("applied");
+  });
+
+  it("that has installed Flyway starts it from a class-data archive; without one, or from a damaged one, it goes on", async () => {
+    host.bucket("classes");
+    const releases = `${host.root}-classes`;
+    const archive = join(releases, host.flywayVersion, "classes.jsa");
+    const loaded = join(host.root, "classes.log");
+    const env = { HOST_RELEASES: releases, JAVA_ARGS: `-Xlog:class+load:file=${loaded}` };
+    const run = async (version: number) => {
+      await host.put("classes", `V${version}__a.sql`, table(`A${version}`));
+      const { code, stderr } = await host.run("classes", { env });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      return /org\.flywaydb\S+ source: shared objects file/.test(readFileSync(loaded, "utf8"));
+    };
+    expect(await run(1)).toBe(true);
+    chmodSync(archive, 0o600);
+    const bytes = readFileSync(archive);
+    writeFileSync(
+      archive,
+      Buffer.concat([bytes.subarray(0, bytes.length / 2), Buffer.alloc(bytes.length / 2, 1)]),
+    );
+    expect(await run(2)).toBe(false);
+    truncateSync(archive, 1_000);
+    expect(await run(3)).toBe(false);
+    rmSync(archive);
+    expect(await run(4)).toBe(false);
+    expect(await applied(host, "classes")).toEqual(["1", "2", "3", "4"]);
   });
 
   it("whose disk is full says so in a record, migrates no part, and goes on when there is room", async () => {
