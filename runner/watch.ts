@@ -32,7 +32,7 @@ export class Watch {
   holders: readonly LockHolder[] = [];
   /** Whether a statement was ended, for the migration took longer than it may. */
   isOverLimit = false;
-  private readonly began = Date.now();
+  private began: number | undefined;
 
   constructor(private readonly input: WatchInput) {}
 
@@ -40,7 +40,8 @@ export class Watch {
   async during<T>(flyway: Promise<T>, credentials: Credentials): Promise<T> {
     const end = new AbortController();
     this.holders = [];
-    const watching = this.look(credentials, end.signal);
+    this.began ??= Date.now();
+    const watching = this.look(credentials, this.began, end.signal);
     try {
       return await flyway;
     } finally {
@@ -49,16 +50,20 @@ export class Watch {
     }
   }
 
-  private async look(credentials: Credentials, signal: AbortSignal): Promise<void> {
+  private async look(credentials: Credentials, began: number, signal: AbortSignal): Promise<void> {
     const pause = (time: number) => sleep(time, undefined, { signal }).catch(() => {});
     await pause(FIRST);
-    const teller = new Teller(this.input, this.began);
+    const teller = new Teller(this.input, began);
     // Each time that the database cannot be asked, it is waited for longer: it may never be
     for (let rest = TELL; !signal.aborted; rest *= 2) {
       const words = "what Flyway does in the database cannot be seen";
       await this.input.database.ask(words, credentials, async (session) => {
         while (!signal.aborted) {
-          await this.lookOnce(session, signal, teller);
+          const sight = await lookAtWork(session, this.input.marks);
+          if (signal.aborted) return; // what was waited for may be gone by now
+          if (sight.statement) this.holders = sight.holders;
+          await this.holdToLimit(session, sight, began);
+          await teller.tell(sight);
           await pause(PAUSE);
         }
       });
@@ -66,16 +71,12 @@ export class Watch {
     }
   }
 
-  private async lookOnce(session: Session, signal: AbortSignal, teller: Teller): Promise<void> {
-    const { limit, marks, host } = this.input;
-    const sight = await lookAtWork(session, marks);
-    if (signal.aborted) return; // what was waited for may be gone by now
-    if (sight.statement) this.holders = sight.holders;
-    await teller.tell(sight);
-    if (limit === undefined || Date.now() - this.began < limit * 1_000 || !sight.connection) return;
+  private async holdToLimit(session: Session, { connection }: Sight, began: number): Promise<void> {
+    const { limit, host } = this.input;
+    if (limit === undefined || connection === undefined || Date.now() - began < limit * 1_000) return;
     if (!this.isOverLimit) host.log.complain(`the migration takes longer than ${limit} s, and is ended`);
     this.isOverLimit = true;
-    await endStatement(session, sight.connection);
+    await endStatement(session, connection);
   }
 }
 
