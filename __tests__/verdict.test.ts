@@ -433,6 +433,49 @@ describe("already-applied", () => {
   });
 });
 
+describe("what was applied before", () => {
+  const first = run({
+    at: 5,
+    saw: ["V1__a.sql@a1"],
+    migrate: migrated("V1__a.sql"),
+    info: info({ "V1__a.sql": "Success" }),
+  });
+  const recordOfNext = (next: Partial<Run>) => {
+    const records = recordsOf([
+      first,
+      run({ at: 20, saw: ["V1__a.sql@a1", "V2__b.sql@b1"], exitCode: 1, ...next }),
+    ]);
+    return records.at(-1)?.objects.map(({ verdict }) => verdict);
+  };
+
+  it.each<[string, Partial<Run>, string]>([
+    ["the database is away", { migrate: UNREACHABLE }, "failed"],
+    ["the mapping is wrong", { reason: "Parameter x is not JSON" }, "failed"],
+    [
+      "another file is refused",
+      { refused: { "V2__b.sql": ["it is empty", "delete it"] }, reason: "x" },
+      "refused",
+    ],
+    [
+      "a callback failed",
+      { migrate: error("FAULT", "Error while executing afterMigrate callback: b") },
+      "failed",
+    ],
+  ])("stays so in the record of a run in which %s", (_, next, other) => {
+    expect(recordOfNext(next)).toEqual(["already-applied", other]);
+  });
+
+  it("is told of where it is at fault, or is another version", () => {
+    const twins = error("DUPLICATE_VERSIONED_MIGRATION", "Found more than one: V1__a.sql, V1__b.sql");
+    expect(recordOfNext({ migrate: twins })?.[0]).toBe("refused");
+    const records = recordsOf([
+      first,
+      run({ at: 20, saw: ["V1__a.sql@a2"], exitCode: 1, migrate: UNREACHABLE }),
+    ]);
+    expect(records.at(-1)?.objects[0]?.verdict).toBe("failed");
+  });
+});
+
 describe("refused", () => {
   it("is an edit of what is applied, with Flyway's word for it", () => {
     const record = run({

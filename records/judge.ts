@@ -190,6 +190,10 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
   if (state) {
     return withRemedy("refused", state.state === "Ignored" ? error : `held back: ${error}`, migrate?.error);
   }
+  // Flyway could not say where it stands, so it stands where it did
+  if (former && isApplied(former.verdict) && !mentions(error, name)) {
+    return { verdict: "already-applied", message: "", remedy: null };
+  }
   if (isRefused) {
     return withRemedy("refused", mentions(error, name) ? error : `held back: ${error}`, migrate?.error);
   }

@@ -39,7 +39,7 @@ export interface RunRecord {
   readonly finishedAt: string;
   /** The folder on the host that held the bucket's content: an object's file is `<location>/<key>`. */
   readonly location: string;
-  /** 0 if the database is now what the bucket holds. */
+  /** 0 if the database is now what the bucket holds, and a repair that was asked for was done. */
   readonly exitCode: number;
   /** How often Flyway was started to migrate: more than once where the database was not ready. */
   readonly attempts: number;

@@ -8,7 +8,7 @@ export interface RunReport {
   readonly flyway: "run";
   readonly database: string;
   readonly bucket: string;
-  /** 0 if the database is now what the bucket holds. */
+  /** As the record's. */
   readonly exitCode: number;
   /** How many migrations it applied. */
   readonly applied: number;

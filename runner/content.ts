@@ -59,12 +59,12 @@ export async function bringContent(
   const listing = await listStillBucket(list, environment.settleSeconds, onChange);
   progress.listing = listing;
   const { objects } = listing;
+  progress.refused = oddKeys(objects); // also where the mapping is wrong
   const mapping = await readMapping(host);
   progress.mapping = mapping;
   progress.target = await readTarget(host, mapping);
   const target = targetIn(host, mapping, progress.target);
 
-  progress.refused = oddKeys(objects);
   if (progress.refused.length > 0) throw new Failure(reasonOf(progress.refused));
   const database = await Database.at(host, target, mapping.flywayConf);
   const readHash = async () => {

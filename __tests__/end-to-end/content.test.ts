@@ -168,4 +168,14 @@ ${megabyte.repeat(50)}`;
     expect(history.length > 0 ? await applied(host, testCase.bucket) : []).toEqual(testCase.history);
     expect((await host.records(testCase.bucket)).flatMap(schemaErrors)).toEqual([]);
   });
+
+  it("a key that is no file name, says so where the mapping is wrong too", async () => {
+    host.bucket("oddly", { schema: "a b" });
+    await host.put("oddly", "a//b.sql", first);
+    expect((await host.run("oddly")).code).toBe(1);
+    expect(await host.verdictOf("oddly", "a//b.sql")).toMatchObject({
+      verdict: "refused",
+      message: expect.stringContaining("no file name"),
+    });
+  });
 });
