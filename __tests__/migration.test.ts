@@ -36,6 +36,8 @@ interface World {
   readonly looks?: readonly (Look | undefined)[];
   /** Whether the failed row is in Flyway's history. */
   readonly isInHistory?: boolean;
+  /** Whether all tables take back what a statement wrote that failed. */
+  readonly takesBack?: boolean;
   readonly isOverLimit?: boolean;
 }
 
@@ -46,6 +48,7 @@ async function play({
   says,
   looks = [LOOK],
   isInHistory = true,
+  takesBack = true,
   isOverLimit = false,
 }: World) {
   const started: string[] = [];
@@ -90,6 +93,7 @@ async function play({
       },
       look: async () => looks[Math.min(looked++, looks.length - 1)],
       remember: (look) => remembered.push(look),
+      takesBack: async () => takesBack,
       async takeOutFailed(key) {
         takenOut.push(key);
         return isInHistory;
@@ -200,6 +204,22 @@ describe("a migration", () => {
       const played = await play({ files, says: says(), ...world() });
       expect(played.outcome.kind).toBe("failed");
       expect(played.takenOut).toEqual([]);
+    });
+
+    it.each([
+      [true, "locked"],
+      [false, "failed"],
+    ])("of rows, is by whether all tables take them back: %s", async (takesBack, kind) => {
+      const rows = { "V1__a.sql": "UPDATE a SET x = 1;" };
+      const played = await play({ files: rows, says: says(1205, "UPDATE a SET x = 1"), takesBack });
+      expect(played.outcome.kind).toBe(kind);
+    });
+
+    it("is not taken for a file that is none of the bucket's, whatever a message says", async () => {
+      const { "migrate info": _, ...rest } = says();
+      const message = "x\nLocation   : /dev/zero (x)\nLine       : 1\nStatement  : ALTER TABLE a ADD x int";
+      const forged = { "migrate info": [{ errorCode: "FAILED", sqlErrorCode: 1205, message }], ...rest };
+      expect((await play({ files, says: forged })).outcome).toEqual({ kind: "failed", landed: null });
     });
 
     it("is failed where the history does not have it", async () => {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { describeWork, holderLines, type LockHolder, shownStatement } from "../records/work";
+import {
+  describeWork,
+  holderLines,
+  type LockHolder,
+  shownForeignStatement,
+  shownStatement,
+} from "../records/work";
 import { Marks } from "../runner/work";
 
 const holder: LockHolder = {
@@ -59,9 +65,18 @@ describe("a statement that is shown", () => {
     ["CREATE USER a IDENTIFIED BY 'secret'", "CREATE USER a IDENTIFIED …"],
     ["ALTER USER a identified with p as 'secret'", "ALTER USER a identified …"],
     ["SET PASSWORD = 'secret'", "SET PASSWORD …"],
+    ["CHANGE MASTER TO MASTER_PASSWORD='secret'", "CHANGE MASTER TO MASTER_PASSWORD …"],
     ["SELECT password_hash FROM a", "SELECT password_hash FROM a"],
   ])("ends before a password: %s", (sql, shown) => {
     expect(shownStatement(sql)).toBe(shown);
+  });
+
+  it("is without its values where it is of others", () => {
+    expect(
+      shownForeignStatement(
+        `INSERT INTO t1 VALUES (17, 'it''s \\' hers', "x", -1.5e3, 0xff); CALL p('h', 3306, 'secret`,
+      ),
+    ).toBe("INSERT INTO t1 VALUES (?, ?, ?, -?, ?); CALL p(?, ?, ?");
   });
 
   it("has its first 2,000 characters", () => {

@@ -9,7 +9,7 @@ export interface LockHolder {
   readonly idleSeconds: number | null;
   /** How long its transaction is open, in seconds; null where it has none, or the server does not tell. */
   readonly transactionSeconds: number | null;
-  /** What it does, or has done last; null where the server does not tell. */
+  /** What it does, or has done last, without the values in it; null where the server does not tell. */
   readonly statement: string | null;
   /** Whether the server names it as the holder; else its transaction was open when the wait began, and it may be it. */
   readonly isCertain: boolean;
@@ -54,9 +54,18 @@ export const NOW_PREFIX = ".flyway/now/";
 const TEXT_LENGTH = 2_000;
 const LINE_LENGTH = 200;
 
-/** A statement as it is shown: without what stands behind the word that a password follows. */
+/** A statement of the migration as it is shown: without what stands behind the word that a password follows. */
 export function shownStatement(sql: string): string {
-  return sql.slice(0, TEXT_LENGTH).replace(/\b(IDENTIFIED|PASSWORD)\b[\s\S]*/i, "$1 …");
+  return sql.slice(0, TEXT_LENGTH).replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …");
+}
+
+/** The same of a statement of others: without its values too, which are theirs. */
+export function shownForeignStatement(sql: string): string {
+  const text = shownStatement(sql).replace(
+    /'(?:[^'\\]|\\[\s\S]|'')*('|$)|"(?:[^"\\]|\\[\s\S]|"")*("|$)/g,
+    "?",
+  );
+  return text.replace(/\b(0x[0-9a-f]+|\d+(\.\d+)?(e[+-]?\d+)?)\b/gi, "?");
 }
 
 /** A line for people. */

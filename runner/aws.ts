@@ -93,14 +93,16 @@ export class Aws {
   }
 
   /** @returns the id of the version that it makes; in a bucket without versions, S3's word for it */
-  async put(bucket: string, key: string, body: Uint8Array): Promise<string> {
-    const { VersionId } = await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body }));
+  async put(bucket: string, key: string, body: Uint8Array, abortSignal?: AbortSignal): Promise<string> {
+    const command = new PutObjectCommand({ Bucket: bucket, Key: key, Body: body });
+    const { VersionId } = await this.s3.send(command, { abortSignal });
     return VersionId ?? "null";
   }
 
   /** Removes one version of an object, for good. */
-  async remove(bucket: string, key: string, versionId: string): Promise<void> {
-    await this.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: key, VersionId: versionId }));
+  async remove(bucket: string, key: string, versionId: string, abortSignal?: AbortSignal): Promise<void> {
+    const command = new DeleteObjectCommand({ Bucket: bucket, Key: key, VersionId: versionId });
+    await this.s3.send(command, { abortSignal });
   }
 
   private get ssm(): SSMClient {

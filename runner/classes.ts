@@ -27,7 +27,7 @@ export function classArguments(release: string): string[] {
 
 /**
  * Makes the archive, by a migration of a database in memory. Flyway works without it as well, so where it cannot be made, as
- * before Java 13, that is but said.
+ * with the JVM of 7.x, that is but said.
  *
  * @param javaArguments as Flyway's are else
  * @param scratch folder that is removed later

@@ -1,10 +1,11 @@
+import type { Connection as Session } from "mysql2/promise";
 import { LOCK_WAIT_TIMEOUT, type Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
 import { isApplied } from "../records/judge";
 import { fileName, type Refusal, versionOf } from "../records/record";
 import { lineOf } from "../records/text";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
-import { lookAtSchema, readHistory, takeOutFailed } from "./database";
+import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack } from "./database";
 import { Failure, orFail } from "./failure";
 import { type Basis, contentFingerprintOf, hashOf } from "./fingerprint";
 import { runFlyway } from "./flyway";
@@ -100,30 +101,37 @@ export async function bringContent(
     schema: mapping.schema,
     location: copy.location,
     options: optionsOf(mapping),
-    initSql: initSqlOf(mapping, marks),
     newFiles: objects.length - appliedIn(state),
     directory: database.directory,
     variables: environment.variables,
   };
+  let mayMark: boolean | undefined;
+  const learn = async (session: Session) => {
+    mayMark ??= !(await isCluster(session));
+  };
+  const former = state.before;
   const migration = await migrate(
     {
       ...{ operation, objects, log },
       schema: mapping.schema,
       flywayVersion: mapping.flywayVersion,
       location: copy.location,
-      former: state.before,
+      former,
       retrySeconds: environment.retrySeconds,
     },
     {
       credentials: () => database.credentials(),
-      flyway: (commands, credentials) => {
-        const answer = runFlyway(setting, credentials, commands, log);
+      flyway: async (commands, credentials) => {
+        if (former) await database.ask("the server cannot be asked", credentials, learn); // else a look did
+        const initSql = initSqlOf(mapping, mayMark ? marks : undefined);
+        const answer = runFlyway({ ...setting, initSql }, credentials, commands, log);
         return commands.includes("migrate") ? watch.during(answer, credentials) : answer;
       },
       look: (credentials) =>
-        database.ask("the schema cannot be looked at", credentials, (session) =>
-          lookAtSchema(session, mapping.schema),
-        ),
+        database.ask("the schema cannot be looked at", credentials, async (session) => {
+          await learn(session);
+          return lookAtSchema(session, mapping.schema);
+        }),
       remember: (before) => {
         try {
           state.before = before;
@@ -131,6 +139,8 @@ export async function bringContent(
           log.complain(String(error)); // a full disk is told of at the end
         }
       },
+      takesBack: async (credentials) =>
+        (await database.ask("the server's tables cannot be looked at", credentials, takesBack)) ?? false,
       takeOutFailed: async (key, credentials) =>
         (await database.ask("Flyway's history cannot be mended", credentials, (session) =>
           takeOutFailed(session, mapping.schema, key),
@@ -180,8 +190,8 @@ function complainOfNews(refused: readonly Refusal[], state: State, { objects }: 
 }
 
 /** What each connection of Flyway's begins with. */
-function initSqlOf({ lockWaitTimeout = LOCK_WAIT_TIMEOUT }: Mapping, marks: Marks): string {
-  return `SET SESSION lock_wait_timeout = ${lockWaitTimeout}, @flyway_on_aws = ${marks.taking}`;
+function initSqlOf({ lockWaitTimeout = LOCK_WAIT_TIMEOUT }: Mapping, marks: Marks | undefined): string {
+  return `SET SESSION lock_wait_timeout = ${lockWaitTimeout}${marks ? `, @flyway_on_aws = ${marks.taking}` : ""}`;
 }
 
 function optionsOf({ baselineVersion = "0", outOfOrder, placeholders = {} }: Mapping): string[] {

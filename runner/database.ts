@@ -42,7 +42,7 @@ export async function openSession(
     ...(ca ? { ca: await readFile(join(directory, caFile(ca.sha256)), "utf8") } : {}),
   };
   const ssl = tls === "verified" ? verified : { rejectUnauthorized: false };
-  return createConnection({
+  const session = await createConnection({
     host,
     port,
     user,
@@ -51,7 +51,15 @@ export async function openSession(
     dateStrings: true,
     ...(tls === "cleartext" ? {} : { ssl }),
   });
+  await session.query(BEGIN);
+  return session;
 }
+
+/** What each session begins with, whatever the server's defaults are: times of InnoDB's tables are the system's. */
+const BEGIN = "SET SESSION autocommit = 1, time_zone = 'SYSTEM', lock_wait_timeout = 10";
+
+/** How long a question may take, in milliseconds: one to a large server takes some seconds. */
+const ANSWER_TIMEOUT = 60_000;
 
 const TIME = "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ') AS time";
 
@@ -72,7 +80,11 @@ export async function lookAtSchema(session: Session, schema: string): Promise<Lo
   const [[now]] = await session.query<RowDataPacket[]>(TIME);
   const parts: SchemaPart[] = [];
   for (const query of PARTS) {
-    const [rows] = await session.query<RowDataPacket[]>(query, [schema]);
+    const [rows] = await session.query<RowDataPacket[]>({
+      sql: query,
+      values: [schema],
+      timeout: ANSWER_TIMEOUT,
+    });
     for (const { kind, name, is } of rows) parts.push({ kind, name, is: String(is) });
   }
   return { time: now?.time, parts, scripts: (await historyOf(session, schema)).map(({ script }) => script) };
@@ -96,13 +108,28 @@ async function historyOf(session: Session, schema: string): Promise<RowDataPacke
   return rows;
 }
 
-/** Takes a failed migration out of Flyway's history; whether it was there, once. */
+const OTHER_ENGINES = `SELECT 1 FROM information_schema.TABLES WHERE ENGINE <> 'InnoDB'
+  AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') LIMIT 1`;
+
+/** Takes a failed migration out of Flyway's history; whether it was there. */
 export async function takeOutFailed(session: Session, schema: string, script: string): Promise<boolean> {
   const [{ affectedRows }] = await session.query<ResultSetHeader>(
     "DELETE FROM ??.flyway_schema_history WHERE success = 0 AND script = ?",
     [schema, script],
   );
-  return affectedRows === 1;
+  return affectedRows > 0;
+}
+
+/** Whether all tables take back what a statement wrote that failed: a trigger or a function may write to any of them. */
+export async function takesBack(session: Session): Promise<boolean> {
+  const [rows] = await session.query<RowDataPacket[]>({ sql: OTHER_ENGINES, timeout: ANSWER_TIMEOUT });
+  return rows.length === 0;
+}
+
+/** Whether the server is of a cluster that takes no named locks: Galera's, Percona's. */
+export async function isCluster(session: Session): Promise<boolean> {
+  const [rows] = await session.query<RowDataPacket[]>("SHOW VARIABLES LIKE 'wsrep_on'");
+  return rows.some(({ Value: value }) => value === "ON");
 }
 
 /** Ends a session; resolves when its connection is closed, so that it takes none of a limited number. */

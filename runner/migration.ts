@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf } from "../records/failures";
@@ -26,7 +25,7 @@ import { lineOf } from "../records/text";
 import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
-import { isFirstAndWhole } from "./first";
+import { firstStatement } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
 import type { Log } from "./log";
@@ -74,6 +73,8 @@ export interface MigrationSteps {
   look(credentials: Credentials): Promise<Look | undefined>;
   /** Keeps what the schema is before the migration, for the case that this run is killed. */
   remember(before: Look): void;
+  /** Whether all tables of the server take back what a statement wrote that failed. */
+  takesBack(credentials: Credentials): Promise<boolean>;
   /** Takes a file's failed row out of Flyway's history; whether that could be done. */
   takeOutFailed(key: string, credentials: Credentials): Promise<boolean>;
   /** Whether the migration took longer than it may: then it is not tried again. */
@@ -196,18 +197,26 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     await flyway(["validate"]);
     refused.push(...ignoredFiles(input.objects, results.info, location));
     const isKilled = input.former !== undefined;
-    const failed = await failedFile(error, results.info, isKilled);
+    const failed = failedFile(input, error, results.info, isKilled);
     const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, credentials));
     if (!isOnContent(error)) return end({ kind: "unreachable" });
-    if (halfApplied && !isKilled && (await isUndone(error, halfApplied, before))) {
+    if (halfApplied?.changes?.length === 0 && !isKilled && isLockTimeout(error)) {
       const { key } = halfApplied;
-      if (await steps.takeOutFailed(key, credentials)) return end({ kind: "locked", key });
+      const isUndone = await nothingLanded(error, credentials);
+      if (isUndone && (await steps.takeOutFailed(key, credentials))) return end({ kind: "locked", key });
     }
     return end(
       isRefusal(error) && !halfApplied
         ? { kind: "refused", reason: null }
         : { kind: "failed", landed: halfApplied ?? null },
     );
+  }
+
+  /** Whether the file of a statement that failed cannot have done anything. */
+  async function nothingLanded(error: FlywayError, credentials: Credentials): Promise<boolean> {
+    const failed = failedStatementIn(error);
+    const kind = failed && firstStatement(await readFile(failed.file, "utf8"), failed);
+    return kind === "definition" || (kind === "rows" && (await steps.takesBack(credentials)));
   }
 
   async function halfAppliedBy(
@@ -227,18 +236,6 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   }
 }
 
-/** Whether a file waited for a lock in vain, and nothing of it can have landed. */
-async function isUndone(
-  error: FlywayError,
-  { changes }: HalfApplied,
-  before: Look | undefined,
-): Promise<boolean> {
-  const failed = failedStatementIn(error);
-  if (!failed || !isLockTimeout(error) || !before || changes?.length !== 0) return false;
-  const engines = before.parts.filter(({ kind }) => kind === "table").map(({ is }) => is);
-  return isFirstAndWhole(await readFile(failed.file, "utf8"), failed, engines);
-}
-
 /** Why a bucket is refused, of all its files that are. */
 export function reasonOf(refused: readonly Refusal[]): string {
   return `nothing was migrated: ${refused.map(lineOf).join("\n")}`;
@@ -248,17 +245,19 @@ function firstPart(message: string): string {
   return (message.split("\n---")[0] as string).replace(/^\n+/, "");
 }
 
-/** Which file failed. A run that was killed may have left a failed migration, and no word of it. */
-async function failedFile(
+/** Which file of the bucket failed. A run that was killed may have left a failed migration, and no word of it. */
+function failedFile(
+  { objects, location }: MigrationInput,
   error: FlywayError,
   info: FlywayResult | null,
   isKilled: boolean,
-): Promise<FailedFile | undefined> {
+): FailedFile | undefined {
   const failed = info?.migrations?.findLast(({ state }) => state === "Failed");
   const file: FailedFile | undefined =
     failedStatementIn(error) ??
     (isKilled && failed ? { file: failed.filepath, line: null, statement: null } : undefined);
-  return file && existsSync(file.file) ? file : undefined;
+  // A message of the server's, which a script may make, can look as if it named one
+  return file && objects.some(({ key }) => fileOf(location, key) === file.file) ? file : undefined;
 }
 
 /** Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none. */

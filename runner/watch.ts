@@ -13,6 +13,9 @@ const FIRST = 3_000;
 const PAUSE = 2_000;
 const TELL = 15_000;
 
+/** How long a database is left alone at most that cannot be asked, in milliseconds. */
+const LONGEST = 60_000;
+
 export interface WatchInput {
   readonly host: Host;
   readonly database: Database;
@@ -55,7 +58,7 @@ export class Watch {
     await pause(FIRST);
     const teller = new Teller(this.input, began);
     // Each time that the database cannot be asked, it is waited for longer: it may never be
-    for (let rest = TELL; !signal.aborted; rest *= 2) {
+    for (let rest = TELL; !signal.aborted; rest = Math.min(rest * 2, LONGEST)) {
       const words = "what Flyway does in the database cannot be seen";
       await this.input.database.ask(words, credentials, async (session) => {
         while (!signal.aborted) {
@@ -63,7 +66,7 @@ export class Watch {
           if (signal.aborted) return; // what was waited for may be gone by now
           if (sight.statement) this.holders = sight.holders;
           await this.holdToLimit(session, sight, began);
-          await teller.tell(sight);
+          teller.tell(sight);
           await pause(PAUSE);
         }
       });
@@ -71,8 +74,13 @@ export class Watch {
     }
   }
 
-  private async holdToLimit(session: Session, { connection }: Sight, began: number): Promise<void> {
+  private async holdToLimit(
+    session: Session,
+    { connection, statement }: Sight,
+    began: number,
+  ): Promise<void> {
     const { limit, host } = this.input;
+    if (statement?.text.includes("flyway_schema_history")) return; // else what is done would not be in it
     if (limit === undefined || connection === undefined || Date.now() - began < limit * 1_000) return;
     if (!this.isOverLimit) host.log.complain(`the migration takes longer than ${limit} s, and is ended`);
     this.isOverLimit = true;
@@ -90,14 +98,14 @@ class Teller {
     private readonly began: number,
   ) {}
 
-  async tell({ statement, isWaiting, holders }: Sight): Promise<void> {
+  tell({ statement, isWaiting, holders }: Sight): void {
     const { host, now, schema } = this.input;
     if (isWaiting === this.wasWaiting && Date.now() - this.last < TELL) return;
     this.last = Date.now();
     this.wasWaiting = isWaiting;
     const { commandId, bucket } = host.environment;
     if (statement) host.log.say(describeWork({ statement, isWaiting, holders }));
-    await now.write({
+    now.write({
       ...{ workVersion: 1, commandId, bucket, schema },
       startedAt: isoTime(this.began),
       seenAt: isoTime(Date.now()),

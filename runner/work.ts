@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { RowDataPacket, Connection as Session } from "mysql2/promise";
-import { type LockHolder, shownStatement, type Work } from "../records/work";
+import { type LockHolder, shownForeignStatement, shownStatement, type Work } from "../records/work";
 
 /*
  * What Flyway's connections do, as the server has it: MySQL and MariaDB tell it in tables of their own. What a server does not
@@ -177,7 +177,7 @@ async function describe(
       host,
       idleSeconds: command === "Sleep" ? Math.max(Number(seconds), 0) : null,
       transactionSeconds: age === undefined ? null : Math.max(Number(age), 0),
-      statement: text === undefined ? null : shownStatement(text),
+      statement: text === undefined ? null : shownForeignStatement(text),
       isCertain,
     };
   });
