@@ -50,14 +50,14 @@ const migrated = {
   migrations: [{ filepath: "/a.sql", executionTime: 1 }],
   success: true,
 };
-const told = { operation: "info", migrations: [{ filepath: "/a.sql", state: "Success" }] };
+const informed = { operation: "info", migrations: [{ filepath: "/a.sql", state: "Success" }] };
 const error = { errorCode: "FAULT", message: "no" };
 
 describe("Flyway's JSON", () => {
   it("of one command is one result, of several one each", () => {
-    expect(parseResult(JSON.stringify(told), ["info"])?.results).toEqual([told]);
-    const both = { individualResults: [migrated, told] };
-    expect(parseResult(JSON.stringify(both), ["migrate", "info"])?.results).toEqual([migrated, told]);
+    expect(parseResult(JSON.stringify(informed), ["info"])?.results).toEqual([informed]);
+    const both = { individualResults: [migrated, informed] };
+    expect(parseResult(JSON.stringify(both), ["migrate", "info"])?.results).toEqual([migrated, informed]);
   });
 
   it.each([
@@ -66,8 +66,8 @@ describe("Flyway's JSON", () => {
     ["a JSON string", '"info"'],
     ["null", "null"],
     ["another command's", JSON.stringify(migrated)],
-    ["one of two", JSON.stringify({ individualResults: [told, migrated] })],
-    ["torn", JSON.stringify(told).slice(0, -1)],
+    ["one of two", JSON.stringify({ individualResults: [informed, migrated] })],
+    ["torn", JSON.stringify(informed).slice(0, -1)],
   ])("that is %s is none of info", (_, output) => {
     expect(parseResult(output, ["info"])).toBeUndefined();
   });
@@ -76,7 +76,7 @@ describe("Flyway's JSON", () => {
     const failed = { ...migrated, success: false, error };
     for (const whole of [
       failed,
-      { individualResults: [failed, told] },
+      { individualResults: [failed, informed] },
       { individualResults: [failed], error },
     ]) {
       const parsed = parseResult(JSON.stringify(whole), ["migrate", "info"]);
@@ -109,7 +109,7 @@ describe("Flyway's JSON", () => {
 
 describe("Flyway's answer", () => {
   it("is well where both its JSON and its exit code are", () => {
-    expect(answerOf(JSON.stringify(told), 0, ["info"])).toEqual({ results: [told] });
+    expect(answerOf(JSON.stringify(informed), 0, ["info"])).toEqual({ results: [informed] });
   });
 
   it("is an error where its JSON has one, though its exit code is 0", () => {
@@ -117,7 +117,7 @@ describe("Flyway's answer", () => {
   });
 
   it.each([
-    ["its exit code alone says so", JSON.stringify(told), 1],
+    ["its exit code alone says so", JSON.stringify(informed), 1],
     ["it was killed", "", 137],
     ["it says what no one can read", "Exception in thread main", 0],
   ])("is an error of ours where %s, with the end of the output", (_, output, code) => {

@@ -505,7 +505,7 @@ describe("a bucket without a good mapping", () => {
 /** What Systems Manager is to answer, and what it was asked. */
 interface FakeSystemsManager {
   readonly endpoint: string;
-  readonly asked: string[];
+  readonly operations: string[];
   /** Takes the operation and how often it was asked before. */
   answer: (operation: string, before: number) => [status: number, body: object];
 }
@@ -525,8 +525,8 @@ describe("Systems Manager over HTTP", () => {
       request.resume();
       request.on("end", () => {
         const operation = String(request.headers["x-amz-target"]).replace("AmazonSSM.", "");
-        const before = systemsManager.asked.filter((other) => other === operation).length;
-        systemsManager.asked.push(operation);
+        const before = systemsManager.operations.filter((other) => other === operation).length;
+        systemsManager.operations.push(operation);
         const [status, body] = systemsManager.answer(operation, before);
         response.writeHead(status, { "content-type": "application/x-amz-json-1.1" });
         response.end(JSON.stringify(body));
@@ -541,7 +541,7 @@ describe("Systems Manager over HTTP", () => {
 
   beforeEach(() => {
     const { port } = server.address() as AddressInfo;
-    systemsManager = { endpoint: `http://127.0.0.1:${port}`, asked: [], answer: answered };
+    systemsManager = { endpoint: `http://127.0.0.1:${port}`, operations: [], answer: answered };
     vi.resetModules(); // the function reads its environment once
     vi.spyOn(Math, "random").mockReturnValue(0); // the SDK's waits are random from 0 on: none
     vi.spyOn(console, "log").mockImplementation((line: string) => void logged.push(JSON.parse(line)));
@@ -560,14 +560,14 @@ describe("Systems Manager over HTTP", () => {
 
   it("is asked for the mapping, then sent the command", async () => {
     await (await entryPoint())(upload("users1"));
-    expect(systemsManager.asked).toEqual(["GetParameter", "SendCommand"]);
+    expect(systemsManager.operations).toEqual(["GetParameter", "SendCommand"]);
     expect(logged).toEqual([expect.objectContaining({ message: "command sent", commandId: "c-9" })]);
   });
 
   it("is asked again when it throttles", async () => {
     systemsManager.answer = (operation, before) => (before < 2 ? throttled : answered(operation));
     await (await entryPoint())(upload("users1"));
-    expect(systemsManager.asked).toEqual([
+    expect(systemsManager.operations).toEqual([
       ...Array.from({ length: 3 }, () => "GetParameter"),
       ...Array.from({ length: 3 }, () => "SendCommand"),
     ]);
@@ -578,7 +578,7 @@ describe("Systems Manager over HTTP", () => {
     systemsManager.answer = (operation) => (operation === "SendCommand" ? throttled : answered(operation));
     const error = await rejection((await entryPoint())(upload("users1")));
     expect(error).toHaveProperty("name", "ThrottlingException");
-    expect(systemsManager.asked.filter((operation) => operation === "SendCommand")).toHaveLength(4);
+    expect(systemsManager.operations.filter((operation) => operation === "SendCommand")).toHaveLength(4);
     expect(logged).toEqual([
       expect.objectContaining({ level: "error", bucket: "users1", error: "ThrottlingException" }),
     ]);
@@ -594,7 +594,7 @@ describe("Systems Manager over HTTP", () => {
   it("is not reached when the environment lacks something, which the error names", async () => {
     vi.stubEnv("DOCUMENT_NAME", "");
     await expect((await entryPoint())(upload("users1"))).rejects.toThrow("environment lacks DOCUMENT_NAME:");
-    expect(systemsManager.asked).toEqual([]);
+    expect(systemsManager.operations).toEqual([]);
   });
 
   describe("from the bundle, under plain node", () => {
@@ -629,7 +629,7 @@ describe("Systems Manager over HTTP", () => {
         keys: ["V1__a.sql"],
         commandId: "c-9",
       });
-      expect(systemsManager.asked).toEqual(["GetParameter", "SendCommand"]);
+      expect(systemsManager.operations).toEqual(["GetParameter", "SendCommand"]);
     });
 
     it("hands on metrics as lines of nothing but JSON, which CloudWatch needs", async () => {
@@ -641,12 +641,12 @@ describe("Systems Manager over HTTP", () => {
 
     it("is not reached for S3's test event", async () => {
       expect(JSON.parse(await invoke(TEST_EVENT))).toMatchObject({ message: "ignored" });
-      expect(systemsManager.asked).toEqual([]);
+      expect(systemsManager.operations).toEqual([]);
     });
 
     it("is not reached when the environment lacks something", async () => {
       expect(await invoke(upload("users1"), { INSTANCE_ID: "" })).toContain("environment lacks INSTANCE_ID:");
-      expect(systemsManager.asked).toEqual([]);
+      expect(systemsManager.operations).toEqual([]);
     });
   });
 });

@@ -16,7 +16,7 @@ const look = (...parts: SchemaPart[]): Look => ({
 });
 
 /** What a file that failed has left between two looks; it names all, and so does the other file. */
-function left(before: Look | undefined, after: Look | undefined, others: readonly string[] = []) {
+function landedBetween(before: Look | undefined, after: Look | undefined, others: readonly string[] = []) {
   const names = namesOf([...(before?.parts ?? []), ...(after?.parts ?? [])]);
   const failed = { file, line: 3, statement: "ALTER TABLE x" };
   return landed({
@@ -34,7 +34,7 @@ describe("what a file that failed has left", () => {
   it("is what is there now and was not, is gone, or is other", () => {
     const before = look(table("A"), column("A.x"), column("A.gone"));
     const after = look(table("A"), column("A.x", "bigint"), table("B"));
-    expect(left(before, after)).toEqual({
+    expect(landedBetween(before, after)).toEqual({
       ...{ key: "V2__b.sql", line: 3, statement: "ALTER TABLE x", applied: [], moreChanges: 0 },
       changes: [
         { kind: "column", name: "A.gone", before: "int", after: null, shared: false },
@@ -45,12 +45,14 @@ describe("what a file that failed has left", () => {
   });
 
   it("is not known where the schema could not be looked at, before or after", () => {
-    expect(left(undefined, look())?.changes).toBeNull();
-    expect(left(look(), undefined)?.changes).toBeNull();
+    expect(landedBetween(undefined, look())?.changes).toBeNull();
+    expect(landedBetween(look(), undefined)?.changes).toBeNull();
   });
 
   it("is marked where another file names it too", () => {
-    const { changes } = left(look(), look(table("shared"), table("mine")), [`${location}/V1__a.sql`]);
+    const { changes } = landedBetween(look(), look(table("shared"), table("mine")), [
+      `${location}/V1__a.sql`,
+    ]);
     expect(changes?.map(({ name, shared }) => [name, shared])).toEqual([
       ["mine", false],
       ["shared", true],
@@ -71,7 +73,7 @@ describe("what a file that failed has left", () => {
 
   it("lists the first 200 of many changes, and says how many more there are", () => {
     const many = Array.from({ length: 250 }, (_, index) => table(`t${index}`));
-    const result = left(look(), look(...many));
+    const result = landedBetween(look(), look(...many));
     expect([result.changes?.length, result.moreChanges]).toEqual([200, 50]);
   });
 });

@@ -86,10 +86,10 @@ async function play({
         const name = commands.join(" ");
         const before = started.filter((other) => other === name).length;
         started.push(name);
-        const said = says[name]?.[Math.min(before, (says[name]?.length ?? 1) - 1)] ?? {};
-        if ("errorCode" in said)
-          return { results: [{ error: said as FlywayError }], error: said as FlywayError };
-        return { results: commands.map(() => said as FlywayResult) };
+        const answer = says[name]?.[Math.min(before, (says[name]?.length ?? 1) - 1)] ?? {};
+        if ("errorCode" in answer)
+          return { results: [{ error: answer as FlywayError }], error: answer as FlywayError };
+        return { results: commands.map(() => answer as FlywayResult) };
       },
       look: async () => looks[Math.min(looked++, looks.length - 1)],
       remember: (look) => remembered.push(look),

@@ -42,13 +42,13 @@ function line({ text }: Message, name: string): string | undefined {
 
 describe("a message", () => {
   it("names database, bucket, files, what was applied before, and status, as the record has them", () => {
-    const told = message(command, [half]);
-    expect(told.subject).toBe("Flyway: Users: Failed");
-    expect(line(told, "Database")).toBe("Users");
-    expect(line(told, "Bucket")).toBe("users1");
-    expect(line(told, "Files")).toBe("release/V2__Größe b.sql");
-    expect(line(told, "Applied")).toBe("V1__a.sql");
-    expect(line(told, "Status")).toBe("Failed, exit code 1");
+    const notice = message(command, [half]);
+    expect(notice.subject).toBe("Flyway: Users: Failed");
+    expect(line(notice, "Database")).toBe("Users");
+    expect(line(notice, "Bucket")).toBe("users1");
+    expect(line(notice, "Files")).toBe("release/V2__Größe b.sql");
+    expect(line(notice, "Applied")).toBe("V1__a.sql");
+    expect(line(notice, "Status")).toBe("Failed, exit code 1");
   });
 
   it("gives the reason and the remedy, and nothing of the output", () => {
@@ -83,9 +83,9 @@ describe("a message", () => {
 
   it("names the first of many files, and how many there are", () => {
     const objects = Array.from({ length: 1_000 }, (_, index) => judged(`V${index}__a.sql`, "failed", "no"));
-    const told = message(command, [recordOf({ objects })]);
-    expect(line(told, "Files")).toMatch(/^V0__a\.sql, .*V19__a\.sql, and 980 more$/);
-    expect(told.text.length).toBeLessThan(3_000);
+    const notice = message(command, [recordOf({ objects })]);
+    expect(line(notice, "Files")).toMatch(/^V0__a\.sql, .*V19__a\.sql, and 980 more$/);
+    expect(notice.text.length).toBeLessThan(3_000);
   });
 
   it("says where the log is", () => {
@@ -97,14 +97,14 @@ describe("a message", () => {
   });
 
   it("gives the host's own reason once, though it is in both outputs", () => {
-    const told = message({
+    const notice = message({
       Comment: "Flyway: users1",
       StandardOutputContent: "cannot list the bucket\n",
       StandardErrorContent: "10:00:00 users1: FAILED: cannot list the bucket\n",
     });
-    expect(told.text.match(/cannot list the bucket/g)).toHaveLength(1);
-    expect(line(told, "Files")).toBe("none named");
-    expect(line(told, "Applied")).toBe("not known");
+    expect(notice.text.match(/cannot list the bucket/g)).toHaveLength(1);
+    expect(line(notice, "Files")).toBe("none named");
+    expect(line(notice, "Applied")).toBe("not known");
   });
 
   it("has the schema for a database, and else the bucket, where the run did not say", () => {
@@ -116,9 +116,9 @@ describe("a message", () => {
 
   it("names each database that a reconcile failed for, and no other", () => {
     const products = recordOf({ schema: "Products", bucket: "products1" });
-    const told = message({ Comment: "Flyway: *" }, [half, products]);
-    expect(line(told, "Database")).toBe("Users, Products");
-    expect(line(told, "Bucket")).toBe("users1, products1");
+    const notice = message({ Comment: "Flyway: *" }, [half, products]);
+    expect(line(notice, "Database")).toBe("Users, Products");
+    expect(line(notice, "Bucket")).toBe("users1, products1");
     expect(message({ Comment: "Flyway: *" }).subject).toBe("Flyway: reconcile: Failed");
   });
 

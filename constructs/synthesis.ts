@@ -26,9 +26,9 @@ export async function synthesizeStack(
   isApart: boolean,
 ): Promise<Synthesized> {
   const stage = environment.STAGE || undefined;
-  const id = asked(() => new Names(stage).of("flyway"));
+  const id = orRefuse(() => new Names(stage).of("flyway"));
   const statePath = isApart ? `../terraform.${id}.tfstate` : undefined;
-  const backend = asked(() => parseBackend(environment.BACKEND, statePath));
+  const backend = orRefuse(() => parseBackend(environment.BACKEND, statePath));
   const archives = await officialArchives(environment.MAVEN_REPOSITORY).catch((error: Error) => {
     throw new Refusal(error.message);
   });
@@ -46,7 +46,7 @@ export async function synthesizeStack(
 }
 
 /** What the environment asks for; what it cannot have is for the caller to put right. */
-function asked<T>(read: () => T): T {
+function orRefuse<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -133,10 +133,10 @@ export function archiveName(parameters: string, flywayVersion: string): string {
  */
 export function parseMapping(name: string, value: string): Mapping {
   const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.s3_mapping");
-  const matching = (member: string, found: unknown, pattern: keyof typeof PATTERNS): string => {
-    const text = typeof found === "number" && pattern === "seconds" ? String(found) : found;
+  const matching = (member: string, value: unknown, pattern: keyof typeof PATTERNS): string => {
+    const text = typeof value === "number" && pattern === "seconds" ? String(value) : value;
     if (typeof text === "string" && isMatch(text, pattern)) return text;
-    throw wrong(`has no valid "${member}": ${JSON.stringify(found)} does not match ${PATTERNS[pattern]}`);
+    throw wrong(`has no valid "${member}": ${JSON.stringify(value)} does not match ${PATTERNS[pattern]}`);
   };
   const member = (name: keyof typeof PATTERNS & keyof Mapping) => matching(name, object[name], name);
   const { outOfOrder, placeholders, baselineVersion } = object;
@@ -220,8 +220,8 @@ function membersOf(
   return { object: parsed as Record<string, unknown>, wrong };
 }
 
-function sourceOf(found: unknown, member: string | undefined, wrong: Wrong): Source {
-  const { url, sha256 } = found as { [member in keyof Source]?: unknown };
+function sourceOf(value: unknown, member: string | undefined, wrong: Wrong): Source {
+  const { url, sha256 } = value as { [member in keyof Source]?: unknown };
   const where = member ? `"${member}" with ` : "";
   if (typeof url !== "string") throw wrong(`has no ${where}"url"`);
   if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/i.test(sha256)) {

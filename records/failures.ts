@@ -7,7 +7,7 @@ export interface Failure {
   /** Begins the SQLState; for what has no entry by its code. */
   readonly state?: string;
   /** A regular expression that the message matches: beside a code which is not enough, or where there is none. */
-  readonly said?: string;
+  readonly matches?: string;
   /** Whether it passes by itself, so that it is worth another try; else it needs a person. */
   readonly passes: boolean;
   /** What to do. */
@@ -33,10 +33,11 @@ export const FAILURES: readonly Failure[] = [
   // require_secure_transport of MySQL, of MariaDB
   { codes: [3159, 4151], passes: false, remedy: ENCRYPT },
   // A login with a key, which crosses an encrypted connection only
-  { said: "RSA public key is not available client side", passes: false, remedy: ENCRYPT },
+  { matches: "RSA public key is not available client side", passes: false, remedy: ENCRYPT },
   // Of the driver: unknown authority, expired, another name, none at all, no PEM file
   {
-    said: "PKIX path|valid certification path|[Hh]ostname verification failed|ssl not enabled in the server|CertificateExpired|Failed to find serverSslCert",
+    matches:
+      "PKIX path|valid certification path|[Hh]ostname verification failed|ssl not enabled in the server|CertificateExpired|Failed to find serverSslCert",
     passes: false,
     remedy: TRUST,
   },
@@ -60,13 +61,13 @@ export const FAILURES: readonly Failure[] = [
     remedy: WAIT,
   },
   // A writer that has become a reader; 1290 is of other options too
-  { codes: [1290], said: "[Rr]ead[- ]only", passes: true, remedy: WAIT },
+  { codes: [1290], matches: "[Rr]ead[- ]only", passes: true, remedy: WAIT },
   { codes: [1792, 1836, 1874], passes: true, remedy: WAIT },
   // Another transaction in the way: of Flyway's own statements, which it repeats; lock wait, deadlock, commit undone
   { codes: [1205, 1213, 3058, 3100, 3101], passes: true, remedy: WAIT },
   { state: "08", passes: true, remedy: WAIT }, // no connection
   { state: "28", passes: true, remedy: WAIT }, // login refused
-  { said: "Unable to obtain connection", passes: true, remedy: WAIT },
+  { matches: "Unable to obtain connection", passes: true, remedy: WAIT },
 ];
 
 /**
@@ -76,10 +77,10 @@ export const FAILURES: readonly Failure[] = [
 export function failureOf(error: FlywayError): Failure | undefined {
   if (error.errorCode !== "DB_CONNECTION" || /\nLocation +: /.test(error.message)) return undefined;
   const code = error.sqlErrorCode ?? 0;
-  const says = ({ said }: Failure) => said === undefined || new RegExp(said).test(error.message);
+  const isSaid = ({ matches }: Failure) => matches === undefined || new RegExp(matches).test(error.message);
   return FAILURES.find((failure) => {
-    if (failure.codes) return failure.codes.includes(code) && says(failure);
-    if (failure.said) return code <= 0 && says(failure); // drivers give 0 or -1 to what is their own
+    if (failure.codes) return failure.codes.includes(code) && isSaid(failure);
+    if (failure.matches) return code <= 0 && isSaid(failure); // drivers give 0 or -1 to what is their own
     return error.sqlState?.startsWith(failure.state as string);
   });
 }

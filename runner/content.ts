@@ -182,8 +182,10 @@ async function isUnchanged(
 
 /** A run that leaves aside what no run saw before is not green, even where Flyway is content. */
 function complainOfNews(refused: readonly Refusal[], state: State, { objects }: Listing): void {
-  const seen = state.seen() ?? new Set();
-  const unseen = new Set(objects.filter((object) => !seen.has(versionOf(object))).map(({ key }) => key));
+  const seenVersions = state.seen() ?? new Set();
+  const unseen = new Set(
+    objects.filter((object) => !seenVersions.has(versionOf(object))).map(({ key }) => key),
+  );
   const news = refused.filter(({ key }) => unseen.has(key));
   if (news.length === 0) return;
   throw new Failure(news.map(lineOf).join("; "));

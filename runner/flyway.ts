@@ -114,8 +114,8 @@ export function argumentsOf(
   commands: readonly string[],
 ): string[] {
   const isAtLeast = (major: number, minor: number) => {
-    const [ours = 0, less = 0] = version.split(".").map(Number);
-    return ours > major || (ours === major && less >= minor);
+    const [releaseMajor = 0, releaseMinor = 0] = version.split(".").map(Number);
+    return releaseMajor > major || (releaseMajor === major && releaseMinor >= minor);
   };
   return [
     ...connection.options,

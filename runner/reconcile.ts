@@ -75,8 +75,8 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
   async function lookAt(bucket: string, mapping: Mapping | undefined, target?: string): Promise<Finding> {
     const listing = await listBucket(aws, bucket);
     const { state, spool } = foldersOf(host, bucket);
-    const seen = state.seen();
-    const waiting = listing.objects.filter((object) => seen && !seen.has(versionOf(object)));
+    const seenVersions = state.seen();
+    const waiting = listing.objects.filter((object) => seenVersions && !seenVersions.has(versionOf(object)));
     const ages = waiting.map(({ lastModified }) =>
       Math.floor((listing.now - Date.parse(lastModified)) / 1_000),
     );
