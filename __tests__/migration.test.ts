@@ -199,6 +199,14 @@ describe("a migration", () => {
       ],
       ["the schema was not seen before", () => ({ looks: [undefined, LOOK] })],
       ["the schema cannot be seen after", () => ({ looks: [LOOK, undefined] })],
+      [
+        "an earlier try lost its connection",
+        () => {
+          const { "migrate info": locked, ...rest } = says();
+          const lost = { errorCode: "DB_CONNECTION", message: "gone", sqlState: "08S01" };
+          return { says: { "migrate info": [lost, ...locked], ...rest }, input: { retrySeconds: 60 } };
+        },
+      ],
       ["a run before was killed", () => ({ input: { former: LOOK } })],
     ])("is failed where %s, and the history is left alone", async (_, world) => {
       const played = await play({ files, says: says(), ...world() });

@@ -200,7 +200,8 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     const failed = failedFile(input, error, results.info, isKilled);
     const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, credentials));
     if (!isOnContent(error)) return end({ kind: "unreachable" });
-    if (halfApplied?.changes?.length === 0 && !isKilled && isLockTimeout(error)) {
+    const isFirstTry = !isKilled && !isTouched; // else an earlier one may have done more than is in the history
+    if (halfApplied?.changes?.length === 0 && isFirstTry && isLockTimeout(error)) {
       const { key } = halfApplied;
       const isUndone = await nothingLanded(error, credentials);
       if (isUndone && (await steps.takeOutFailed(key, credentials))) return end({ kind: "locked", key });
