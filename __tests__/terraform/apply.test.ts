@@ -240,7 +240,7 @@ describe("the stack", () => {
     ]);
   });
 
-  it("lets the host read the databases' buckets and the artifacts, write run records, and nothing else of S3", () => {
+  it("lets the host read the databases' buckets and the artifacts, write run records, say what it does, and nothing else of S3", () => {
     const arns = ["Users", "Products"].map(
       (database) => valuesOf(state, `aws_s3_bucket.this["${database}"]`).arn,
     );
@@ -256,7 +256,8 @@ describe("the stack", () => {
           ["s3:ListBucket", "s3:ListBucketVersions", "s3:GetObject", "s3:GetObjectVersion"],
           [arns[index], `${arns[index]}/*`],
         ],
-        [["s3:PutObject"], `${arns[index]}/.flyway/runs/*.json`],
+        [["s3:PutObject"], ["runs", "now"].map((folder) => `${arns[index]}/.flyway/${folder}/*.json`)],
+        [["s3:DeleteObjectVersion"], `${arns[index]}/.flyway/now/*.json`],
       ]);
     }
   });
