@@ -51,14 +51,34 @@ export async function openSession(
     dateStrings: true,
     ...(tls === "cleartext" ? {} : { ssl }),
   });
-  await session.query(BEGIN);
+  try {
+    await ask(session, BEGIN);
+  } catch (error) {
+    session.destroy();
+    throw error;
+  }
   return session;
+}
+
+/**
+ * The rows of a query; of a statement that has none, what came of it.
+ *
+ * @param timeout how long it may take, in milliseconds: a question to a large server takes some seconds
+ * @throws where it takes longer: the session is of no use then
+ */
+export async function ask<T extends RowDataPacket[] | ResultSetHeader = RowDataPacket[]>(
+  session: Session,
+  sql: string,
+  values: readonly unknown[] = [],
+  timeout = ANSWER_TIMEOUT,
+): Promise<T> {
+  const [answer] = await session.query<T>({ sql, values: [...values], timeout });
+  return answer;
 }
 
 /** What each session begins with, whatever the server's defaults are: times of InnoDB's tables are the system's. */
 const BEGIN = "SET SESSION autocommit = 1, time_zone = 'SYSTEM', lock_wait_timeout = 10";
 
-/** How long a question may take, in milliseconds: one to a large server takes some seconds. */
 const ANSWER_TIMEOUT = 60_000;
 
 const TIME = "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ') AS time";
@@ -77,15 +97,11 @@ const PARTS = [
 
 /** The tables, columns and indexes of a schema. */
 export async function lookAtSchema(session: Session, schema: string): Promise<Look> {
-  const [[now]] = await session.query<RowDataPacket[]>(TIME);
+  const [now] = await ask(session, TIME);
   const parts: SchemaPart[] = [];
   for (const query of PARTS) {
-    const [rows] = await session.query<RowDataPacket[]>({
-      sql: query,
-      values: [schema],
-      timeout: ANSWER_TIMEOUT,
-    });
-    for (const { kind, name, is } of rows) parts.push({ kind, name, is: String(is) });
+    for (const { kind, name, is } of await ask(session, query, [schema]))
+      parts.push({ kind, name, is: String(is) });
   }
   return { time: now?.time, parts, scripts: (await historyOf(session, schema)).map(({ script }) => script) };
 }
@@ -96,40 +112,40 @@ export async function readHistory(session: Session, schema: string): Promise<str
 }
 
 async function historyOf(session: Session, schema: string): Promise<RowDataPacket[]> {
-  const [tables] = await session.query<RowDataPacket[]>(
+  const tables = await ask(
+    session,
     "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'flyway_schema_history'",
     [schema],
   );
   if (tables.length === 0) return [];
-  const [rows] = await session.query<RowDataPacket[]>(
+  return ask(
+    session,
     "SELECT installed_rank, version, type, script, checksum, success FROM ??.flyway_schema_history ORDER BY installed_rank",
     [schema],
   );
-  return rows;
 }
-
-const OTHER_ENGINES = `SELECT 1 FROM information_schema.TABLES WHERE ENGINE <> 'InnoDB'
-  AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') LIMIT 1`;
 
 /** Takes a failed migration out of Flyway's history; whether it was there. */
 export async function takeOutFailed(session: Session, schema: string, script: string): Promise<boolean> {
-  const [{ affectedRows }] = await session.query<ResultSetHeader>(
+  const { affectedRows } = await ask<ResultSetHeader>(
+    session,
     "DELETE FROM ??.flyway_schema_history WHERE success = 0 AND script = ?",
     [schema, script],
   );
   return affectedRows > 0;
 }
 
+const OTHER_ENGINES = `SELECT 1 FROM information_schema.TABLES WHERE ENGINE <> 'InnoDB'
+  AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') LIMIT 1`;
+
 /** Whether all tables take back what a statement wrote that failed: a trigger or a function may write to any of them. */
 export async function takesBack(session: Session): Promise<boolean> {
-  const [rows] = await session.query<RowDataPacket[]>({ sql: OTHER_ENGINES, timeout: ANSWER_TIMEOUT });
-  return rows.length === 0;
+  return (await ask(session, OTHER_ENGINES)).length === 0;
 }
 
 /** Whether the server is of a cluster that takes no named locks: Galera's, Percona's. */
 export async function isCluster(session: Session): Promise<boolean> {
-  const [rows] = await session.query<RowDataPacket[]>("SHOW VARIABLES LIKE 'wsrep_on'");
-  return rows.some(({ Value: value }) => value === "ON");
+  return (await ask(session, "SHOW VARIABLES LIKE 'wsrep_on'")).some(({ Value: value }) => value === "ON");
 }
 
 /** Ends a session; resolves when its connection is closed, so that it takes none of a limited number. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { RowDataPacket, Connection as Session } from "mysql2/promise";
 import { type LockHolder, shownForeignStatement, shownStatement, type Work } from "../records/work";
+import { ask } from "./database";
 
 /*
  * What Flyway's connections do, as the server has it: MySQL and MariaDB tell it in tables of their own. What a server does not
@@ -11,7 +12,7 @@ import { type LockHolder, shownForeignStatement, shownStatement, type Work } fro
 const CONNECTIONS = 4;
 const HOLDERS = 10;
 
-/** How long a question may take, in milliseconds. */
+/** How long a question may take, in milliseconds: the end of Flyway is not to wait for an answer. */
 const TIMEOUT = 10_000;
 
 /** Names the connections of a run's Flyway: each holds a named lock of its own, of at most 64 characters. */
@@ -30,10 +31,8 @@ export class Marks {
 
   /** The server's ids of the connections. */
   async connections(session: Session): Promise<number[]> {
-    const [row] = await ask(
-      session,
-      `SELECT ${this.locks.map((lock) => `IS_USED_LOCK('${lock}')`).join(", ")}`,
-    );
+    const holders = this.locks.map((lock) => `IS_USED_LOCK('${lock}')`).join(", ");
+    const [row] = await ask(session, `SELECT ${holders}`, [], TIMEOUT);
     const ids = Object.values(row ?? {}).filter((id) => id !== null);
     return [...new Set(ids.map(Number))];
   }
@@ -51,7 +50,7 @@ export async function lookAtWork(session: Session, marks: Marks): Promise<Sight>
   const connections = await marks.connections(session);
   if (connections.length === 0) return NOTHING;
   const processes = "SELECT * FROM information_schema.PROCESSLIST WHERE ID IN (?) AND INFO IS NOT NULL";
-  const [process] = await ask(session, processes, [connections]);
+  const [process] = await ask(session, processes, [connections], TIMEOUT);
   if (!process) return NOTHING;
   const { ID: connection, TIME: seconds, STATE: state, INFO: text } = process;
   const holders = await holdersOf(session, connection);
@@ -77,7 +76,7 @@ export async function lookAtWork(session: Session, marks: Marks): Promise<Sight>
 
 /** Ends a connection's statement, which then fails: the connection stays. */
 export async function endStatement(session: Session, connection: number): Promise<void> {
-  await ask(session, `KILL QUERY ${Number(connection)}`);
+  await ask(session, `KILL QUERY ${Number(connection)}`, [], TIMEOUT);
 }
 
 /** MariaDB tells the progress of a statement in its process list, by stage. */
@@ -183,15 +182,10 @@ async function describe(
   });
 }
 
-async function ask(session: Session, sql: string, values: readonly unknown[] = []): Promise<RowDataPacket[]> {
-  const [rows] = await session.query<RowDataPacket[]>({ sql, values: [...values], timeout: TIMEOUT });
-  return rows;
-}
-
 /** No rows where the server has no such table, or the user no right to it. */
 async function tryAsk(session: Session, sql: string, values: readonly unknown[]): Promise<RowDataPacket[]> {
   try {
-    return await ask(session, sql, values);
+    return await ask(session, sql, values, TIMEOUT);
   } catch (error) {
     if ((error as { sqlState?: unknown }).sqlState === undefined) throw error; // the connection
     return [];
