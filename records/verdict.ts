@@ -1,5 +1,5 @@
 import { isApplied } from "./judge";
-import { type RunRecord, type Verdict, versionOf } from "./record";
+import { FLYWAY_FOLDER, type RunRecord, type Verdict, versionOf } from "./record";
 import { textOf } from "./text";
 
 /**
@@ -65,8 +65,8 @@ function judgementOf(
   version: UploadedVersion,
   judged: ReadonlyMap<string, Judgement>,
 ): Judgement | undefined {
-  if (!version.key.startsWith(".flyway/")) return judged.get(versionOf(version));
-  const message = "no migration is looked for below .flyway/";
+  if (!version.key.startsWith(FLYWAY_FOLDER)) return judged.get(versionOf(version));
+  const message = `no migration is looked for below ${FLYWAY_FOLDER}`;
   return { verdict: "refused", message: textOf({ message, remedy: "upload it outside of that folder" }) };
 }
 

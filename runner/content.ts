@@ -122,7 +122,9 @@ export async function bringContent(
     {
       credentials: () => database.credentials(),
       flyway: async (commands, credentials) => {
-        if (former) await database.ask("the server cannot be asked", credentials, learn); // else a look did
+        // Else a look has asked
+        if (former && mayMark === undefined)
+          await database.ask("the server cannot be asked", credentials, learn);
         const initSql = initSqlOf(mapping, mayMark ? marks : undefined);
         const answer = runFlyway({ ...setting, initSql }, credentials, commands, log);
         return commands.includes("migrate") ? watch.during(answer, credentials) : answer;
