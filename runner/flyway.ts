@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type FlywayResult, NO_RESULT, parseResult } from "../records/flyway";
 import type { FlywayError } from "../records/record";
-import { classArguments } from "./classes";
 import type { Credentials } from "./credentials";
+import { jvmArguments } from "./jvm";
 import type { Log } from "./log";
 import type { Connection } from "./target";
 
@@ -43,14 +43,6 @@ const OUTPUT_LENGTH = 8_000;
 /** The locks of assets/host.sh, for Flyway to inherit: a run that is killed while its Flyway works keeps the next waiting. */
 const LOCKS = [8, 9];
 
-/** From so many new files on, the second compiler pays: over 1,000 it costs as much as it spares, over 2,000 it spares a quarter. */
-const MANY = 1_000;
-
-/** A JVM that lives for seconds: without the compiler and the collector that pay for servers it needs half of the CPU time. */
-export function javaArguments(newFiles: number): string[] {
-  return [...(newFiles < MANY ? ["-XX:TieredStopAtLevel=1"] : []), "-XX:+UseSerialGC"];
-}
-
 /**
  * Starts Flyway. It fails by its exit code or by its JSON: it may say 0 of a migration that failed.
  *
@@ -67,11 +59,9 @@ export async function runFlyway(
     stdio: ["ignore", "pipe", "pipe", ...LOCKS.filter(isOpen)],
     env: {
       ...setting.variables,
-      JAVA_ARGS: [
-        ...javaArguments(setting.newFiles),
-        ...classArguments(setting.release),
-        setting.variables.JAVA_ARGS ?? "",
-      ].join(" "),
+      JAVA_ARGS: [...jvmArguments(setting.release, setting.newFiles), setting.variables.JAVA_ARGS ?? ""].join(
+        " ",
+      ),
       FLYWAY_URL: setting.connection.url,
       FLYWAY_INIT_SQL: setting.initSql,
       FLYWAY_USER: user,

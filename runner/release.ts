@@ -5,11 +5,10 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { archiveName, parseArchive } from "../deployment/mapping";
-import { archiveClasses } from "./classes";
 import { downloadSource } from "./download";
 import { orFail } from "./failure";
-import { javaArguments } from "./flyway";
 import type { Host } from "./host";
+import { archiveClasses } from "./jvm";
 
 /** How long an unfinished installation is left alone, in milliseconds. */
 const UNFINISHED = 86_400_000;
@@ -56,7 +55,7 @@ export async function installRelease(host: Host, version: string): Promise<strin
         log.complain,
       );
       await rename(folder, release);
-      await archiveClasses(host, release, javaArguments(0), partial);
+      await archiveClasses(host, release, partial);
     } finally {
       await rm(partial, { recursive: true, force: true });
     }
