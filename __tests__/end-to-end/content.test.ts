@@ -178,4 +178,19 @@ ${megabyte.repeat(50)}`;
       message: expect.stringContaining("no file name"),
     });
   });
+
+  it("1,000 files that are refused, leaves a record that says so of each, and applies what is right beside them", async () => {
+    host.bucket("many");
+    const keys = Array.from({ length: 1_000 }, (_, index) => `V${index + 2}__${"x".repeat(100)}.SQL`);
+    for (const key of keys) await host.put("many", key, first);
+    await host.put("many", "V1__a.sql", first);
+    expect((await host.run("many")).code).toBe(1);
+    const [record, ...others] = await host.records("many");
+    expect(others).toEqual([]);
+    expect(record?.reason?.length).toBeGreaterThan(131_072); // what one argument of a program takes on Linux
+    const refused = record?.objects.filter(({ verdict }) => verdict === "refused").map(({ key }) => key);
+    expect(refused?.sort()).toEqual(keys.sort());
+    expect((await host.verdictOf("many", "V1__a.sql")).verdict).toBe("applied");
+    expect(await applied(host, "many")).toEqual(["1"]);
+  });
 });
