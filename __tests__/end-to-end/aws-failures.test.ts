@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { RECORD_PREFIX } from "../../records/record";
 import { applied, query, table } from "../support/chain";
 import { useTestHost } from "../support/host-test";
 import { schemaErrors } from "../support/schema";
@@ -67,7 +68,7 @@ describe("a host whose AWS", () => {
   it("takes no record loses no result: it is in the log, and the next run uploads it", async () => {
     await fill("recordless");
     host.intercept(({ method, url }) =>
-      method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined,
+      method === "PUT" && url?.includes(RECORD_PREFIX) ? { status: 503 } : undefined,
     );
     const { code, stderr } = await host.run("recordless");
     expect(code).toBe(0);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, vi } from "vitest";
+import { RECORD_PREFIX } from "../../records/record";
 import { applied, processesNaming, table } from "../support/chain";
 import { gate } from "../support/gate";
 import type { StartedRun } from "../support/host";
@@ -97,7 +98,7 @@ describe("a host that is killed", () => {
   it("while it uploads its record has kept it: the next reconcile uploads it, without another run", async () => {
     host.bucket("records");
     await host.put("records", "V1__a.sql", table("A"));
-    const reached = holding(({ method, url }) => method === "PUT" && url?.includes("/.flyway/") === true);
+    const reached = holding(({ method, url }) => method === "PUT" && url?.includes(RECORD_PREFIX) === true);
     const run = host.start("records");
     await reached;
     await kill(run);

@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { mappingName } from "../../deployment/mapping";
+import { RECORD_PREFIX } from "../../records/record";
 import { processesNaming, query } from "../support/chain";
 import { gate } from "../support/gate";
 import type { Finished } from "../support/host";
@@ -221,7 +222,7 @@ describe("a run record", () => {
   it("that cannot be uploaded is printed, and uploaded by the next reconcile without another run", async () => {
     await host.put("two", "V6__e.sql", "CREATE TABLE E (id int);");
     host.intercept(({ method, url }) =>
-      method === "PUT" && url?.includes("/.flyway/") ? { status: 503 } : undefined,
+      method === "PUT" && url?.includes(RECORD_PREFIX) ? { status: 503 } : undefined,
     );
     const { code, stderr } = await host.run("two");
     expect(code).toBe(0);
