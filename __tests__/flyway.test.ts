@@ -1,11 +1,9 @@
 import { describe, expect, it } from "vitest";
 import {
   failedStatementIn,
-  isAppliedState,
   isCallback,
   isOnContent,
   isRefusal,
-  isUntriedState,
   NO_RESULT,
   parseResult,
 } from "../records/flyway";
@@ -159,24 +157,6 @@ describe("Flyway's words", () => {
     ["ERROR", "Unable to acquire MySQL named lock", false],
   ])("%s: %s is on the content: %j", (errorCode, message, expected) => {
     expect(isOnContent({ errorCode, message })).toBe(expected);
-  });
-
-  it.each([
-    [["Success", "Out of Order", "Baseline"], isAppliedState],
-    [["Pending", "Ignored", "Outdated"], isUntriedState],
-  ])("%j are states of one kind, and no other is", (states, is) => {
-    const all = [
-      "Success",
-      "Out of Order",
-      "Baseline",
-      "Pending",
-      "Ignored",
-      "Outdated",
-      "Failed",
-      "Missing",
-      "Future",
-    ];
-    expect(all.filter(is)).toEqual(states);
   });
 
   it.each([

@@ -72,7 +72,7 @@ async function play({
   const migration = await migrate(
     {
       ...{ operation: "migrate", schema: "Users", flywayVersion: "11.8.2", objects, location },
-      ...{ former: undefined, retrySeconds: 0 },
+      ...{ former: undefined, unrecorded: null, retrySeconds: 0 },
       log: createLog(
         "users1",
         (line) => output.push(line),
@@ -227,7 +227,9 @@ describe("a migration", () => {
       const { "migrate info": _, ...rest } = says();
       const message = "x\nLocation   : /dev/zero (x)\nLine       : 1\nStatement  : ALTER TABLE a ADD x int";
       const forged = { "migrate info": [{ errorCode: "FAILED", sqlErrorCode: 1205, message }], ...rest };
-      expect((await play({ files, says: forged })).outcome).toEqual({ kind: "failed", landed: null });
+      expect((await play({ files, says: forged })).outcome).toEqual({
+        ...{ kind: "failed", landed: null, unrecorded: null },
+      });
     });
 
     it("is failed where the history does not have it", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { type EndedRun, judge, knownAfter, NOTHING_KNOWN } from "../records/judge";
+import { judge, knownAfter, NOTHING_KNOWN } from "../records/judge";
 import type {
+  EndedRun,
   FlywayError,
   FlywayInfo,
   FlywayMigrate,
@@ -49,8 +50,13 @@ interface Run {
   readonly number?: number;
   /** Key to message and remedy. */
   readonly refused?: Readonly<Record<string, readonly [message: string, remedy: string]>>;
+  /** Whether nothing is migrated while those stand. @default false */
+  readonly holdsBack?: boolean;
   readonly halfApplied?: HalfApplied;
   readonly takenOut?: string;
+  readonly unrecorded?: string;
+  /** The scripts in Flyway's history before. @default none */
+  readonly scripts?: readonly string[];
   readonly lockHolders?: readonly LockHolder[];
   readonly timedOutAfter?: number;
   readonly databaseTime?: string;
@@ -84,13 +90,14 @@ function run(given: Run): TestRun {
     newestChange: time(at),
     objects: saw.map((object) => ({ ...split(object), eTag: "e", size: 1, lastModified: time(0) })),
     refused: Object.entries(given.refused ?? {}).map(([key, [message, remedy]]) => ({
-      key,
-      message,
-      remedy,
+      ...{ key, message, remedy },
+      holdsBack: given.holdsBack,
     })),
     databaseTime: given.databaseTime ?? null,
     halfApplied: given.halfApplied ?? null,
     takenOut: given.takenOut ?? null,
+    unrecorded: given.unrecorded ?? null,
+    scripts: given.scripts ?? [],
     lockHolders: given.lockHolders ?? [],
     timedOutAfter: given.timedOutAfter ?? null,
     flyway: { migrate: migrate ?? null, info: info ?? null, validate: validate ?? null, repair: null },
@@ -104,8 +111,8 @@ function recordsOf(runs: readonly TestRun[]): RunRecord[] {
   const records = new Map<unknown, RunRecord>();
   for (const ended of inOrder) {
     const objects = judge(ended, known);
-    known = knownAfter(known, objects);
-    const { refused: _, ...rest } = ended;
+    known = knownAfter(known, { objects, unrecorded: ended.unrecorded });
+    const { refused: _, scripts: __, ...rest } = ended;
     records.set(ended, { ...rest, objects });
   }
   return runs.map((ended) => records.get(ended) as RunRecord);
@@ -183,6 +190,12 @@ Line       : 1
 Statement  : ${statement}
 `;
 }
+
+/** What is made of it for a person. */
+const said = (key: string) =>
+  `Script ${key} failed at line 1: You have an error in your SQL syntax (error 1064, SQL state 42000)`;
+
+const WAITS = "nothing with this file: it is tried again once that is mended";
 
 const CHECKSUM =
   "Migration checksum mismatch for migration version 1\n-> Applied to database : 1\n-> Resolved locally    : 2";
@@ -501,7 +514,7 @@ describe("refused", () => {
     });
     expect(verdictOf("V2__b.sql@b1", versions, first, record)).toEqual({
       verdict: "refused",
-      message: withRemedy(`held back: ${VALIDATE_FAILED}${CHECKSUM}`, "upload its former content again"),
+      message: `held back by V1__a.sql\nTo do: ${WAITS}`,
       commandId: "c-20",
     });
     expect(verdictOf("V1__a.sql@a1", versions, first, record).verdict).toBe("applied");
@@ -522,11 +535,14 @@ describe("refused", () => {
     const versions = listing("V5_x.sql@m5", "V6__y.sql@y1");
     expect(verdictOf("V5_x.sql@m5", versions, record)).toMatchObject({
       verdict: "refused",
-      message: withRemedy(misnamed, "upload it again as V<version>__<description>.sql"),
+      message: withRemedy(
+        misnamed.slice(misnamed.indexOf("\n") + 1),
+        "upload it again as V<version>__<description>.sql",
+      ),
     });
     expect(verdictOf("V6__y.sql@y1", versions, record)).toMatchObject({
       verdict: "refused",
-      message: withRemedy(`held back: ${misnamed}`, "delete the misnamed one"),
+      message: `held back by V5_x.sql\nTo do: ${WAITS}`,
     });
   });
 
@@ -539,15 +555,21 @@ describe("refused", () => {
       migrate: duplicate,
     });
     const versions = listing("V5__x.sql@d1", "V5__y.sql@d2", "V6__z.sql@d3");
-    for (const object of ["V5__x.sql@d1", "V5__y.sql@d2"]) {
+    for (const [object, other] of [
+      ["V5__x.sql@d1", "V5__y.sql"],
+      ["V5__y.sql@d2", "V5__x.sql"],
+    ] as const) {
       expect(verdictOf(object, versions, record)).toMatchObject({
         verdict: "refused",
-        message: withRemedy(message, "delete one of them"),
+        message: withRemedy(
+          `Found more than one migration with version 5: beside ${other}`,
+          "delete one of them",
+        ),
       });
     }
     expect(verdictOf("V6__z.sql@d3", versions, record)).toMatchObject({
       verdict: "refused",
-      message: withRemedy(`held back: ${message}`, "delete one of them"),
+      message: `held back by V5__x.sql, V5__y.sql\nTo do: ${WAITS}`,
     });
   });
 
@@ -563,7 +585,7 @@ describe("refused", () => {
     });
     expect(verdictOf("V1_5__b.sql@b1", listing("V1_5__b.sql@b1"), record)).toMatchObject({
       verdict: "refused",
-      message: withRemedy(message, "give it a version above the newest that is applied"),
+      message: withRemedy("its version is below the newest that is applied", "give it a version above that"),
     });
   });
 
@@ -577,7 +599,7 @@ describe("refused", () => {
     });
     expect(verdictOf("V4__d.sql@d1", listing("V4__d.sql@d1"), record)).toMatchObject({
       verdict: "refused",
-      message: withRemedy(`held back: ${message}`, "nothing with this file"),
+      message: `held back by V3__bad.sql\nTo do: ${WAITS}`,
     });
   });
 
@@ -609,12 +631,13 @@ describe("refused", () => {
       exitCode: 1,
       reason: "nothing was migrated: V2__empty.sql: it is empty",
       refused: { "V2__empty.sql": ["it is empty", "delete it"] },
+      holdsBack: true,
       info: info({ "V1__a.sql": "Success", "V2__empty.sql": "Pending", "V3__c.sql": "Pending" }),
     });
     const versions = listing("V1__a.sql@a2", "V2__empty.sql@e1", "V3__c.sql@c1");
     expect(all(versions, record)).toEqual({ a2: "already-applied", e1: "refused", c1: "refused" });
     expect(verdictOf("V3__c.sql@c1", versions, record).message).toMatch(
-      /^held back: nothing was migrated: V2__empty.sql: it is empty\nTo do: /,
+      /^held back by V2__empty.sql\nTo do: /,
     );
   });
 
@@ -629,19 +652,10 @@ describe("refused", () => {
     });
     expect(verdictOf("V2__b.sql@b1", listing("V2__b.sql@b1"), first, record)).toMatchObject({
       verdict: "refused",
-      message: withRemedy(`held back: ${message}`, "upload the file that is applied but missing"),
-    });
-  });
-
-  it("is what a good run left aside, by its state", () => {
-    const record = run({
-      saw: ["V9__z.sql@z1"],
-      migrate: migrated(),
-      info: info({ "V9__z.sql": "Above Target" }),
-    });
-    expect(verdictOf("V9__z.sql@z1", listing("V9__z.sql@z1"), record)).toMatchObject({
-      verdict: "refused",
-      message: "Flyway left it Above Target",
+      message: withRemedy(
+        "held back: Detected applied migration not resolved locally: 1.",
+        "upload the file that is applied but missing",
+      ),
     });
   });
 
@@ -679,10 +693,10 @@ describe("failed", () => {
       ]),
     });
 
-  it("is a syntax error, with Flyway's whole message", () => {
+  it("is a syntax error: what is wrong and where, and then the statement", () => {
     expect(verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), failing)).toEqual({
       verdict: "failed",
-      message: withRemedy(scriptFailed("V3__bad.sql"), "have the host repair"),
+      message: withRemedy(`${said("V3__bad.sql")}\nStatement: CREATE TABLE bad bad`, "have the host repair"),
       commandId: "c-10",
     });
   });
@@ -696,7 +710,7 @@ describe("failed", () => {
     });
     expect(verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), record)).toMatchObject({
       verdict: "failed",
-      message: withRemedy(message, "have the host repair"),
+      message: withRemedy("Migration V3__bad.sql failed", "have the host repair"),
     });
   });
 
@@ -729,7 +743,7 @@ describe("failed", () => {
     const next = blocked(20, "V3__bad.sql@c1", "V4__d.sql@d1");
     expect(verdictOf("V3__bad.sql@c1", versions, failing, next)).toEqual({
       verdict: "failed",
-      message: withRemedy(scriptFailed("V3__bad.sql"), "have the host repair"),
+      message: withRemedy(`${said("V3__bad.sql")}\nStatement: CREATE TABLE bad bad`, "have the host repair"),
       commandId: "c-10",
     });
   });
@@ -773,18 +787,19 @@ describe("failed", () => {
     verdictOf("V3__bad.sql@c1", listing("V3__bad.sql@c1"), record).message;
 
   it("names the statement, what of the file is in the schema, and the way out", () => {
-    expect(messageOf(half(landed))).toBe(`${scriptFailed("V3__bad.sql").trim()}
+    expect(messageOf(half(landed))).toBe(`${said("V3__bad.sql")}
 Of V3__bad.sql, this is in the schema already:
 - column Persons.email added
 - column Persons.name changed from varchar(10) to varchar(20)
 - index Persons.old removed
 - table Half added
+Statement: CREATE TABLE bad bad
 To do: correct it, so that it does not repeat what is there, upload it, and have the host repair (docs/verdicts.md)`);
   });
 
   it("says that nothing landed, where nothing did", () => {
     expect(messageOf(half({ ...landed, changes: [] }))).toMatch(
-      /\nNo table, column or index is other than before V3__bad\.sql; rows may be\.\nTo do: correct it, upload/,
+      /\nNothing that the schema is made of is other than before V3__bad\.sql; rows may be\.\nStatement: .*\nTo do: correct it, upload/,
     );
   });
 
@@ -795,7 +810,7 @@ To do: correct it, so that it does not repeat what is there, upload it, and have
   it("says where a run must have been killed before, because what the file makes is there", () => {
     const exists = scriptFailed("V3__bad.sql").replace("1064", "1050");
     expect(messageOf(half({ ...landed, changes: [] }, exists))).toMatch(
-      /may have been ended in the middle of it\.\nTo do: correct it, so that it does not repeat/,
+      /may have been ended in the middle of it\.\nStatement: .*\nTo do: correct it, so that it does not repeat/,
     );
   });
 
@@ -816,7 +831,7 @@ To do: correct it, so that it does not repeat what is there, upload it, and have
 
     it("names who held it", () => {
       expect(messageOf(waited({}))).toContain(
-        "\nThe lock was held by connection 7 of app@10.0.0.5:40312, idle for 320 s, in a transaction for 340 s, its last statement: UPDATE a SET x = 1\nNo table",
+        "\nThe lock was held by connection 7 of app@10.0.0.5:40312, idle for 320 s, in a transaction for 340 s, its last statement: UPDATE a SET x = 1\nNothing that",
       );
       expect(messageOf(waited({ lockHolders: [] }))).toContain("\nBy whom the lock was held is not known.\n");
     });
@@ -1108,7 +1123,10 @@ Statement  : create table D (id int)
       said("V2__b.sql@b1", half, ["V1__a.sql"], { info: info({ "V2__b.sql": "Failed" }) }),
     ).toMatchObject({
       verdict: "failed",
-      message: withRemedy(half.message, "have the host repair"),
+      message: withRemedy(
+        "Failed to execute script V2__b.sql at line 2: Table 'D' already exists (error 1050, SQL state 42S01)\nStatement: create table D (id int)",
+        "have the host repair",
+      ),
     });
     expect(said("V1__a.sql@a1", half, ["V1__a.sql"]).verdict).toBe("applied");
   });
@@ -1124,7 +1142,9 @@ Statement  : create table D (id int)
     };
     expect(
       said("V2__b.sql@b1", half, [], { halfApplied, info: info({ "V2__b.sql": "Failed" }) }).message,
-    ).toMatch(/may have been ended in the middle of it\.\nTo do: correct it, so that it does not repeat/);
+    ).toMatch(
+      /may have been ended in the middle of it\.\nStatement: x\nTo do: correct it, so that it does not repeat/,
+    );
   });
 
   it("of a callback is that the callback failed, and nothing is tried again by itself", () => {
@@ -1140,7 +1160,10 @@ Statement  : select nothing from nowhere
     const error = { errorCode: "DB_CONNECTION", sqlState: "HY000", sqlErrorCode: 1205, message };
     expect(said("beforeMigrate.sql@k1", error)).toMatchObject({
       verdict: "failed",
-      message: withRemedy(message, "correct the callback"),
+      message: withRemedy(
+        "Error while executing beforeMigrate callback: Failed to execute script beforeMigrate.sql at line 1: Lock wait timeout exceeded; try restarting transaction (error 1205, SQL state HY000)",
+        "correct the callback",
+      ),
     });
   });
 
@@ -1172,12 +1195,15 @@ Message    : ${why}
     };
     expect(said("V1__a.sql@a1", error)).toMatchObject({
       verdict: "failed",
-      message: withRemedy(message, remedy),
+      message: withRemedy(
+        `${message.split("\n", 1)[0]?.replace(/\(conn=\d+\) /, "")} (error ${sqlErrorCode}, SQL state ${sqlState})`,
+        remedy,
+      ),
     });
   });
 
   it.each([
-    ["V1__a.sql@a2", plain("VALIDATE_ERROR", VALIDATE_FAILED + CHECKSUM), "upload its former content"],
+    ["V1__a.sql@a2", plain("VALIDATE_ERROR", VALIDATE_FAILED + CHECKSUM), "upload the former content"],
     [
       "V3__c.sql@c1",
       plain("VALIDATE_ERROR", `${VALIDATE_FAILED}Detected applied migration not resolved locally: 1.`),

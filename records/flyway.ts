@@ -12,18 +12,75 @@ export type FlywayResult = FlywayValidate &
     readonly error?: FlywayError;
   };
 
-/** What Flyway says when it has looked at the files and will not begin. */
+/** What Flyway says when it has looked at the files and will not begin, or not begin with the one that it names. */
 const REFUSAL_CODES = /^(VALIDATE_ERROR|DUPLICATE_\w+)$/;
-const REFUSAL_MESSAGE = /^Invalid SQL filenames found/;
+const REFUSAL_MESSAGE =
+  /^(Invalid SQL filenames found|Found more than one|Unable to parse statement in |Unable to calculate checksum of )/;
 
-/** Whether an error means that Flyway looked at the files and tried none of them. */
+/** Whether an error means that Flyway looked at the files and did not try what it names. */
 export function isRefusal(error: Partial<FlywayError>): boolean {
   return REFUSAL_CODES.test(error.errorCode ?? "") || REFUSAL_MESSAGE.test(error.message ?? "");
 }
 
-/** Whether a message is of a callback that failed. It leaves nothing in the history, so there is nothing to repair. */
-export function isCallbackFailure(message: string): boolean {
-  return /^Error while executing \w+ callback: /.test(message);
+/** What went on with Flyway's own work when it failed, as far as a file may have run by then that is not in its history. */
+export type Bookkeeping =
+  /** A file ran. */
+  | "after"
+  /** Perhaps: the same is said before the first file. */
+  | "perhaps";
+
+const AFTER_FILE = /^Unable to (insert row for version|commit transaction|rollback transaction)/;
+const PERHAPS_AFTER_FILE =
+  /^(Error while retrieving the list of applied migrations|Unable to restore |Unable to determine the current schema|Error setting current schema)/;
+
+/** Undefined for any other error. The words are those of flyway-core 7.7.3 to 12.5.0. */
+export function bookkeepingOf({ message }: FlywayError): Bookkeeping | undefined {
+  if (AFTER_FILE.test(message)) return "after";
+  return PERHAPS_AFTER_FILE.test(message) ? "perhaps" : undefined;
+}
+
+/** The version of the file that ran, where Flyway could not write that down; undefined for any other error, and for a repeatable one. */
+export function unwrittenVersion({ message }: FlywayError): string | undefined {
+  const version = /^Unable to insert row for version '([^']*)'/.exec(message)?.[1];
+  return version === "null" ? undefined : version;
+}
+
+/** The event of a callback that failed: `afterMigrate`; undefined for any other error. It leaves nothing in the history. */
+export function failedEvent({ message }: FlywayError): string | undefined {
+  return /^Error while executing (\w+) callback: /.exec(message)?.[1];
+}
+
+/** Advice of Flyway's that does not hold here: there is no such command, or it would hide an edit or a deletion. */
+const ADVICE = [
+  /\n?(Either revert the changes|Please remove any half-completed|If you removed this migration|To fix this error|Need more flexibility|Please ensure you have configured the correct file encoding|Run Flyway with -X)[^\n]*/g,
+  /\n?Validate failed: Migrations have failed validation/g,
+  / See https?:\S+ for more information\./g,
+  / *Check your configuration!/g,
+];
+
+/**
+ * What Flyway says of a failure, for a person: what is wrong first, with its codes, then the line; without paths of the host,
+ * the number of the connection, advice that does not hold here, and the statement.
+ *
+ * @param location the folder that holds the bucket's content
+ */
+export function textOfError(error: Pick<FlywayError, "message">, location: string): string {
+  const plain = ADVICE.reduce(
+    (text, advice) => text.replace(advice, ""),
+    error.message.replace(/\r\n/g, "\n"),
+  )
+    .replaceAll(`${location}/`, "")
+    .replace(/\(conn=\d+\) /g, "")
+    .trim();
+  const parts =
+    /^([^\n]*)\n-+\nSQL State +: ([^\n]*)\nError Code +: ([^\n]*)\nMessage +: ([\s\S]*?)(?:\nLocation +: [\s\S]*?\nLine +: (\d+)\n[\s\S]*)?$/.exec(
+      plain,
+    );
+  if (!parts) return plain;
+  const [, title = "", state, code, message = "", line] = parts;
+  const what = message.trim();
+  const where = line === undefined ? "" : ` at line ${line}`;
+  return `${title.endsWith(what) ? title : `${title}${where}: ${what}`} (error ${code}, SQL state ${state})`;
 }
 
 /** Where a statement stood that failed. */
@@ -72,22 +129,46 @@ export function isWithoutConnection({ message }: FlywayError): boolean {
 /** The error code of what ended without a result that can be read: also Flyway's own for what it has no other. */
 export const NO_RESULT = "FAULT";
 
-/** The states of what is in the database as it is in the bucket. */
-const APPLIED_STATES = /^(Success|Out of Order|Baseline)$/;
+/** What a state says of the file that has it. */
+export type StateMeaning =
+  /** The database has its content. */
+  | "applied"
+  /** The database has its content by something else. */
+  | "covered"
+  /** It has not been tried. */
+  | "untried"
+  | "failed"
+  /** There is no such file any more, or not in this edition of Flyway. */
+  | "foreign";
 
-export function isAppliedState(state: string): boolean {
-  return APPLIED_STATES.test(state);
-}
+/**
+ * All states that `info` tells: MigrationState in flyway-core 7.7.3, 8.5.13, 9.22.3, 10.22.0, 11.8.2 and 12.5.0. A repeatable file
+ * has an entry for each time that it was applied; the last is what counts.
+ */
+export const STATES: Readonly<Record<string, StateMeaning>> = {
+  Success: "applied",
+  "Out of Order": "applied",
+  Baseline: "applied",
+  Superseded: "applied",
+  "Below Baseline": "covered",
+  "Ignored (Baseline)": "covered",
+  Pending: "untried",
+  Outdated: "untried",
+  Ignored: "untried",
+  "Above Target": "untried",
+  Failed: "failed",
+  "Failed (Missing)": "failed",
+  "Failed (Future)": "failed",
+  Missing: "foreign",
+  Future: "foreign",
+  Deleted: "foreign",
+  Undone: "foreign",
+  Available: "foreign",
+};
 
-/** The states of what has not been tried. */
-const UNTRIED_STATES = /^(Pending|Ignored|Outdated)$/;
-
-export function isUntriedState(state: string): boolean {
-  return UNTRIED_STATES.test(state);
-}
-
-export function isFailedState(state: string): boolean {
-  return state.startsWith("Failed");
+/** The states of an applied migration whose file is not there. */
+export function isMissingState(state: string): boolean {
+  return state === "Missing" || state === "Failed (Missing)";
 }
 
 /** Findings of `validate` that a repair would not hide: what failed, and what is yet to be applied. */

@@ -1,37 +1,18 @@
-import { failureOf } from "./failures";
-import { isAppliedState, isCallbackFailure, isLockTimeout, isRefusal } from "./flyway";
+import { errorLine, failedFile, type Judgement, LOOK_AT_LOG, letDown } from "./failed";
+import { type Finding, failedKeyIn, findingsOf, missingFiles, namesFile } from "./findings";
+import { isRefusal, STATES, textOfError } from "./flyway";
 import {
-  type FlywayError,
+  type EndedRun,
+  type FlywayInfo,
   fileName,
   fileOf,
-  type HalfApplied,
   type JudgedObject,
-  type Refusal,
+  keyOf,
   type RunRecord,
   type SeenObject,
   type Verdict,
 } from "./record";
-import { holderLines } from "./work";
-
-/** What a run knows when it ends, as far as the verdicts follow from it. */
-export interface EndedRun
-  extends Pick<
-    RunRecord,
-    | "startedAt"
-    | "location"
-    | "reason"
-    | "interrupted"
-    | "databaseTime"
-    | "halfApplied"
-    | "takenOut"
-    | "lockHolders"
-    | "timedOutAfter"
-    | "flyway"
-  > {
-  readonly objects: readonly SeenObject[];
-  /** The objects that the host itself refused. */
-  readonly refused: readonly Refusal[];
-}
+import { HELD_BACK } from "./text";
 
 /** What is known of a bucket's objects from its runs before. */
 export interface Known {
@@ -39,80 +20,54 @@ export interface Known {
   readonly objects: readonly JudgedObject[];
   /** Keys of files that have failed, and have not been applied since. */
   readonly failed: readonly string[];
+  /** As the last record's. */
+  readonly unrecorded?: string | null;
 }
 
 export const NOTHING_KNOWN: Known = { objects: [], failed: [] };
 
 /** What is known after a run. */
-export function knownAfter(known: Known, objects: readonly JudgedObject[]): Known {
+export function knownAfter(
+  known: Known,
+  { objects, unrecorded }: Pick<RunRecord, "objects" | "unrecorded">,
+): Known {
   const failed = new Set(known.failed);
   for (const { key, verdict } of objects) {
     if (verdict === "failed") failed.add(key);
     else if (isApplied(verdict)) failed.delete(key);
   }
-  return { objects, failed: [...failed] };
+  return { objects, failed: [...failed], unrecorded };
+}
+
+/** Key of the file that ran and that Flyway's history does not have, if the bucket has it as it was; null where there is none. */
+export function unrecordedIn({ objects, unrecorded }: Known, present: readonly SeenObject[]): string | null {
+  if (!unrecorded) return null;
+  const versionsOf = (all: readonly SeenObject[]) =>
+    all.filter(({ key }) => key === unrecorded).map(({ versionId }) => versionId);
+  return versionsOf(present)[0] === versionsOf(objects)[0] ? unrecorded : null;
 }
 
 export function isApplied(verdict: Verdict): boolean {
   return verdict === "applied" || verdict === "already-applied";
 }
 
-/** A verdict with its reason. */
-type Judgement = Pick<JudgedObject, "verdict" | "message" | "remedy">;
-
-/**
- * What to do about what Flyway says of the content; the first that matches. Flyway's own advice would hide an edit or a
- * deletion.
- */
-const REMEDIES: readonly (readonly [message: RegExp, remedy: string])[] = [
-  [
-    /Detected failed migration|Detected failed repeatable/,
-    "correct the file that failed, so that it does not repeat what is in the schema already, upload it, and have the host repair (docs/verdicts.md)",
-  ],
-  [/checksum mismatch/, "upload its former content again, and the change as a new version"],
-  [
-    /applied migration not resolved locally/,
-    "upload the file that is applied but missing from the bucket again",
-  ],
-  [
-    /resolved migration not applied to database/,
-    "give it a version above the newest that is applied, or set out_of_order for this database",
-  ],
-  [
-    /Invalid SQL filenames found|naming convention/i,
-    "upload it again as V<version>__<description>.sql or R__<description>.sql, and delete the misnamed one",
-  ],
-  [/Found more than one/, "delete one of them, or upload it again under a version of its own"],
-  [
-    /^Error while executing \w+ callback: /,
-    "correct the callback and upload it; the next run tries everything again",
-  ],
-  [
-    /^\s*((Script|Migration) [^\n]* failed|Failed to execute script [^\n]*)\n/, // up to 11, and from 11.9 on
-    "look at what of it is in the schema, correct it so that it does not repeat that, upload it, and have the host repair (docs/verdicts.md)",
-  ],
-  [/^held back: /, "nothing with this file: it is tried again once that is mended"],
-];
-
 /** The verdict of each object that a run saw, from what Flyway said, and from what is known from the runs before. */
 export function judge(run: EndedRun, known: Known): JudgedObject[] {
-  const { migrate, validate, info } = run.flyway;
-  const error = migrate?.error?.message ?? run.reason ?? "";
+  const { migrate, info } = run.flyway;
+  const error = migrate?.error;
+  const findings = findingsOf(run);
+  const isRefused =
+    isRefusal({ errorCode: error?.errorCode, message: error?.message ?? run.reason ?? "" }) ||
+    (migrate === null && run.refused.length > 0);
+  const failing = new Set(failingKeys(run, isRefused));
+  const missing = missingFiles(run);
   const facts: Facts = {
     run,
-    error,
-    heading: error.split("\nStatement", 1)[0] as string,
-    isRefused:
-      isRefusal({ errorCode: migrate?.error?.errorCode, message: error }) ||
-      (migrate === null && run.refused.length > 0),
-    refused: new Map(run.refused.map((refusal) => [refusal.key, refusal])),
+    isRefused,
+    findings,
+    failing,
+    missing,
     states: new Map(info?.migrations?.map((migration) => [migration.filepath, migration])),
-    invalid: new Map(
-      validate?.invalidMigrations
-        ?.filter(({ errorDetails }) => !errorDetails.errorCode.endsWith("_NOT_APPLIED"))
-        .toReversed()
-        .map(({ filepath, errorDetails }) => [filepath, errorDetails.errorMessage]),
-    ),
     migrated: new Set(migrate?.migrations?.map(({ filepath }) => filepath)),
     known: new Map(known.objects.map((object) => [object.key, object])),
     failed: new Set(known.failed),
@@ -120,114 +75,194 @@ export function judge(run: EndedRun, known: Known): JudgedObject[] {
   return run.objects.map((object) => ({ ...object, ...judgeObject(facts, object) }));
 }
 
+/** What no object's verdict can say of a run: applied files that are not in the bucket; null where there is none. */
+export function absenceIn(run: EndedRun): string | null {
+  const missing = missingFiles(run);
+  return missing.length === 0 ? null : `${absence(missing)}: upload it again, as it was applied`;
+}
+
+function absence(missing: readonly string[]): string {
+  return `${list(missing)}, which is applied, is missing from the bucket`;
+}
+
 /** A run, by what is looked up in it. */
 interface Facts {
   readonly run: EndedRun;
-  /** Why it ended; empty where it ended well. */
-  readonly error: string;
-  /** The error without the statement that failed. */
-  readonly heading: string;
-  /** Whether nothing of the content was tried. */
+  /** Whether nothing of what Flyway or the host found fault with was tried. */
   readonly isRefused: boolean;
-  readonly refused: ReadonlyMap<string, Refusal>;
-  readonly states: ReadonlyMap<string, { readonly state: string; readonly installedOnUTC?: string }>;
-  readonly invalid: ReadonlyMap<string, string>;
+  /** What stands against single files. */
+  readonly findings: ReadonlyMap<string, Finding>;
+  /** Keys of the files that failed in this run, or stand as failed. */
+  readonly failing: ReadonlySet<string>;
+  /** The applied files that are not in the bucket. */
+  readonly missing: readonly string[];
+  readonly states: ReadonlyMap<string, Migration>;
   readonly migrated: ReadonlySet<string>;
   readonly known: ReadonlyMap<string, JudgedObject>;
+  /** Keys of files that have failed, and have not been applied since. */
   readonly failed: ReadonlySet<string>;
 }
 
+type Migration = NonNullable<FlywayInfo["migrations"]>[number];
+
+function failingKeys(run: EndedRun, isRefused: boolean): string[] {
+  const { info, migrate } = run.flyway;
+  const inHistory = (info?.migrations ?? [])
+    .filter(({ state, filepath }) => STATES[state] === "failed" && filepath)
+    .map(({ filepath }) => keyOf(run.location, filepath));
+  const named = migrate?.error && !isRefused ? failedKeyIn(migrate.error, run) : undefined;
+  return [run.halfApplied?.key, run.unrecorded, run.takenOut, named, ...inHistory].filter(
+    (key) => key != null,
+  );
+}
+
 function judgeObject(facts: Facts, object: SeenObject): Judgement {
-  const { run, error, heading, isRefused } = facts;
+  const { run, findings, states } = facts;
   const { migrate } = run.flyway;
-  const refusal = facts.refused.get(object.key);
+  const refusal = run.refused.find(({ key }) => key === object.key);
   if (refusal) return { verdict: "refused", message: refusal.message, remedy: refusal.remedy };
 
   const file = fileOf(run.location, object.key);
-  const name = fileName(object.key);
-  const invalid = facts.invalid.get(file);
-  const state = facts.states.get(file);
+  const state = states.get(file);
   const before = facts.known.get(object.key);
   const former = before?.versionId === object.versionId ? before : undefined;
 
-  if (state?.state === "Failed" || (error && !isRefused && mentions(heading, name))) {
-    const landed = run.halfApplied?.key === object.key ? run.halfApplied : null;
-    if (run.takenOut === object.key) return lockedOut(facts);
-    if (!isRefused) {
-      const failed = landed
-        ? failure(withWait(facts), landed, migrate?.error)
-        : withRemedy("failed", error, migrate?.error);
-      return withInterruption(facts, file, run.timedOutAfter === null ? failed : withMoreTime(failed));
-    }
-    // Half applied, it stands in the way of every run to come, the corrected file's too.
-    if (former?.verdict === "failed") {
-      return { verdict: "failed", message: former.message, remedy: former.remedy };
-    }
-    // Unless a run was killed and left no word of its failure: then this is the first.
-    if (landed && !facts.failed.has(object.key)) {
-      return withInterruption(facts, file, failure(invalid ?? error, landed, migrate?.error));
-    }
-    return withRemedy("refused", invalid ?? error, migrate?.error);
-  }
-  if (invalid) return withRemedy("refused", invalid, migrate?.error);
+  if (facts.failing.has(object.key)) return judgeFailing(facts, object, former);
+  const finding = findings.get(object.key);
+  if (finding) return { verdict: "refused", message: finding.message, remedy: finding.remedy };
   if (facts.migrated.has(file)) return { verdict: "applied", message: "", remedy: null };
-  if (state && isAppliedState(state.state)) {
-    // Under Flyway 7 a run that fails does not list what it applied: then the history's own time tells.
-    const isUnlisted =
-      migrate !== null && migrate.migrations === undefined && !(before && isApplied(before.verdict));
-    const isNew = isUnlisted && (state.installedOnUTC ?? "") >= (run.databaseTime ?? run.startedAt);
-    return withInterruption(facts, file, {
-      verdict: isNew ? "applied" : "already-applied",
-      message: "",
-      remedy: null,
-    });
+  if (state) {
+    const meaning = STATES[state.state];
+    if (meaning === "applied") return withInterruption(facts, file, judgeApplied(facts, state, before));
+    if (meaning === "covered") return covered(coveringBaseline(facts));
+    if (isBaseline(state)) return covered("the history, which is for a schema without one");
   }
   if (migrate && !migrate.error) {
-    if (state) return { verdict: "refused", message: `Flyway left it ${state.state}`, remedy: null };
     // Whatever else Flyway passes over, the host has refused
-    return { verdict: "applied", message: "a callback, in force from this run on", remedy: null };
-  }
-  if (state) {
-    return withRemedy("refused", state.state === "Ignored" ? error : `held back: ${error}`, migrate?.error);
+    if (!state) return { verdict: "applied", message: "a callback, in force from this run on", remedy: null };
+    return leftBy(state);
   }
   // Flyway could not say where it stands, so it stands where it did
-  if (former && isApplied(former.verdict) && !mentions(error, name)) {
+  if (!state && former && isApplied(former.verdict) && !namesFile(errorLine(run), fileName(object.key))) {
     return { verdict: "already-applied", message: "", remedy: null };
   }
-  if (isRefused) {
-    return withRemedy("refused", mentions(error, name) ? error : `held back: ${error}`, migrate?.error);
+  if (state?.state === "Ignored" && facts.isRefused) {
+    return {
+      verdict: "refused",
+      message: "its version is below the newest that is applied",
+      remedy: "give it a version above that, or set out_of_order for this database",
+    };
   }
-  return withInterruption(facts, file, withRemedy("failed", error, migrate?.error));
+  return heldBack(facts) ?? withInterruption(facts, file, letDown(run));
 }
 
-/** A file that waited for a lock in vain, and of which nothing landed. */
-function lockedOut(facts: Facts): Judgement {
+function judgeApplied({ run }: Facts, state: Migration, before: JudgedObject | undefined): Judgement {
+  const { migrate } = run.flyway;
+  // Under Flyway 7 a run that fails does not list what it applied: then the history's own time tells.
+  const isUnlisted =
+    migrate !== null && migrate.migrations === undefined && !(before && isApplied(before.verdict));
+  const isNew = isUnlisted && (state.installedOnUTC ?? "") >= (run.databaseTime ?? run.startedAt);
+  return { verdict: isNew ? "applied" : "already-applied", message: "", remedy: null };
+}
+
+const FAILED_BEFORE =
+  "correct the file that failed, so that it does not repeat what is in the schema already, upload it, and have the host repair (docs/verdicts.md)";
+
+/** A file that failed in this run, or that stands as failed since one before. */
+function judgeFailing(facts: Facts, object: SeenObject, former: JudgedObject | undefined): Judgement {
+  const { run, isRefused } = facts;
+  const { key } = object;
+  const file = fileOf(run.location, key);
+  const isRun = run.flyway.migrate !== null && !isRefused;
+  if (isRun) return withInterruption(facts, file, failedFile(run, key));
+  // Half applied, it stands in the way of every run to come, the corrected file's too
+  if (former?.verdict === "failed")
+    return { verdict: "failed", message: former.message, remedy: former.remedy };
+  // Unless a run was killed and left no word of its failure: then this is the first
+  if (run.halfApplied?.key === key && !facts.failed.has(key)) {
+    return withInterruption(facts, file, failedFile(run, key));
+  }
   return {
-    verdict: "failed",
-    message: `${withWait(facts)}\nNothing of it is in the schema, and Flyway's history does not have it as failed any more.`,
-    remedy:
-      "have whoever holds the lock commit or end; nothing with the file: the next run tries it again, at the latest that of the reconcile",
+    verdict: "refused",
+    message: standingFailure(run, file),
+    remedy: FAILED_BEFORE,
   };
 }
 
-/** The error, with what Flyway does not know of it: who held a lock, and that the migration was ended for its time. */
-function withWait({ error, run }: Facts): string {
-  const migrateError = run.flyway.migrate?.error;
-  const lines = [error.trim()];
-  if (migrateError && isLockTimeout(migrateError)) {
-    lines.push(...holderLines(run.lockHolders, "was"));
-  }
-  if (run.timedOutAfter !== null) {
-    lines.push(
-      `It was ended: the migration took longer than ${run.timedOutAfter} s, the migration_timeout of this database.`,
-    );
-  }
-  return lines.join("\n");
+/** Flyway's word that a file stands as failed. */
+function standingFailure({ flyway, location }: EndedRun, file: string): string {
+  const finding = flyway.validate?.invalidMigrations?.find(({ filepath }) => filepath === file);
+  const message = finding?.errorDetails.errorMessage ?? flyway.migrate?.error?.message;
+  return message ? textOfError({ message }, location) : "A version of it has failed";
 }
 
-function withMoreTime({ verdict, message, remedy }: Judgement): Judgement {
-  const time = "raise the migration_timeout of this database, or have the file do less";
-  return { verdict, message, remedy: remedy === null ? time : `${time}; ${remedy}` };
+function covered(by: string): Judgement {
+  return { verdict: "already-applied", message: `not run: it is covered by ${by}`, remedy: null };
+}
+
+/** What stands for all files up to its version. */
+function coveringBaseline({ run, states }: Facts): string {
+  const migrations = [...(run.flyway.info?.migrations ?? []), ...states.values()];
+  const baseline = migrations.find(({ state, type }) => state === "Baseline" || type === "BASELINE");
+  if (!baseline) return "a baseline";
+  if (baseline.filepath) return keyOf(run.location, baseline.filepath);
+  return `the baseline at version ${baseline.version} (baseline_version)`;
+}
+
+function isBaseline({ type, state }: Migration): boolean {
+  return type === "SQL_BASELINE" && STATES[state] === "untried";
+}
+
+/** What a run that ended well has not applied. */
+function leftBy({ state }: Migration): Judgement {
+  const isOld = state === "Ignored";
+  return {
+    verdict: "refused",
+    message: `Flyway left it as it was: its state is "${state}"${STATES[state] ? "" : ", which is not known here"}`,
+    remedy: isOld
+      ? "give it a version above the newest that is applied, or set out_of_order for this database"
+      : "look at Flyway's documentation of that state, or delete the file",
+  };
+}
+
+/** The most files that are named as what holds others back. */
+const KEYS = 5;
+
+function list(names: readonly string[]): string {
+  const more = names.length > KEYS ? ` and ${names.length - KEYS} more` : "";
+  return names.slice(0, KEYS).join(", ") + more;
+}
+
+/** What to do about an error where Flyway could not be asked which file it is of. */
+const UNNAMED: readonly (readonly [message: RegExp, remedy: string])[] = [
+  [/Detected failed migration|Detected failed repeatable/, FAILED_BEFORE],
+  [/checksum mismatch/, "upload the former content of that file again, and the change as a new version"],
+  [/not resolved locally/, "upload the file that is applied but missing from the bucket again"],
+  [
+    /resolved migration not applied/,
+    "give it a version above the newest that is applied, or set out_of_order for this database",
+  ],
+];
+
+/** A file that waits for others; undefined where none is known to hold it back. */
+function heldBack({ run, isRefused, findings, failing, missing }: Facts): Judgement | undefined {
+  if (missing.length > 0) {
+    const remedy = `upload ${list(missing)} again, as it was applied`;
+    return { verdict: "refused", message: `${HELD_BACK}: ${absence(missing)}`, remedy };
+  }
+  const passedOver = new Set(run.refused.filter(({ holdsBack }) => !holdsBack).map(({ key }) => key));
+  const keys = [...new Set([...failing, ...findings.keys()])].filter((key) => !passedOver.has(key)).sort();
+  if (keys.length > 0) {
+    return {
+      verdict: "refused",
+      message: `${HELD_BACK} by ${list(keys)}`,
+      remedy: "nothing with this file: it is tried again once that is mended",
+    };
+  }
+  if (!isRefused) return undefined;
+  const message = errorLine(run);
+  const remedy = UNNAMED.find(([pattern]) => pattern.test(message))?.[1] ?? LOOK_AT_LOG;
+  return { verdict: "refused", message: `${HELD_BACK}: ${message}`, remedy };
 }
 
 /** Adds that a run before this one was killed where it may have been that one's doing. */
@@ -243,54 +278,4 @@ function withInterruption({ run, states }: Facts, file: string, judgement: Judge
     "A run before this one was killed (cancelled, out of time, or its host went down) and left no record: " +
     `command ${killed.commandId}, begun ${killed.startedAt}.`;
   return { ...judgement, message: [judgement.message.trimEnd(), note].filter(Boolean).join("\n") };
-}
-
-/** @param error what Flyway says, if the message is of it: what needs a person is known by its code */
-function withRemedy(verdict: Verdict, message: string, error?: FlywayError): Judgement {
-  const failure = error?.message === message ? failureOf(error) : undefined;
-  const remedy = failure?.remedy ?? REMEDIES.find(([pattern]) => pattern.test(message))?.[1] ?? null;
-  return { verdict, message: remedy === null ? message : message.trimEnd(), remedy };
-}
-
-/** A migration's failure, with what it has left in the schema and the way out. */
-function failure(message: string, landed: HalfApplied, error?: FlywayError): Judgement {
-  const { key, changes, applied, moreChanges } = landed;
-  const isThere = [1050, 1060, 1061].includes(error?.sqlErrorCode ?? 0); // a table, a column, an index
-  const others = applied.length > 0 ? ` (${applied.join(", ")} went well before it)` : "";
-  const lines = [message.trim()];
-  if (changes === null) lines.push(`What of ${key} is in the schema is not known: look at its tables.`);
-  else if (changes.length > 0) {
-    const added = new Set(
-      changes.filter(({ kind, before }) => kind === "table" && before === null).map(({ name }) => name),
-    );
-    // Where other files were applied, the table may be theirs, and only the column ours
-    const telling = changes.filter(
-      ({ kind, name }) =>
-        kind === "table" || applied.length > 0 || !added.has(name.slice(0, name.lastIndexOf("."))),
-    );
-    lines.push(`Of ${key}, this is in the schema already${others}:`);
-    for (const { kind, name, before, after, shared } of telling) {
-      const what =
-        before === null ? "added" : after === null ? "removed" : `changed from ${before} to ${after}`;
-      lines.push(`- ${kind} ${name} ${what}${shared ? ", by this file or one that went well" : ""}`);
-    }
-    if (moreChanges > 0) lines.push(`- and ${moreChanges} changes more`);
-  } else if (isThere) {
-    lines.push(
-      "What it makes is there already: a run before this one may have been ended in the middle of it.",
-    );
-  } else {
-    lines.push(`No table, column or index is other than before ${key}${others}; rows may be.`);
-  }
-  const [what, next] = isCallbackFailure(message)
-    ? ["the callback", "upload it; the next run tries everything again"]
-    : ["it", "upload it, and have the host repair (docs/verdicts.md)"];
-  const how = changes?.length === 0 && !isThere ? "" : ", so that it does not repeat what is there";
-  return { verdict: "failed", message: lines.join("\n"), remedy: `correct ${what}${how}, ${next}` };
-}
-
-/** Whether a message names a file, and not just one whose name ends alike. */
-function mentions(message: string, name: string): boolean {
-  const at = message.indexOf(name);
-  return at >= 0 && !/[\w-]/.test(message.charAt(at - 1)) && !/[\w-]/.test(message.charAt(at + name.length));
 }

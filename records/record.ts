@@ -67,6 +67,11 @@ export interface RunRecord {
   readonly takenOut: string | null;
   /** Who held the lock that a statement waited for in vain; none where none did, or the server does not tell. */
   readonly lockHolders: readonly LockHolder[];
+  /**
+   * Key of the file that ran, while Flyway could not write that into its history: this version of it is not tried again before it is
+   * uploaded anew, or a repair is asked for. Null where there is none; records before 2026-12 have no such member.
+   */
+  readonly unrecorded?: string | null;
   /** The time in seconds after which the migration was ended, by its migration_timeout; null where it was not. */
   readonly timedOutAfter: number | null;
   /** Flyway's own JSON, without Java's stack traces; null where it was not reached. */
@@ -108,6 +113,34 @@ export interface Refusal {
   readonly message: string;
   /** What to do about it. */
   readonly remedy: string;
+  /**
+   * Whether nothing is migrated while it stands.
+   * @default false: it is left aside
+   */
+  readonly holdsBack?: boolean;
+}
+
+/** What a run knows when it ends, as far as the verdicts follow from it. */
+export interface EndedRun
+  extends Pick<
+    RunRecord,
+    | "startedAt"
+    | "location"
+    | "reason"
+    | "interrupted"
+    | "databaseTime"
+    | "halfApplied"
+    | "takenOut"
+    | "unrecorded"
+    | "lockHolders"
+    | "timedOutAfter"
+    | "flyway"
+  > {
+  readonly objects: readonly SeenObject[];
+  /** The objects that the host itself refused. */
+  readonly refused: readonly Refusal[];
+  /** The scripts in Flyway's history before it, as keys; none where the schema could not be looked at. */
+  readonly scripts: readonly string[];
 }
 
 /** What a failed migration has left in the schema: MySQL cannot take DDL back. */
@@ -153,6 +186,11 @@ export interface FlywayInfo {
     readonly filepath: string;
     readonly state: string;
     readonly installedOnUTC?: string;
+    /** Empty or null for what has none. */
+    readonly version?: string | null;
+    readonly description?: string | null;
+    /** `SQL`, `SQL_BASELINE`, `BASELINE`, `SCHEMA`. */
+    readonly type?: string | null;
   }[];
 }
 

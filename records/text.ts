@@ -1,5 +1,8 @@
 import type { JudgedObject } from "./record";
 
+/** What the message of a file begins with that waits for others. */
+export const HELD_BACK = "held back";
+
 /** A reason for a person to read; where something is to be done, the last line says so. */
 export function textOf({ message, remedy }: Pick<JudgedObject, "message" | "remedy">): string {
   return remedy === null ? message : `${message}\nTo do: ${remedy}`;

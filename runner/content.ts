@@ -1,9 +1,9 @@
+import { text } from "node:stream/consumers";
 import type { Connection as Session } from "mysql2/promise";
 import { LOCK_WAIT_TIMEOUT, type Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
-import { isApplied } from "../records/judge";
-import { fileName, type Refusal, versionOf } from "../records/record";
-import { lineOf } from "../records/text";
+import { isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
+import { fileName, type Refusal } from "../records/record";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
 import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack } from "./database";
 import { Failure, orFail } from "./failure";
@@ -24,6 +24,8 @@ export interface Progress {
   /** How the bucket was judged before it. */
   readonly judged?: Judged;
   listing?: Listing;
+  /** What is known of the bucket from the runs before. */
+  known: Known;
   mapping?: Mapping;
   /** What the target's parameter says. */
   target?: string;
@@ -60,6 +62,7 @@ export async function bringContent(
   const listing = await listStillBucket(list, environment.settleSeconds, onChange);
   progress.listing = listing;
   const { objects } = listing;
+  progress.known = await knownBefore(host, folders, listing);
   progress.refused = oddKeys(objects); // also where the mapping is wrong
   const mapping = await readMapping(host);
   progress.mapping = mapping;
@@ -117,6 +120,7 @@ export async function bringContent(
       flywayVersion: mapping.flywayVersion,
       location: copy.location,
       former,
+      unrecorded: unrecordedIn(progress.known, objects),
       retrySeconds: environment.retrySeconds,
     },
     {
@@ -155,8 +159,24 @@ export async function bringContent(
   if (migration.outcome.kind === "refused" && migration.outcome.reason)
     throw new Failure(migration.outcome.reason);
   if (migration.outcome.kind !== "migrated") return;
-  complainOfNews(migration.refused, state, listing);
   progress.history = await readHash();
+}
+
+/** What is known from the runs before: as this host remembers, else by the bucket's newest record. */
+async function knownBefore(
+  { environment, aws }: Host,
+  { state }: BucketFolders,
+  { newestRecord }: Listing,
+): Promise<Known> {
+  const { known } = state;
+  if (known) return known;
+  if (!newestRecord) return NOTHING_KNOWN;
+  try {
+    const record = JSON.parse(await text(await aws.get(environment.bucket, newestRecord)));
+    return record.recordVersion === 2 ? knownAfter(NOTHING_KNOWN, record) : NOTHING_KNOWN;
+  } catch {
+    return NOTHING_KNOWN; // then a verdict says less
+  }
 }
 
 /** How many objects the last run knew to be applied. */
@@ -180,17 +200,6 @@ async function isUnchanged(
   if (!state.known?.objects.every(({ verdict }) => isApplied(verdict))) return false;
   if (basis.objects.some(({ key }) => isCallback(fileName(key)))) return false; // each run has it run
   return judged.history === (await readHash());
-}
-
-/** A run that leaves aside what no run saw before is not green, even where Flyway is content. */
-function complainOfNews(refused: readonly Refusal[], state: State, { objects }: Listing): void {
-  const seenVersions = state.seen() ?? new Set();
-  const unseen = new Set(
-    objects.filter((object) => !seenVersions.has(versionOf(object))).map(({ key }) => key),
-  );
-  const news = refused.filter(({ key }) => unseen.has(key));
-  if (news.length === 0) return;
-  throw new Failure(news.map(lineOf).join("; "));
 }
 
 /** What each connection of Flyway's begins with. */

@@ -2,22 +2,23 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf } from "../records/failures";
 import {
+  bookkeepingOf,
   type FlywayResult,
   failedStatementIn,
   isCallback,
-  isFailedState,
   isLeftByRepair,
   isLockTimeout,
   isOnContent,
   isRefusal,
-  isUntriedState,
   isWithoutConnection,
+  STATES,
 } from "../records/flyway";
 import {
   type FlywayError,
   fileName,
   fileOf,
   type HalfApplied,
+  keyOf,
   type Refusal,
   type SeenObject,
 } from "../records/record";
@@ -29,15 +30,19 @@ import { firstStatement } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
 import type { Log } from "./log";
+import { triedFile } from "./tried";
 
 /** What became of a bucket's content in a run. */
 export type Outcome =
   /** The database is what the bucket holds. */
   | { readonly kind: "migrated" }
-  /** Nothing of it was tried: its names, versions or content stand against it. */
+  /** What is left of it was not tried: its names, versions or content stand against it. */
   | { readonly kind: "refused"; readonly reason: string | null }
-  /** A file, or the run before, failed, and has left this in the schema; null where nothing is known to be of it. */
-  | { readonly kind: "failed"; readonly landed: HalfApplied | null }
+  /**
+   * A file, or the run before, failed, and has left this in the schema; null where nothing is known to be of it. `unrecorded` is the
+   * key of a file that ran and that Flyway's history does not have; null where there is none.
+   */
+  | { readonly kind: "failed"; readonly landed: HalfApplied | null; readonly unrecorded: string | null }
   /** A file waited for a lock in vain; nothing of it landed, and its failed row is out of Flyway's history. The next run tries again. */
   | { readonly kind: "locked"; readonly key: string }
   /** It was not judged: the database, AWS or the host let the run down. The next run tries again. */
@@ -89,6 +94,8 @@ export interface MigrationInput {
   readonly location: string;
   /** What a run that was killed before saw of the schema. */
   readonly former: Look | undefined;
+  /** Key of a file that has run, as it is, and that Flyway's history does not have: it is not tried again but for a repair. */
+  readonly unrecorded: string | null;
   readonly retrySeconds: number;
   readonly log: Log;
 }
@@ -103,7 +110,7 @@ const BLANK_SIZE = 64;
 /** Brings a database to a copy of its bucket; a database that is resuming, failing over or rotating its password is given time. */
 export async function migrate(input: MigrationInput, steps: MigrationSteps): Promise<Migration> {
   const { operation, location, log } = input;
-  const blank = await blankFiles(input.objects, location);
+  const unsound = await unsoundFiles(input.objects, location);
   const deadline = Date.now() + input.retrySeconds * 1_000;
   const refused: Refusal[] = [];
   const results: { -readonly [command in keyof Results]: Results[command] } = {
@@ -114,6 +121,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   };
   let before = input.former;
   let isTouched = false;
+  let isRepaired = false;
   let repairRefused: string | null = null;
   let attempts = 0;
   let credentials: Credentials;
@@ -137,14 +145,20 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   const repair = async (): Promise<FlywayError | undefined> => {
     const error = (await flyway(["info"])) ?? (await validateError());
     if (error) return error;
-    repairRefused = reasonAgainstRepair(results.info, results.validate);
-    results.info = results.validate = null; // they are of before the migration
+    const isFailed = results.info?.migrations?.some(({ state }) => STATES[state] === "failed") ?? false;
+    if (input.unrecorded !== null) log.say(`trying ${input.unrecorded} again`);
+    isRepaired = input.unrecorded !== null && !isFailed; // nothing of it is in the history
+    if (isRepaired) return undefined;
+    repairRefused = reasonAgainstRepair(isFailed, results.validate);
     if (repairRefused !== null) {
       log.complain(`REPAIR REFUSED: ${repairRefused}`);
+      isRepaired = true;
       return undefined;
     }
     log.say(`repairing Flyway's history of schema ${input.schema}`);
-    return flyway(["repair"]);
+    const failure = await flyway(["repair"]);
+    isRepaired = failure === undefined;
+    return failure;
   };
   /** Validate answers what it finds without an error; but from some release on it fails too. */
   const validateError = async () => {
@@ -152,14 +166,15 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     return results.validate?.invalidMigrations ? undefined : error;
   };
   const attempt = async (): Promise<FlywayError | undefined> => {
-    if (operation === "repair" && results.repair === null && repairRefused === null) {
+    if (operation === "repair" && !isRepaired) {
       const error = await repair();
+      results.info = results.validate = null; // they are of before the migration
       if (error) return error;
     }
-    if (blank.length > 0) {
+    if (unsound.length > 0) {
       const error = await flyway(["info"]);
       if (error) return error;
-      refused.push(...refusedBlankFiles(blank, results.info, location));
+      refused.push(...untriedOnly(unsound, results.info, location));
       if (refused.length > 0) return undefined;
     }
     return flyway(["migrate", "info"]);
@@ -173,6 +188,10 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       before = await steps.look(credentials);
       if (before) steps.remember(before);
     }
+    if (input.unrecorded !== null && operation === "migrate") {
+      await flyway(["info"]);
+      return end({ kind: "failed", landed: null, unrecorded: input.unrecorded });
+    }
     const error = await attempt();
     if (refused.length > 0) return end({ kind: "refused", reason: reasonOf(refused) });
     if (!error) {
@@ -181,14 +200,16 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     }
     results.migrate ??= { error };
     const passes = failureOf(error)?.passes ?? false;
-    if (passes && !steps.isOverLimit() && Date.now() < deadline && attempts < ATTEMPTS) {
+    const mayHaveRun = bookkeepingOf(error) !== undefined;
+    const isTimeLeft = !steps.isOverLimit() && Date.now() < deadline && attempts < ATTEMPTS;
+    if (passes && !mayHaveRun && isTimeLeft) {
       isTouched ||= !isWithoutConnection(error); // from here on, a look would see what this run did
       log.complain(`the database is not ready, trying again: ${firstPart(error.message)}`);
       results.migrate = null;
       await sleep(PAUSE);
       continue;
     }
-    if (passes) {
+    if (passes && !mayHaveRun) {
       log.complain(`gave up after ${attempts} attempts`);
       return end({ kind: "unreachable" });
     }
@@ -196,12 +217,22 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     await flyway(["info"]); // what stands where, for the record
     await flyway(["validate"]);
     refused.push(...ignoredFiles(input.objects, results.info, location));
+    const after = await steps.look(credentials);
     const isKilled = input.former !== undefined;
-    const failed = failedFile(input, error, results.info, isKilled);
-    const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, credentials));
-    if (!isOnContent(error)) return end({ kind: "unreachable" });
+    const tried = triedFile(
+      {
+        ...{ error, location, info: results.info },
+        keys: input.objects.map(({ key }) => key),
+        scripts: before?.scripts ?? [],
+      },
+      isOtherThan(before, after),
+    );
+    const failed = tried?.file ?? (isKilled ? failedBefore(input, results.info) : undefined);
+    const unrecorded = tried && !tried.isRecorded ? keyOf(location, tried.file.file) : null;
+    const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, after));
+    if (!isOnContent(error) && unrecorded === null) return end({ kind: "unreachable" });
     const isFirstTry = !isKilled && !isTouched; // else an earlier one may have done more than is in the history
-    if (halfApplied?.changes?.length === 0 && isFirstTry && isLockTimeout(error)) {
+    if (halfApplied?.changes?.length === 0 && isFirstTry && isLockTimeout(error) && unrecorded === null) {
       const { key } = halfApplied;
       const isUndone = await nothingLanded(error, credentials);
       if (isUndone && (await steps.takeOutFailed(key, credentials))) return end({ kind: "locked", key });
@@ -209,7 +240,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     return end(
       isRefusal(error) && !halfApplied
         ? { kind: "refused", reason: null }
-        : { kind: "failed", landed: halfApplied ?? null },
+        : { kind: "failed", landed: halfApplied ?? null, unrecorded },
     );
   }
 
@@ -224,9 +255,8 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     failed: FailedFile,
     isKilled: boolean,
     before: Look | undefined,
-    credentials: Credentials,
+    after: Look | undefined,
   ): Promise<HalfApplied> {
-    const after = await steps.look(credentials);
     const others = othersApplied(results.info, { file: failed.file, location }, before);
     const names = namesOf([...(before?.parts ?? []), ...(after?.parts ?? [])]);
     // A run that was killed may have gone further
@@ -246,24 +276,24 @@ function firstPart(message: string): string {
   return (message.split("\n---")[0] as string).replace(/^\n+/, "");
 }
 
-/** Which file of the bucket failed. A run that was killed may have left a failed migration, and no word of it. */
-function failedFile(
+/** The file that a run which was killed has left as failed, without a word of it. */
+function failedBefore(
   { objects, location }: MigrationInput,
-  error: FlywayError,
   info: FlywayResult | null,
-  isKilled: boolean,
 ): FailedFile | undefined {
   const failed = info?.migrations?.findLast(({ state }) => state === "Failed");
-  const file: FailedFile | undefined =
-    failedStatementIn(error) ??
-    (isKilled && failed ? { file: failed.filepath, line: null, statement: null } : undefined);
-  // A message of the server's, which a script may make, can look as if it named one
-  return file && objects.some(({ key }) => fileOf(location, key) === file.file) ? file : undefined;
+  if (!failed || !objects.some(({ key }) => fileOf(location, key) === failed.filepath)) return undefined;
+  return { file: failed.filepath, line: null, statement: null };
+}
+
+/** Whether two looks saw something else; undefined where that is not known. */
+function isOtherThan(before: Look | undefined, after: Look | undefined): boolean | undefined {
+  return before && after && JSON.stringify(before.parts) !== JSON.stringify(after.parts);
 }
 
 /** Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none. */
-function reasonAgainstRepair(info: FlywayResult | null, validate: FlywayResult | null): string | null {
-  if (!info?.migrations?.some(({ state }) => isFailedState(state))) {
+function reasonAgainstRepair(isFailed: boolean, validate: FlywayResult | null): string | null {
+  if (!isFailed) {
     return "there is nothing to repair: Flyway has no failed migration in its history";
   }
   const findings = (validate?.invalidMigrations ?? [])
@@ -273,24 +303,29 @@ function reasonAgainstRepair(info: FlywayResult | null, validate: FlywayResult |
   return all.length > 0 ? `a repair would hide this: ${all.join("; ")}` : null;
 }
 
-/** The files of a bucket with nothing in them, not even a comment. */
-async function blankFiles(objects: readonly SeenObject[], location: string): Promise<string[]> {
-  const blank: string[] = [];
+/** Flyway would take an empty file for applied, and its content for an edit ever after. */
+const EMPTY = { message: "it is empty", remedy: "upload it again with its statements, or delete it" };
+
+/** The files of a bucket that Flyway is not to be given, unless they are applied. */
+async function unsoundFiles(objects: readonly SeenObject[], location: string): Promise<Refusal[]> {
+  const refused: Refusal[] = [];
   for (const { key, size } of objects.filter(isMigration)) {
-    if (size > BLANK_SIZE) continue;
-    const text = await readFile(fileOf(location, key), "latin1");
-    if (text.replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "") blank.push(key);
+    const file = fileOf(location, key);
+    const finding = size <= BLANK_SIZE && (await isBlank(file)) ? EMPTY : undefined;
+    if (finding) refused.push({ key, ...finding, holdsBack: true });
   }
-  return blank;
+  return refused;
 }
 
-/** Flyway would take an empty file for applied, and its content for an edit ever after. */
-function refusedBlankFiles(keys: readonly string[], info: FlywayResult | null, location: string): Refusal[] {
-  return keys.flatMap((key) => {
+async function isBlank(file: string): Promise<boolean> {
+  return (await readFile(file, "latin1")).replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "";
+}
+
+/** Of what is refused, what has not been applied. */
+function untriedOnly(refused: readonly Refusal[], info: FlywayResult | null, location: string): Refusal[] {
+  return refused.filter(({ key }) => {
     const state = info?.migrations?.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
-    return state !== undefined && isUntriedState(state)
-      ? [{ key, message: "it is empty", remedy: "upload it again with its statements, or delete it" }]
-      : [];
+    return state !== undefined && STATES[state] === "untried";
   });
 }
 

@@ -1,11 +1,19 @@
 import { isLockTimeout } from "../records/flyway";
-import { judge, type Known } from "../records/judge";
-import { fileName, type InterruptedRun, type JudgedObject, type RunRecord } from "../records/record";
+import { absenceIn, isApplied, judge, unrecordedIn } from "../records/judge";
+import {
+  type EndedRun,
+  fileName,
+  type InterruptedRun,
+  type JudgedObject,
+  type RunRecord,
+  type SeenObject,
+} from "../records/record";
 import { lineOf } from "../records/text";
 import { holderLines } from "../records/work";
 import type { Progress } from "./content";
 import type { Host } from "./host";
 import type { Log } from "./log";
+import type { Outcome } from "./migration";
 import { isoTime } from "./time";
 
 /** The highest number that a record's name has room for. */
@@ -16,7 +24,6 @@ const NO_RESULTS = { migrate: null, info: null, validate: null, repair: null };
 export interface RecordInput {
   readonly host: Host;
   readonly progress: Progress;
-  readonly known: Known;
   readonly interrupted: readonly InterruptedRun[];
   /** In milliseconds. */
   readonly began: number;
@@ -28,9 +35,9 @@ export interface RecordInput {
 
 /** The record of a run that has ended. Records are in the order of the runs, whatever the clocks of hosts say. */
 export function recordOf(input: RecordInput): RunRecord {
-  const { host, progress, known, interrupted, began, location, exitCode, number } = input;
+  const { host, progress, interrupted, began, location, number } = input;
   const { environment } = host;
-  const { listing, mapping, migration, watch, reason } = progress;
+  const { listing, known, mapping, migration, watch, reason } = progress;
   const outcome = migration?.outcome;
   const error = migration?.results.migrate?.error;
   const common = {
@@ -41,11 +48,19 @@ export function recordOf(input: RecordInput): RunRecord {
     databaseTime: migration?.before?.time ?? null,
     halfApplied: outcome?.kind === "failed" ? outcome.landed : null,
     takenOut: outcome?.kind === "locked" ? outcome.key : null,
+    unrecorded: unrecordedAfter(outcome, unrecordedIn(known, listing?.objects ?? [])),
     lockHolders: watch && error && isLockTimeout(error) ? watch.holders : [],
     timedOutAfter: error && watch?.isOverLimit ? (mapping?.migrationTimeout ?? null) : null,
     flyway: migration?.results ?? NO_RESULTS,
   };
-  const objects = listing?.objects ?? [];
+  const ended: EndedRun = {
+    ...common,
+    objects: listing?.objects ?? [],
+    refused: progress.refused,
+    scripts: migration?.before?.scripts ?? [],
+  };
+  const objects = progress.isUnchanged ? ended.objects.map(unchanged) : judge(ended, known);
+  const isGreen = objects.every(({ verdict }) => isApplied(verdict));
   return {
     recordVersion: 2,
     number: Math.min(Math.max(number, listing?.number ?? 0) + 1, LAST_NUMBER),
@@ -57,17 +72,24 @@ export function recordOf(input: RecordInput): RunRecord {
     flywayConf: mapping?.flywayConf ?? "",
     operation: environment.operation,
     finishedAt: isoTime(Date.now()),
-    exitCode,
+    exitCode: input.exitCode || (isGreen ? 0 : 1),
     attempts: migration?.attempts ?? 0,
     repairRefused: migration?.repairRefused ?? null,
     newestChange: listing?.newestChange ?? null,
     ...common,
-    objects: progress.isUnchanged
-      ? objects.map(
-          (object): JudgedObject => ({ ...object, verdict: "already-applied", message: "", remedy: null }),
-        )
-      : judge({ ...common, objects, refused: progress.refused }, known),
+    reason: reason ?? absenceIn(ended),
+    objects,
   };
+}
+
+function unchanged(object: SeenObject): JudgedObject {
+  return { ...object, verdict: "already-applied", message: "", remedy: null };
+}
+
+/** What is not tried again after a run. */
+function unrecordedAfter(outcome: Outcome | undefined, before: string | null): string | null {
+  if (outcome?.kind === "failed") return outcome.unrecorded;
+  return outcome?.kind === "migrated" || outcome?.kind === "locked" ? null : before;
 }
 
 /** What a person reads in the command's output. */

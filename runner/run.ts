@@ -1,5 +1,4 @@
-import { text } from "node:stream/consumers";
-import { type Known, knownAfter, NOTHING_KNOWN } from "../records/judge";
+import { knownAfter, NOTHING_KNOWN } from "../records/judge";
 import type { RunRecord } from "../records/record";
 import { listBucket } from "./bucket";
 import { basisOf, bringContent, type Progress } from "./content";
@@ -42,7 +41,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   }
 
   const now = new Now(host);
-  const progress: Progress = { judged, refused: [], reason: null };
+  const progress: Progress = { judged, known: state.known ?? NOTHING_KNOWN, refused: [], reason: null };
   let exitCode = 0;
   try {
     await Promise.race([bringContent(host, folders, now, progress), interruption]);
@@ -57,16 +56,16 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   }
 
   await now.clear(progress.listing?.leftovers ?? []);
-  const known = await knownBefore(host, folders, progress);
   const { number } = state;
   const { location } = copy;
-  const record = recordOf({ host, progress, known, interrupted, began, location, exitCode, number });
+  const record = recordOf({ host, progress, interrupted, began, location, exitCode, number });
+  exitCode = record.exitCode;
   summarize(record, log);
   const isKept = await keep(host, folders, record);
   if (!isKept) exitCode ||= 1;
   const isUploaded = isKept && (await upload(host, folders, record));
   try {
-    if (isKept) state.known = knownAfter(known, record.objects);
+    if (isKept) state.known = knownAfter(progress.known, record);
     remember(host, folders, progress, { exitCode, isKept, isUploaded, hasFormer });
   } catch (error) {
     log.complain(String(error)); // the next run looks again
@@ -84,7 +83,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
 
 /** Uploads the records of former runs; whether that is all, for the bucket is as it was judged. */
 async function uploadWaiting(host: Host, { state, spool }: BucketFolders): Promise<boolean> {
-  const progress: Progress = { refused: [], reason: null };
+  const progress: Progress = { known: NOTHING_KNOWN, refused: [], reason: null };
   try {
     progress.listing = await listBucket(host.aws, host.environment.bucket);
     progress.mapping = await readMapping(host);
@@ -96,23 +95,6 @@ async function uploadWaiting(host: Host, { state, spool }: BucketFolders): Promi
   await orFail(spool.upload(), "the run records cannot be uploaded", host.log.complain);
   state.see(progress.listing.objects);
   return true;
-}
-
-/** What is known from the runs before: as this host remembers, else by the bucket's newest record. */
-async function knownBefore(
-  { environment, aws }: Host,
-  { state }: BucketFolders,
-  { listing }: Progress,
-): Promise<Known> {
-  const { known } = state;
-  if (known) return known;
-  if (!listing?.newestRecord) return NOTHING_KNOWN;
-  try {
-    const record = JSON.parse(await text(await aws.get(environment.bucket, listing.newestRecord)));
-    return record.recordVersion === 2 ? knownAfter(NOTHING_KNOWN, record.objects) : NOTHING_KNOWN;
-  } catch {
-    return NOTHING_KNOWN; // then a verdict says less
-  }
 }
 
 /** Writes a record to the disk; whether that went well. */

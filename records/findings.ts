@@ -1,0 +1,143 @@
+import { failedEvent, failedStatementIn, isCallback, isMissingState, textOfError } from "./flyway";
+import { type EndedRun, type FlywayError, fileName, fileOf, keyOf } from "./record";
+
+/** What stands against a file. */
+export interface Finding {
+  readonly message: string;
+  /** What to do. */
+  readonly remedy: string;
+}
+
+/** Flyway's own, https://documentation.red-gate.com/fd/callback-events-277579314.html */
+const EVENTS = "a callback is named after one of Flyway's events, such as afterMigrate.sql";
+
+/** By the code of a finding of `validate`. */
+const VALIDATION: Readonly<Record<string, string>> = {
+  CHECKSUM_MISMATCH: "upload its former content again, and the change as a new version",
+  TYPE_MISMATCH: "give it a version of its own: this one was applied as another kind of migration",
+};
+
+/** What a script cannot be read for; the first that fits. */
+const UNREADABLE: readonly (readonly [message: RegExp, remedy: string])[] = [
+  [
+    /No value provided for placeholder/,
+    "set this placeholder in placeholders of this database; where the text is to stay as it is, set placeholder_replacement of this database to false, or other marks by placeholder_prefix",
+  ],
+  [
+    /Unable to calculate checksum|MalformedInput|UnmappableCharacter/i,
+    "save it as UTF-8 and upload it again, or set encoding of this database",
+  ],
+  [/./, "correct it and upload it again: a quote, a comment or a DELIMITER may not end"],
+];
+
+/** What stands against single files, by key: by the host's rules, by Flyway's validation, and by the error that names them. */
+export function findingsOf(run: EndedRun): Map<string, Finding> {
+  const { validate, migrate } = run.flyway;
+  const keys = new Set(run.objects.map(({ key }) => key));
+  const findings = new Map<string, Finding>();
+  const add = (key: string, finding: Finding) => {
+    if (keys.has(key) && !findings.has(key)) findings.set(key, finding);
+  };
+  for (const { key, ...refusal } of run.refused) add(key, refusal);
+  for (const { filepath, errorDetails } of validate?.invalidMigrations ?? []) {
+    const { errorCode, errorMessage } = errorDetails;
+    if (/_NOT_APPLIED$|^FAILED_|^OUTDATED_/.test(errorCode)) continue;
+    const key = keyOf(run.location, filepath);
+    const remedy = errorCode === "DESCRIPTION_MISMATCH" ? renameRemedy(run, key) : VALIDATION[errorCode];
+    const message = textOfError({ message: errorMessage }, run.location);
+    add(key, { message, remedy: remedy ?? "correct it, and upload it again" });
+  }
+  if (migrate?.error) for (const [key, finding] of namedIn(migrate.error, run)) add(key, finding);
+  return findings;
+}
+
+/** The files that an error of Flyway's names, and what is wrong with each. */
+function namedIn(error: FlywayError, run: EndedRun): (readonly [string, Finding])[] {
+  const { location, objects } = run;
+  const message = textOfError(error, location);
+  if (message.startsWith("Invalid SQL filenames found")) {
+    const lines = message.split("\n").slice(1);
+    return objects
+      .map(({ key }) => [key, lines.find((line) => namesFile(line, fileName(key)))] as const)
+      .filter(([key, line]) => line !== undefined || !isNamed(fileName(key)))
+      .map(([key, line]) => [key, misnamed(fileName(key), line)] as const);
+  }
+  if (message.startsWith("Found more than one")) {
+    const [title = "", ...lines] = message.split("\n");
+    const offenders = lines.flatMap((line) => /^-> (.*) \(\w+\)$/.exec(line)?.[1] ?? []);
+    return offenders.map((key) => {
+      const others = offenders.filter((other) => other !== key).join(", ");
+      const remedy = "delete one of them, or upload it again under a version of its own";
+      return [key, { message: `${title}: beside ${others}`, remedy }] as const;
+    });
+  }
+  const unreadable =
+    /^Unable to (?:parse statement in|calculate checksum of) (.*?)(?: at line (\d+) col (\d+)\.([\s\S]*)|\n|$)/.exec(
+      message,
+    );
+  if (!unreadable) return [];
+  const [, key = "", line, , cause = ""] = unreadable;
+  const remedy = (UNREADABLE.find(([pattern]) => pattern.test(cause || message)) as [RegExp, string])[1];
+  const what =
+    line === undefined
+      ? "it is not in the encoding that it should be in: UTF-8, or encoding of this database"
+      : `it cannot be read at line ${line}: ${cause.trim() || "a statement does not end"}`;
+  return [[key, { message: what, remedy }]];
+}
+
+function misnamed(name: string, line = `Unrecognised migration name format: ${name}`): Finding {
+  const isLikeCallback = /^(before|after|create)/i.test(name);
+  const names = `V<version>__<description>.sql or R__<description>.sql${isLikeCallback ? `; ${EVENTS}` : ""}`;
+  return { message: line, remedy: `upload it again as ${names}, and delete the misnamed one` };
+}
+
+/** Whether a name is one that Flyway's rules take. */
+function isNamed(name: string): boolean {
+  return /^([VB]\d+([._]\d+)*|R)__.+[.]sql$/.test(name) || isCallback(name);
+}
+
+/** Whether a text names a file, and not just one whose name ends alike. */
+export function namesFile(text: string, name: string): boolean {
+  const at = text.indexOf(name);
+  return at >= 0 && !/[\w-]/.test(text.charAt(at - 1)) && !/[\w-]/.test(text.charAt(at + name.length));
+}
+
+function renameRemedy(run: EndedRun, key: string): string {
+  const version = versionIn(fileName(key));
+  const former = run.scripts.find((script) => script !== key && versionIn(fileName(script)) === version);
+  return `upload it again as ${former ?? "what it was applied as"}, and delete this one: a version's name stays`;
+}
+
+/** The version in a file's name, as `info` has it; undefined for a repeatable one. */
+export function versionIn(name: string): string | undefined {
+  return /^[VB](\d+(?:[._]\d+)*)__/.exec(name)?.[1]?.replaceAll("_", ".");
+}
+
+/** The key of the file that failed, as an error names it; undefined where it names none of the bucket. */
+export function failedKeyIn(error: FlywayError, { objects, location }: EndedRun): string | undefined {
+  const file = failedStatementIn(error)?.file;
+  const title = error.message.trim().split("\n", 1)[0] as string;
+  const isOf = (key: string) =>
+    file === undefined ? namesFile(title, fileName(key)) : file === fileOf(location, key);
+  const isFailure = /\bfailed$|Failed to execute script /.test(title) || failedEvent(error) !== undefined;
+  return isFailure || file !== undefined ? objects.find(({ key }) => isOf(key))?.key : undefined;
+}
+
+/** The applied files that are not in the bucket, by key where it is known: nothing is migrated without them. */
+export function missingFiles({ flyway, scripts, objects }: EndedRun): string[] {
+  const isNeeded = new Set(
+    flyway.validate?.invalidMigrations?.map(({ errorDetails }) => errorDetails.errorCode) ?? [],
+  );
+  if (![...isNeeded].some((code) => /^APPLIED_\w+_NOT_RESOLVED$/.test(code))) return [];
+  const keys = new Set(objects.map(({ key }) => key));
+  const gone = scripts.filter((script) => !keys.has(script));
+  return (flyway.info?.migrations ?? [])
+    .filter(({ state, type }) => isMissingState(state) && type !== "BASELINE" && type !== "SCHEMA")
+    .map(({ version, description }) => {
+      const script = gone.find((script) => {
+        const name = fileName(script);
+        return version ? versionIn(name) === version : name === `R__${description?.replaceAll(" ", "_")}.sql`;
+      });
+      return script ?? (version ? `the file of version ${version}` : `the repeatable file "${description}"`);
+    });
+}
