@@ -1,6 +1,6 @@
 import { failureOf } from "./failures";
 import { failedEvent, failedStatementIn, isLockTimeout, textOfError } from "./flyway";
-import type { EndedRun, FlywayError, HalfApplied, JudgedObject, SchemaChange } from "./record";
+import type { EndedRun, HalfApplied, JudgedObject, SchemaChange } from "./record";
 import { holderLines } from "./work";
 
 /** A verdict with its reason. */
@@ -38,9 +38,15 @@ export function failedFile(run: EndedRun, key: string): Judgement {
     };
   }
   const isThere = landed?.changes?.length === 0 && THERE_ALREADY.includes(error?.sqlErrorCode ?? 0);
-  if (isThere) lines.push(thereAlready(run));
-  else if (landed) lines.push(...landedLines(landed));
-  const text = landed?.statement ?? (error && failedStatementIn(error)?.statement);
+  if (isThere) {
+    lines.push(
+      wasThereBefore(run)
+        ? "What it makes was there before the first migration of this schema."
+        : "What it makes is there already: a run before this one may have been ended in the middle of it.",
+    );
+  }
+  if (landed && !isThere) lines.push(...landedLines(landed));
+  const text = landed ? landed.statement : error && failedStatementIn(error)?.statement;
   const statement = text ? [statementLine(text)] : [];
   const time =
     run.timedOutAfter === null
@@ -65,21 +71,19 @@ export function errorLine({ flyway, reason, location }: EndedRun): string {
 
 function unrecordedLine(run: EndedRun, key: string): string {
   const error = run.flyway.migrate?.error;
-  const isScript = error && failedStatementIn(error) !== undefined && failedEvent(error) === undefined;
-  const words = isScript ? "and Flyway could not write that" : "but Flyway could not write that";
-  const what = isScript ? `${errorLine(run)}\n${key} failed,` : `${key} ran,`;
-  return `${what} ${words} into its history${isScript ? "." : `: ${errorLine(run)}`}`;
+  const event = error && failedEvent(error);
+  if (event !== undefined)
+    return `${key} ran, but Flyway did not write that into its history: its ${event} callback failed.`;
+  return error && failedStatementIn(error)
+    ? `${errorLine(run)}\n${key} is not in Flyway's history.`
+    : `${key} ran, but Flyway could not write that into its history: ${errorLine(run)}`;
 }
 
-/** What is there already was there before, by the history that the schema has. */
-function thereAlready({ flyway }: EndedRun): string {
-  const isFirst = flyway.info?.migrations?.every(
-    ({ state, type }) => state !== "Success" || type === "SCHEMA",
-  );
-  const isBaselined = flyway.info?.migrations?.some(({ type }) => type === "BASELINE");
-  return isFirst && isBaselined
-    ? "What it makes was there before the first migration of this schema."
-    : "What it makes is there already: a run before this one may have been ended in the middle of it.";
+/** Whether a schema had what a file makes before its first migration, by its history. */
+function wasThereBefore({ flyway }: EndedRun): boolean {
+  const migrations = flyway.info?.migrations ?? [];
+  const isFirst = migrations.every(({ state, type }) => state !== "Success" || type === "SCHEMA");
+  return isFirst && migrations.some(({ type }) => type === "BASELINE");
 }
 
 function landedLines({ key, changes, applied, moreChanges }: HalfApplied): string[] {
@@ -114,24 +118,19 @@ function statementLine(statement: string): string {
 }
 
 function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isThere: boolean): string {
-  const error = run.flyway.migrate?.error as FlywayError;
-  const how =
-    landed === null
-      ? "look at what of it is in the schema, and correct"
-      : landed.changes?.length === 0 && !isThere
-        ? "correct"
-        : undefined;
+  const { migrate } = run.flyway;
+  const event = migrate?.error && failedEvent(migrate.error);
   if (run.unrecorded === key) {
-    return `correct it, so that it does not repeat what is there, and upload it: this version is not tried again, unless the host repairs (docs/verdicts.md)`;
+    return event === undefined
+      ? "correct it, so that it does not repeat what is there, and upload it: this version is not tried again, unless the host repairs (docs/verdicts.md)"
+      : "correct the callback; then take back what of this file is there and have the host repair (docs/verdicts.md), or upload this file so that it does not repeat that";
   }
-  if (isThere && thereAlready(run).includes("before the first")) {
+  if (event !== undefined) return "correct the callback and upload it; the next run tries everything again";
+  if (isThere && wasThereBefore(run)) {
     return `where the schema is to be taken over as it is, drop its table flyway_schema_history, which has nothing in it but this failure, and set baseline_version of this database to the version that the schema is at; else correct it, ${REPAIR}`;
   }
-  const event = error && failedEvent(error);
-  const file = event === undefined ? "it" : "the callback";
-  const next = event === undefined ? REPAIR : "upload it; the next run tries everything again";
-  if (landed === null) return `${how} ${file} so that it does not repeat that, ${next}`;
-  return how === undefined
-    ? `correct ${file}, so that it does not repeat what is there, ${next}`
-    : `correct ${file}, ${next}`;
+  if (landed === null)
+    return `look at what of it is in the schema, correct it so that it does not repeat that, ${REPAIR}`;
+  const how = landed.changes?.length === 0 && !isThere ? "" : ", so that it does not repeat what is there";
+  return `correct it${how}, ${REPAIR}`;
 }

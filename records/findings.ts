@@ -87,8 +87,9 @@ function namedIn(error: FlywayError, run: EndedRun): (readonly [string, Finding]
 
 function misnamed(name: string, line = `Unrecognised migration name format: ${name}`): Finding {
   const isLikeCallback = /^(before|after|create)/i.test(name);
-  const names = `V<version>__<description>.sql or R__<description>.sql${isLikeCallback ? `; ${EVENTS}` : ""}`;
-  return { message: line, remedy: `upload it again as ${names}, and delete the misnamed one` };
+  const remedy =
+    "upload it again as V<version>__<description>.sql or R__<description>.sql, and delete the misnamed one";
+  return { message: line, remedy: isLikeCallback ? `${remedy}; ${EVENTS}` : remedy };
 }
 
 /** Whether a name is one that Flyway's rules take. */

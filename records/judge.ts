@@ -135,7 +135,7 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
     const meaning = STATES[state.state];
     if (meaning === "applied") return withInterruption(facts, file, judgeApplied(facts, state, before));
     if (meaning === "covered") return covered(coveringBaseline(facts));
-    if (isBaseline(state)) return covered("the history, which is for a schema without one");
+    if (isBaseline(state)) return covered("the history: a baseline is for a schema that has none");
   }
   if (migrate && !migrate.error) {
     // Whatever else Flyway passes over, the host has refused
@@ -196,8 +196,21 @@ function standingFailure({ flyway, location }: EndedRun, file: string): string {
   return message ? textOfError({ message }, location) : "A version of it has failed";
 }
 
+/** What the message of a file begins with that the database has by something else. */
+const COVERED = "not run: it is covered by";
+
+/** The verdicts of a bucket that is as it was when all of it was applied. */
+export function unchanged(objects: readonly SeenObject[], known: Known): JudgedObject[] {
+  const messages = new Map(known.objects.map(({ key, message }) => [key, message]));
+  return objects.map((object): JudgedObject => {
+    const message = messages.get(object.key) ?? "";
+    const isCovered = message.startsWith(COVERED);
+    return { ...object, verdict: "already-applied", message: isCovered ? message : "", remedy: null };
+  });
+}
+
 function covered(by: string): Judgement {
-  return { verdict: "already-applied", message: `not run: it is covered by ${by}`, remedy: null };
+  return { verdict: "already-applied", message: `${COVERED} ${by}`, remedy: null };
 }
 
 /** What stands for all files up to its version. */

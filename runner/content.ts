@@ -3,7 +3,7 @@ import type { Connection as Session } from "mysql2/promise";
 import { LOCK_WAIT_TIMEOUT, type Mapping } from "../deployment/mapping";
 import { isCallback } from "../records/flyway";
 import { isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
-import { fileName, type Refusal } from "../records/record";
+import { fileName, type Refusal, type SeenObject, versionOf } from "../records/record";
 import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
 import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack } from "./database";
 import { Failure, orFail } from "./failure";
@@ -97,6 +97,7 @@ export async function bringContent(
     limit: mapping.migrationTimeout,
   });
   progress.watch = watch;
+  const unapplied = unappliedOf(objects, progress.known);
   const setting = {
     release: await installRelease(host, mapping.flywayVersion),
     version: mapping.flywayVersion,
@@ -104,7 +105,7 @@ export async function bringContent(
     schema: mapping.schema,
     location: copy.location,
     options: optionsOf(mapping),
-    newFiles: objects.length - appliedIn(state),
+    newFiles: unapplied.length,
     directory: database.directory,
     variables: environment.variables,
   };
@@ -115,7 +116,7 @@ export async function bringContent(
   const former = state.before;
   const migration = await migrate(
     {
-      ...{ operation, objects, log },
+      ...{ operation, objects, unapplied, log, encoding: "UTF-8" },
       schema: mapping.schema,
       flywayVersion: mapping.flywayVersion,
       location: copy.location,
@@ -179,9 +180,10 @@ async function knownBefore(
   }
 }
 
-/** How many objects the last run knew to be applied. */
-function appliedIn({ known }: State): number {
-  return known?.objects.filter(({ verdict }) => isApplied(verdict)).length ?? 0;
+/** The objects that the runs before do not know to be applied. */
+function unappliedOf(objects: readonly SeenObject[], known: Known): SeenObject[] {
+  const applied = new Set(known.objects.filter(({ verdict }) => isApplied(verdict)).map(versionOf));
+  return objects.filter((object) => !applied.has(versionOf(object)));
 }
 
 /** What a run's verdict rests on. */

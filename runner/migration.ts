@@ -30,6 +30,7 @@ import { firstStatement } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
 import type { Log } from "./log";
+import { flawOf } from "./script";
 import { triedFile } from "./tried";
 
 /** What became of a bucket's content in a run. */
@@ -91,7 +92,11 @@ export interface MigrationInput {
   readonly schema: string;
   readonly flywayVersion: string;
   readonly objects: readonly SeenObject[];
+  /** Those of the objects that are not known to be applied. */
+  readonly unapplied: readonly SeenObject[];
   readonly location: string;
+  /** What the files are in, as TextDecoder knows it. */
+  readonly encoding: string;
   /** What a run that was killed before saw of the schema. */
   readonly former: Look | undefined;
   /** Key of a file that has run, as it is, and that Flyway's history does not have: it is not tried again but for a repair. */
@@ -104,13 +109,10 @@ export interface MigrationInput {
 const ATTEMPTS = 60;
 const PAUSE = 5_000;
 
-/** A file with nothing but white space in it is smaller than this, in bytes. */
-const BLANK_SIZE = 64;
-
 /** Brings a database to a copy of its bucket; a database that is resuming, failing over or rotating its password is given time. */
 export async function migrate(input: MigrationInput, steps: MigrationSteps): Promise<Migration> {
   const { operation, location, log } = input;
-  const unsound = await unsoundFiles(input.objects, location);
+  const flawed = await flawedFiles(input.unapplied, location, input.encoding);
   const deadline = Date.now() + input.retrySeconds * 1_000;
   const refused: Refusal[] = [];
   const results: { -readonly [command in keyof Results]: Results[command] } = {
@@ -171,10 +173,10 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       results.info = results.validate = null; // they are of before the migration
       if (error) return error;
     }
-    if (unsound.length > 0) {
+    if (flawed.length > 0) {
       const error = await flyway(["info"]);
       if (error) return error;
-      refused.push(...untriedOnly(unsound, results.info, location));
+      refused.push(...untriedOnly(flawed, results.info, location));
       if (refused.length > 0) return undefined;
     }
     return flyway(["migrate", "info"]);
@@ -211,6 +213,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     }
     if (passes && !mayHaveRun) {
       log.complain(`gave up after ${attempts} attempts`);
+      if (!isWithoutConnection(error)) await flyway(["info"]); // what it has applied, for the record
       return end({ kind: "unreachable" });
     }
     results.info = null;
@@ -303,22 +306,18 @@ function reasonAgainstRepair(isFailed: boolean, validate: FlywayResult | null): 
   return all.length > 0 ? `a repair would hide this: ${all.join("; ")}` : null;
 }
 
-/** Flyway would take an empty file for applied, and its content for an edit ever after. */
-const EMPTY = { message: "it is empty", remedy: "upload it again with its statements, or delete it" };
-
-/** The files of a bucket that Flyway is not to be given, unless they are applied. */
-async function unsoundFiles(objects: readonly SeenObject[], location: string): Promise<Refusal[]> {
+/** The files that Flyway is not to be given, unless they are applied. */
+async function flawedFiles(
+  objects: readonly SeenObject[],
+  location: string,
+  encoding: string,
+): Promise<Refusal[]> {
   const refused: Refusal[] = [];
   for (const { key, size } of objects.filter(isMigration)) {
-    const file = fileOf(location, key);
-    const finding = size <= BLANK_SIZE && (await isBlank(file)) ? EMPTY : undefined;
-    if (finding) refused.push({ key, ...finding, holdsBack: true });
+    const flaw = await flawOf(fileOf(location, key), size, encoding);
+    if (flaw) refused.push({ key, ...flaw, holdsBack: true });
   }
   return refused;
-}
-
-async function isBlank(file: string): Promise<boolean> {
-  return (await readFile(file, "latin1")).replace(/[ \t\r\n\u00ef\u00bb\u00bf]/g, "") === "";
 }
 
 /** Of what is refused, what has not been applied. */

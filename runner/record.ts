@@ -1,13 +1,6 @@
 import { isLockTimeout } from "../records/flyway";
-import { absenceIn, isApplied, judge, unrecordedIn } from "../records/judge";
-import {
-  type EndedRun,
-  fileName,
-  type InterruptedRun,
-  type JudgedObject,
-  type RunRecord,
-  type SeenObject,
-} from "../records/record";
+import { absenceIn, isApplied, judge, unchanged, unrecordedIn } from "../records/judge";
+import { type EndedRun, fileName, type InterruptedRun, type RunRecord } from "../records/record";
 import { lineOf } from "../records/text";
 import { holderLines } from "../records/work";
 import type { Progress } from "./content";
@@ -59,7 +52,7 @@ export function recordOf(input: RecordInput): RunRecord {
     refused: progress.refused,
     scripts: migration?.before?.scripts ?? [],
   };
-  const objects = progress.isUnchanged ? ended.objects.map(unchanged) : judge(ended, known);
+  const objects = progress.isUnchanged ? unchanged(ended.objects, known) : judge(ended, known);
   const isGreen = objects.every(({ verdict }) => isApplied(verdict));
   return {
     recordVersion: 2,
@@ -80,10 +73,6 @@ export function recordOf(input: RecordInput): RunRecord {
     reason: reason ?? absenceIn(ended),
     objects,
   };
-}
-
-function unchanged(object: SeenObject): JudgedObject {
-  return { ...object, verdict: "already-applied", message: "", remedy: null };
 }
 
 /** What is not tried again after a run. */

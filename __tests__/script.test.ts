@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { flawOf } from "../runner/script";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "script-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+async function flaw(content: string | Uint8Array, encoding = "UTF-8"): Promise<string | undefined> {
+  const file = join(folder, "V1__a.sql");
+  writeFileSync(file, content);
+  return (await flawOf(file, Buffer.byteLength(content), encoding))?.message;
+}
+
+const COMMENT = /^the comment that begins with \/\* in line (\d+) does not end/;
+
+describe("a script", () => {
+  it.each([
+    ["a comment that ends", "CREATE TABLE a (id int); /* x */"],
+    ["a comment at its very end", "/**/"],
+    ["/* in a text", "INSERT INTO a VALUES ('/*'), (\"/*\");"],
+    ["/* in a name", "SELECT 1 AS `/*`;"],
+    ["/* behind an escaped quote", "INSERT INTO a VALUES ('it\\'s /*');"],
+    ["/* behind a doubled quote", "INSERT INTO a VALUES ('it''s /*');"],
+    ["/* behind a backslash in a name", "SELECT 1 AS `\\`; -- /*"],
+    ["/* behind --", "-- /*\nSELECT 1;"],
+    ["/* behind #", "# /*\nSELECT 1;"],
+    ["a quote in a comment", "-- it's\n/* it's */ SELECT 1;"],
+    ["MySQL's own comments", "/*!40101 SET NAMES utf8 */;\n/*!50003 CREATE TRIGGER t */;;"],
+    ["delimiters", "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; END//\nDELIMITER ;\n"],
+    ["a delimiter that opens comments elsewhere", "DELIMITER #\nSELECT '/*'#\nDELIMITER ;"],
+    ["the word elsewhere", "SELECT 1 AS x, 2 AS\nDELIMITERS;"],
+    ["letters beyond ASCII", "SELECT 'größe 漢字 🚀';"],
+  ])("with %s has no flaw", async (_, sql) => {
+    expect(await flaw(sql)).toBeUndefined();
+  });
+
+  it.each([
+    ["at its end", "SELECT 1;\n/*", "2"],
+    ["in its midst", "SELECT 1; /* x\nSELECT 2;\nSELECT 3;", "1"],
+    ["behind one that ends", "/* a */\n\n/* b", "3"],
+    ["that has one in it", "/* a /* b */ /* c", "1"],
+    ["behind a name with a backslash", "SELECT 1 AS `\\`; /* x", "1"],
+    ["far behind", `${"SELECT 'x';\n".repeat(20_000)}/* x`, "20001"],
+  ])("whose comment does not end, %s, has one, in its line", async (_, sql, line) => {
+    expect(COMMENT.exec((await flaw(sql)) ?? "")?.[1]).toBe(line);
+  });
+
+  it.each(["DELIMITER", "DELIMITER\n", "SELECT 1;\ndelimiter  \nSELECT 2;"])(
+    "that has %j has one: Flyway would read it for ever",
+    async (sql) => {
+      expect(await flaw(sql)).toMatch(/^DELIMITER in line \d has nothing behind it/);
+    },
+  );
+
+  it.each(["", " ", "\t\r\n", "\ufeff", "\ufeff\n"])("of %j is empty", async (content) => {
+    expect(await flaw(content)).toBe("it is empty");
+  });
+
+  it("in another encoding than it should be has one", async () => {
+    const latin1 = Buffer.from("SELECT 'é';", "latin1");
+    expect(await flaw(latin1)).toMatch(/^it is not UTF-8 from line 1 on/);
+    expect(await flaw(Buffer.from("\ufeffSELECT 1;", "utf16le"))).toMatch(/^it is not UTF-8/);
+    expect(await flaw(latin1, "ISO-8859-1")).toBeUndefined();
+  });
+
+  it("is read across the borders of what comes at once", async () => {
+    const border = 65_536;
+    for (const before of [border - 1, border - 2, border - 3]) {
+      const filler = `--${"x".repeat(before - 3)}\n`;
+      expect(await flaw(`${filler}/* 漢 */`)).toBeUndefined();
+      expect(await flaw(`${filler}/* 漢`)).toMatch(COMMENT);
+      expect(await flaw(`${filler}DELIMITER`)).toMatch(/^DELIMITER in line 2/);
+    }
+  });
+});

@@ -1,0 +1,145 @@
+import { isUtf8 } from "node:buffer";
+import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
+
+/** Why Flyway is not to be given a script, and what to do. */
+export interface Flaw {
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** Flyway would take an empty file for applied, and its content for an edit ever after. */
+const EMPTY: Flaw = { message: "it is empty", remedy: "upload it again with its statements, or delete it" };
+
+/** What is at most this large is read at once, in bytes: a stream of its own costs more. */
+const WHOLE = 65_536;
+
+function isBlank(bytes: Buffer): boolean {
+  return bytes.toString("utf8").trim() === "";
+}
+
+/** What a script is read as at one place. */
+type Part = "statement" | "line comment" | "block comment" | "'" | '"' | "`" | "delimiter";
+
+/**
+ * Reads a script as Flyway does (MySQLParser of flyway-mysql), as far as it tells where comments and quoted texts end, and finds
+ * what Flyway passes over without a word, or never comes to an end with.
+ *
+ * @param size of the file, in bytes
+ * @param encoding as TextDecoder knows it
+ * @returns undefined where nothing is wrong
+ */
+export async function flawOf(file: string, size: number, encoding: string): Promise<Flaw | undefined> {
+  if (size <= WHOLE && encoding === "UTF-8") {
+    const bytes = await readFile(file);
+    if (isUtf8(bytes) && !/\/\*|DELIMITER/i.test(bytes.toString("latin1")))
+      return isBlank(bytes) ? EMPTY : undefined;
+  }
+  const decoder = new TextDecoder(encoding, { fatal: true });
+  const scanner = new Scanner();
+  try {
+    for await (const chunk of createReadStream(file)) scanner.read(decoder.decode(chunk, { stream: true }));
+    scanner.read(decoder.decode());
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return {
+      message: `it is not ${encoding} from line ${scanner.line} on, or soon after`,
+      remedy: "save it as UTF-8 and upload it again, or set encoding of this database to what it is in",
+    };
+  }
+  return scanner.end();
+}
+
+class Scanner {
+  /** Where it is, from 1. */
+  line = 1;
+  private part: Part = "statement";
+  /** The line in which the part began. */
+  private began = 1;
+  /** What is left to look at once more is there. */
+  private rest = "";
+  private delimiter = "";
+  private isLineStart = true;
+  private flaw: Flaw | undefined;
+
+  read(text: string): void {
+    const all = this.rest + text;
+    // The longest thing that is looked for as a whole
+    const last = all.length - "DELIMITER ".length;
+    let at = 0;
+    while (at < last) at += this.step(all, at);
+    this.rest = all.slice(at);
+  }
+
+  end(): Flaw | undefined {
+    const all = `${this.rest}\n`;
+    for (let at = 0; at < all.length; ) at += this.step(all, at);
+    if (this.flaw || this.part !== "block comment") return this.flaw;
+    return {
+      message: `the comment that begins with /* in line ${this.began} does not end: Flyway would leave out all that follows, and say that it was applied`,
+      remedy: "end the comment with */ and upload it again",
+    };
+  }
+
+  /** Looks at one place; how many characters are behind it then. */
+  private step(text: string, at: number): number {
+    const character = text[at] as string;
+    if (character === "\n") this.line++;
+    const isLineStart = this.isLineStart;
+    this.isLineStart = character === "\n" || (isLineStart && /\s/.test(character));
+    switch (this.part) {
+      case "statement":
+        return this.stepStatement(text, at, isLineStart);
+      case "line comment":
+        if (character === "\n") this.part = "statement";
+        return 1;
+      case "block comment":
+        if (!text.startsWith("*/", at)) return 1;
+        this.part = "statement";
+        return 2;
+      case "delimiter":
+        if (character !== "\n") this.delimiter += character;
+        else this.endDelimiter();
+        return 1;
+      default:
+        if (character === "\\" && this.part !== "`") {
+          if (text[at + 1] === "\n") this.line++;
+          return 2;
+        }
+        if (character === this.part) this.part = "statement";
+        return 1;
+    }
+  }
+
+  private stepStatement(text: string, at: number, isLineStart: boolean): number {
+    if (isLineStart && /^DELIMITER\s/i.test(text.slice(at, at + "DELIMITER ".length))) {
+      this.begin("delimiter");
+      this.delimiter = "";
+      return "DELIMITER".length;
+    }
+    if (this.delimiter && text.startsWith(this.delimiter, at)) return this.delimiter.length;
+    if (text.startsWith("/*", at)) {
+      this.begin("block comment");
+      return 2;
+    }
+    const character = text[at] as string;
+    if (text.startsWith("--", at) || character === "#") this.begin("line comment");
+    else if (character === "'" || character === '"' || character === "`") this.begin(character);
+    return 1;
+  }
+
+  private begin(part: Part): void {
+    this.part = part;
+    this.began = this.line;
+  }
+
+  private endDelimiter(): void {
+    this.delimiter = this.delimiter.trim();
+    this.part = "statement";
+    if (this.delimiter !== "") return;
+    this.flaw ??= {
+      message: `DELIMITER in line ${this.began} has nothing behind it: Flyway would take what follows for it, or never come to an end`,
+      remedy: "write the delimiter behind it, such as DELIMITER ; and upload it again",
+    };
+  }
+}
