@@ -585,7 +585,10 @@ describe("refused", () => {
     });
     expect(verdictOf("V1_5__b.sql@b1", listing("V1_5__b.sql@b1"), record)).toMatchObject({
       verdict: "refused",
-      message: withRemedy("its version is below the newest that is applied", "give it a version above that"),
+      message: withRemedy(
+        "its version is below the newest that is applied",
+        "give it a version above the newest that is applied",
+      ),
     });
   });
 

@@ -150,7 +150,7 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
     return {
       verdict: "refused",
       message: "its version is below the newest that is applied",
-      remedy: "give it a version above that, or set out_of_order for this database",
+      remedy: "give it a version above the newest that is applied, or set out_of_order for this database",
     };
   }
   return heldBack(facts) ?? withInterruption(facts, file, letDown(run));

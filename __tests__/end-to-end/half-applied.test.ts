@@ -75,7 +75,9 @@ CREATE TABLE Later (id int);`,
     const failed = await host.verdictOf("half", "V3__half.sql");
     expect(failed.verdict).toBe("failed");
     expect(failed.message).toContain("ALTER TABLE Nowhere");
-    expect(failed.message).toMatch(/\n- table B added\nTo do: correct it, .*have the host repair/);
+    expect(failed.message).toMatch(
+      /\n- table B added\nStatement: ALTER TABLE Nowhere\n {2}ADD x int\nTo do: correct it, .*have the host repair/,
+    );
     expect((await host.verdictOf("half", "V2__unrelated.sql")).verdict).toBe("applied");
     expect((await host.verdictOf("half", "V4__next.sql")).verdict).toBe("refused");
     expect(await columns(host, "half", "Next")).toEqual([]);

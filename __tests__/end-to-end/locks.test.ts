@@ -103,7 +103,7 @@ describe("a migration behind a transaction that is left open", () => {
       ),
     );
     expect(verdict.message).toMatch(/Nothing of it is in the schema.*\nTo do: have whoever holds the lock/);
-    expect((await host.verdictOf("behind", "V3__c.sql")).message).toMatch(/^held back: /);
+    expect((await host.verdictOf("behind", "V3__c.sql")).message).toMatch(/^held back by /);
     expect(await newest("behind")).toMatchObject({ takenOut: "V2__b.sql", halfApplied: null });
     expect((await host.records("behind")).flatMap(schemaErrors)).toEqual([]);
     expect(await history("behind")).toEqual([{ version: "1", success: 1 }]);

@@ -82,7 +82,7 @@ describe.each(testedVersions())("Flyway %s", (version) => {
       before: first,
       change: { "R__r.sql": "SELECT nothing FROM nowhere;" },
       verdicts: {
-        "R__r.sql": ["failed", /Statement +: SELECT nothing FROM nowhere\n[\s\S]*To do: correct it/],
+        "R__r.sql": ["failed", /Statement: SELECT nothing FROM nowhere\nTo do: correct it/],
       },
       judged: true,
     },
@@ -92,16 +92,18 @@ describe.each(testedVersions())("Flyway %s", (version) => {
       verdicts: {
         "beforeMigrate.sql": [
           "failed",
-          /callback[\s\S]*Statement +: SELECT nothing FROM nowhere\n[\s\S]*To do: correct the callback/,
+          /callback[\s\S]*Statement: SELECT nothing FROM nowhere\nTo do: correct the callback/,
         ],
-        "V1__a.sql": ["refused", /^held back: /],
+        "V1__a.sql": ["refused", /^held back by beforeMigrate\.sql\n/],
       },
       judged: true,
     },
     {
       is: "a placeholder without a value",
       change: { "V1__a.sql": "SELECT '${none}';" },
-      verdicts: { "V1__a.sql": ["failed", /No value provided for placeholder/] },
+      verdicts: {
+        "V1__a.sql": ["refused", /No value provided for placeholder[\s\S]*To do: set this placeholder/],
+      },
       judged: true,
     },
   ];

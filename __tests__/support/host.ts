@@ -73,7 +73,7 @@ export interface TestHost {
   letThrough(): void;
   /** Makes a bucket with a mapping to a schema of its name, unless told otherwise. */
   bucket(name: string, mapping?: Partial<Mapping>): void;
-  put(bucket: string, key: string, body: string): Promise<void>;
+  put(bucket: string, key: string, body: string | Uint8Array<ArrayBuffer>): Promise<void>;
   remove(bucket: string, key: string): Promise<void>;
   /** The words of the command that a run is, and its environment. */
   commandOf(

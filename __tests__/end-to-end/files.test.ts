@@ -1,0 +1,352 @@
+import { describe, expect, it } from "vitest";
+import type { Mapping } from "../../deployment/mapping";
+import type { Judgement } from "../../records/verdict";
+import { query, table } from "../support/chain";
+import { NEWER } from "../support/flyway";
+import { useTestHost } from "../support/host-test";
+import { schemaErrors } from "../support/schema";
+
+// Files as people have them, from public reports: what they are told, and that nothing runs twice.
+
+type Expected = Readonly<Record<string, readonly [Judgement["verdict"], RegExp?]>>;
+
+interface Step {
+  /** What is uploaded; null deletes. */
+  readonly change?: Readonly<Record<string, string | Uint8Array<ArrayBuffer> | null>>;
+  readonly operation?: "repair";
+  readonly green: boolean;
+  readonly verdicts: Expected;
+  /** How many runs say so, one behind the other. @default 1 */
+  readonly runs?: number;
+}
+
+interface Case {
+  readonly is: string;
+  readonly mapping?: Partial<Mapping>;
+  /** What is in the schema before, as SQL in which `$` stands for its name. */
+  readonly schema?: readonly string[];
+  readonly steps: readonly Step[];
+  /** A query, `$` in it as above, and what it gives in the end. */
+  readonly last?: readonly [sql: string, value: number];
+}
+
+const WAITS = (key: string) => new RegExp(`^held back by ${key}\nTo do: nothing with this file[^\n]*$`);
+const first = { "V1__a.sql": table("A") };
+const drop = "DROP DATABASE IF EXISTS $; CREATE DATABASE $; USE $; CREATE TABLE B (id int);";
+
+const CASES: readonly Case[] = [
+  {
+    is: "a file that drops the schema, Flyway's history with it: it ran, once, and stands in the way until it is mended",
+    steps: [
+      { change: first, green: true, verdicts: { "V1__a.sql": ["applied"] } },
+      {
+        change: { "V2__b.sql": drop, "V3__c.sql": table("C") },
+        runs: 2,
+        green: false,
+        verdicts: {
+          "V2__b.sql": [
+            "failed",
+            /^V2__b\.sql ran, but Flyway could not write that[\s\S]*1146[\s\S]*- table A removed\n- table B added[\s\S]*To do: correct it/,
+          ],
+          "V3__c.sql": ["refused", WAITS("V2__b.sql")],
+        },
+      },
+      {
+        change: { "V2__b.sql": "CREATE TABLE D (id int);" },
+        green: true,
+        verdicts: { "V2__b.sql": ["applied"], "V3__c.sql": ["applied"] },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.B", 0],
+  },
+  {
+    is: "a file that leaves a table locked",
+    steps: [
+      { change: first, green: true, verdicts: {} },
+      {
+        change: { "V2__b.sql": "LOCK TABLES A WRITE; INSERT INTO A VALUES (1); ALTER TABLE A ADD x int;" },
+        runs: 2,
+        green: false,
+        verdicts: {
+          "V2__b.sql": ["failed", /^V2__b\.sql ran, [\s\S]*1100[\s\S]*- column A\.x added/],
+        },
+      },
+      {
+        operation: "repair",
+        green: false,
+        verdicts: { "V2__b.sql": ["failed", /Duplicate column name 'x'/] },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A", 2], // it was tried again once it was asked for
+  },
+  {
+    is: "a file that makes its session read-only",
+    steps: [
+      { change: first, green: true, verdicts: {} },
+      {
+        change: { "V2__b.sql": "INSERT INTO A VALUES (1); SET SESSION TRANSACTION READ ONLY;" },
+        green: false,
+        verdicts: {},
+      },
+      { green: true, verdicts: { "V2__b.sql": ["already-applied"] } },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A", 1],
+  },
+  {
+    is: "a callback that fails behind each file: the file ran, and is not tried again",
+    steps: [
+      {
+        change: { ...first, "afterEachMigrate.sql": "SELEC 1;" },
+        runs: 2,
+        green: false,
+        verdicts: {
+          "V1__a.sql": [
+            "failed",
+            /^V1__a\.sql ran, [^\n]*afterEachMigrate callback failed\.\n[\s\S]*- table A added\nTo do: correct the callback/,
+          ],
+        },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A", 0],
+  },
+  {
+    is: "a baseline file, which covers others",
+    steps: [
+      {
+        change: {
+          ...first,
+          "V2__b.sql": table("B"),
+          "V3__c.sql": table("C"),
+          "B3__all.sql": table("A"),
+          "V4__d.sql": table("D"),
+        },
+        green: true,
+        verdicts: {
+          "B3__all.sql": ["applied"],
+          "V1__a.sql": ["already-applied", /^not run: it is covered by B3__all\.sql$/],
+          "V3__c.sql": ["already-applied", /^not run: it is covered by B3__all\.sql$/],
+          "V4__d.sql": ["applied"],
+        },
+      },
+    ],
+  },
+  {
+    is: "a baseline file beside a history",
+    steps: [
+      { change: first, green: true, verdicts: {} },
+      {
+        change: { "B1__all.sql": table("X") },
+        green: true,
+        verdicts: { "B1__all.sql": ["already-applied", /^not run: it is covered by the history/] },
+      },
+    ],
+  },
+  {
+    is: "baseline_version, on a schema that has tables",
+    mapping: { baselineVersion: "1" },
+    schema: ["CREATE DATABASE $", "CREATE TABLE $.A (id int)"],
+    steps: [
+      {
+        change: { ...first, "V2__b.sql": table("B") },
+        green: true,
+        verdicts: {
+          "V1__a.sql": ["already-applied", /covered by the baseline at version 1 \(baseline_version\)$/],
+          "V2__b.sql": ["applied"],
+        },
+      },
+    ],
+  },
+  {
+    is: "a first migration whose table is there already",
+    schema: ["CREATE DATABASE $", "CREATE TABLE $.A (id int)"],
+    steps: [
+      {
+        change: first,
+        green: false,
+        verdicts: { "V1__a.sql": ["failed", /was there before the first migration[\s\S]*baseline_version/] },
+      },
+    ],
+  },
+  {
+    is: "an edited file beside a new one",
+    steps: [
+      { change: first, green: true, verdicts: {} },
+      {
+        change: { "V1__a.sql": table("Z"), "V3__c.sql": table("C") },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["refused", /^Migration checksum mismatch[\s\S]*To do: upload its former content/],
+          "V3__c.sql": ["refused", WAITS("V1__a.sql")],
+        },
+      },
+    ],
+  },
+  ...[
+    { is: "Latin-1", content: Buffer.from(`${table("B")} -- é`, "latin1") },
+    { is: "UTF-16", content: Buffer.from(`\ufeff${table("B")}`, "utf16le") },
+  ].map(
+    ({ is, content }): Case => ({
+      is: `a file in ${is}`,
+      steps: [
+        { change: first, green: true, verdicts: {} },
+        {
+          change: { "V2__b.sql": content, "V3__c.sql": table("C") },
+          green: false,
+          verdicts: {
+            "V1__a.sql": ["applied"],
+            "V2__b.sql": [
+              "refused",
+              /^it is not UTF-8 from line 1 on[\s\S]*To do: save it as UTF-8[\s\S]*set encoding/,
+            ],
+            "V3__c.sql": ["refused", WAITS("V2__b.sql")],
+          },
+        },
+      ],
+    }),
+  ),
+  {
+    is: "a quote that does not end",
+    steps: [
+      {
+        change: { "V1__a.sql": "SELECT 1;\nINSERT INTO x VALUES ('a);\nSELECT 2;" },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["failed", /^[^\n]* at line 2: [\s\S]*1064[\s\S]*Statement: INSERT INTO x/],
+        },
+      },
+    ],
+  },
+  {
+    is: "a comment that does not end",
+    steps: [
+      {
+        change: { ...first, "V2__b.sql": `${table("B")}\n/* ${table("C")}`, "V3__d.sql": table("D") },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["refused", WAITS("V2__b.sql")],
+          "V2__b.sql": ["refused", /^the comment that begins with \/\* in line 2 does not end/],
+        },
+      },
+    ],
+  },
+  {
+    is: "${…} in data",
+    steps: [
+      {
+        change: { ...first, "V2__b.sql": "SELECT '${x}';", "V3__c.sql": table("C") },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["applied"],
+          "V2__b.sql": [
+            "refused",
+            /^it cannot be read at line 1: No value provided for placeholder: \$\{x\}\.\nTo do: .*placeholder_replacement/,
+          ],
+          "V3__c.sql": ["refused", WAITS("V2__b.sql")],
+        },
+      },
+    ],
+  },
+  {
+    is: "another description",
+    steps: [
+      { change: first, green: true, verdicts: {} },
+      {
+        change: { "V1__a.sql": null, "V1__other.sql": table("A"), "V2__b.sql": table("B") },
+        green: false,
+        verdicts: {
+          "V1__other.sql": [
+            "refused",
+            /^Migration description mismatch[\s\S]*To do: upload it again as V1__a\.sql/,
+          ],
+          "V2__b.sql": ["refused", WAITS("V1__other.sql")],
+        },
+      },
+    ],
+  },
+  {
+    is: "a callback that fails, for which an upload suffices",
+    steps: [
+      {
+        change: { ...first, "beforeMigrate.sql": "SELEC 1;", "afterMigrate.sql": "SELECT 1;" },
+        green: false,
+        verdicts: {
+          "beforeMigrate.sql": ["failed", /To do: correct the callback and upload it; the next run tries/],
+          "V1__a.sql": ["refused", WAITS("beforeMigrate.sql")],
+          "afterMigrate.sql": ["refused", WAITS("beforeMigrate.sql")],
+        },
+      },
+      { change: { "beforeMigrate.sql": "SELECT 1;" }, green: true, verdicts: { "V1__a.sql": ["applied"] } },
+    ],
+  },
+  {
+    is: "a misspelt callback",
+    steps: [
+      {
+        change: { ...first, "afterMigrat.sql": "SELECT 1;" },
+        green: false,
+        verdicts: {
+          "afterMigrat.sql": [
+            "refused",
+            /afterMigrat\.sql[\s\S]*one of Flyway's events, such as afterMigrate\.sql/,
+          ],
+          "V1__a.sql": ["refused", WAITS("afterMigrat.sql")],
+        },
+      },
+    ],
+  },
+  {
+    is: "an applied file that is gone",
+    steps: [
+      { change: { ...first, "sub/V2__b.sql": table("B") }, green: true, verdicts: {} },
+      { change: { "sub/V2__b.sql": null }, green: true, verdicts: {} },
+      { change: { "V1__a.sql": null }, green: true, verdicts: {} },
+      {
+        change: { "V3__c.sql": table("C") },
+        green: false,
+        verdicts: {
+          "V3__c.sql": [
+            "refused",
+            /^held back: V1__a\.sql, sub\/V2__b\.sql, which is applied, is missing from the bucket\nTo do: upload V1__a\.sql, sub\/V2__b\.sql again/,
+          ],
+        },
+      },
+    ],
+  },
+];
+
+describe.each([undefined, NEWER])("a bucket, under Flyway %s, that has", (version) => {
+  const host = useTestHost(version);
+
+  it.each(CASES.map((each, index) => ({ ...each, bucket: `files${index}` })))(
+    "$is",
+    async ({ bucket, mapping, schema = [], steps, last }) => {
+      const named = (text: string) => text.replaceAll("$.", `${bucket}.`).replace(/\$(?=[; ]|$)/g, bucket);
+      host.bucket(bucket, mapping);
+      for (const sql of schema) await query(host, named(sql));
+      for (const { change = {}, operation = "migrate", green, verdicts, runs = 1 } of steps) {
+        for (const [key, content] of Object.entries(change)) {
+          if (content === null) await host.remove(bucket, key);
+          else await host.put(bucket, key, typeof content === "string" ? named(content) : content);
+        }
+        for (let run = 0; run < runs; run++) {
+          const { code, stderr } = await host.run(bucket, { operation });
+          const judged = await host.verdicts(bucket);
+          for (const [key, [verdict, message = /^/]] of Object.entries(verdicts)) {
+            expect([key, judged[key]?.verdict, judged[key]?.message]).toEqual([
+              ...[key, verdict, expect.stringMatching(message)],
+            ]);
+            expect(judged[key]?.message).not.toContain(host.root);
+          }
+          expect([code === 0, stderr]).toEqual([green, stderr]);
+        }
+      }
+      if (last) expect(await query(host, named(last[0]))).toEqual([{ n: last[1] }]);
+      const records = await host.records(bucket);
+      expect(records.flatMap(schemaErrors)).toEqual([]);
+      const isGreen = records.map(({ objects }) =>
+        objects.every(({ verdict }) => verdict.endsWith("applied")),
+      );
+      expect(records.map(({ exitCode }, index) => exitCode !== 0 || isGreen[index])).not.toContain(false);
+    },
+  );
+});
