@@ -1,4 +1,5 @@
 import { failureOf } from "./failures";
+import type { RunEnd } from "./fault";
 import { isAppliedState, isCallbackFailure, isLockTimeout, isRefusal } from "./flyway";
 import {
   type FlywayError,
@@ -39,18 +40,20 @@ export interface Known {
   readonly objects: readonly JudgedObject[];
   /** Keys of files that have failed, and have not been applied since. */
   readonly failed: readonly string[];
+  /** How the last of them ended; undefined where it is not known, as where a former runner has kept this. */
+  readonly end?: RunEnd;
 }
 
 export const NOTHING_KNOWN: Known = { objects: [], failed: [] };
 
 /** What is known after a run. */
-export function knownAfter(known: Known, objects: readonly JudgedObject[]): Known {
+export function knownAfter(known: Known, objects: readonly JudgedObject[], end?: RunEnd): Known {
   const failed = new Set(known.failed);
   for (const { key, verdict } of objects) {
     if (verdict === "failed") failed.add(key);
     else if (isApplied(verdict)) failed.delete(key);
   }
-  return { objects, failed: [...failed] };
+  return { objects, failed: [...failed], end };
 }
 
 export function isApplied(verdict: Verdict): boolean {

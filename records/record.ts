@@ -47,6 +47,8 @@ export interface RunRecord {
   readonly reason: string | null;
   /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
   readonly repairRefused: string | null;
+  /** Whether the run before failed by the same: nobody needs to hear of it again. False in a record of a former host's. */
+  readonly isRepetition: boolean;
   /**
    * The runs of this bucket since the last record of this host that began and left none, oldest first, at most 20: they
    * were killed, because the command was cancelled, took too long or its host went down.

@@ -1,5 +1,13 @@
 import type { JudgedObject } from "./record";
 
+/** What the message of a file begins with that waits for another. */
+export const HELD_BACK = "held back";
+
+/** Whether a message is of a file that only waits for another. */
+export function isHeldBack(message: string): boolean {
+  return message.startsWith(HELD_BACK);
+}
+
 /** A reason for a person to read; where something is to be done, the last line says so. */
 export function textOf({ message, remedy }: Pick<JudgedObject, "message" | "remedy">): string {
   return remedy === null ? message : `${message}\nTo do: ${remedy}`;

@@ -1,3 +1,4 @@
+import { isRepetition } from "../records/fault";
 import { isLockTimeout } from "../records/flyway";
 import { judge, type Known } from "../records/judge";
 import { fileName, type InterruptedRun, type JudgedObject, type RunRecord } from "../records/record";
@@ -46,8 +47,8 @@ export function recordOf(input: RecordInput): RunRecord {
     flyway: migration?.results ?? NO_RESULTS,
   };
   const objects = listing?.objects ?? [];
-  return {
-    recordVersion: 2,
+  const record = {
+    recordVersion: 2 as const,
     number: Math.min(Math.max(number, listing?.number ?? 0) + 1, LAST_NUMBER),
     commandId: environment.commandId,
     bucket: environment.bucket,
@@ -68,6 +69,7 @@ export function recordOf(input: RecordInput): RunRecord {
         )
       : judge({ ...common, objects, refused: progress.refused }, known),
   };
+  return { ...record, isRepetition: isRepetition(record, known) };
 }
 
 /** What a person reads in the command's output. */

@@ -1,4 +1,5 @@
 import { text } from "node:stream/consumers";
+import { endOf } from "../records/fault";
 import { type Known, knownAfter, NOTHING_KNOWN } from "../records/judge";
 import type { RunRecord } from "../records/record";
 import { listBucket } from "./bucket";
@@ -66,7 +67,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   if (!isKept) exitCode ||= 1;
   const isUploaded = isKept && (await upload(host, folders, record));
   try {
-    if (isKept) state.known = knownAfter(known, record.objects);
+    if (isKept) state.known = knownAfter(known, record.objects, endOf(record));
     remember(host, folders, progress, { exitCode, isKept, isUploaded, hasFormer });
   } catch (error) {
     log.complain(String(error)); // the next run looks again
@@ -109,7 +110,9 @@ async function knownBefore(
   if (!listing?.newestRecord) return NOTHING_KNOWN;
   try {
     const record = JSON.parse(await text(await aws.get(environment.bucket, listing.newestRecord)));
-    return record.recordVersion === 2 ? knownAfter(NOTHING_KNOWN, record.objects) : NOTHING_KNOWN;
+    return record.recordVersion === 2
+      ? knownAfter(NOTHING_KNOWN, record.objects, endOf(record))
+      : NOTHING_KNOWN;
   } catch {
     return NOTHING_KNOWN; // then a verdict says less
   }

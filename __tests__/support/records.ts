@@ -30,6 +30,7 @@ export function recordOf(given: Partial<RunRecord> = {}): RunRecord {
     attempts: 1,
     reason: null,
     repairRefused: null,
+    isRepetition: false,
     interrupted: [],
     newestChange: null,
     objects: [],
