@@ -68,6 +68,7 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
     flyway: "reconcile",
     buckets: mappings.length,
     failed,
+    due: due.length,
     oldestUploadSeconds: Math.max(0, ...ages),
   });
   return failed === 0 ? 0 : 1;

@@ -79,6 +79,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
     exitCode,
     applied: record.flyway.migrate?.migrations?.length ?? 0,
     seconds: Math.round((Date.now() - began) / 1_000),
+    isRepetition: record.isRepetition,
   });
   return exitCode;
 }
