@@ -335,6 +335,27 @@ describe("a command that is no success", () => {
     expect(published()[0]?.Message).not.toContain("users1");
   });
 
+  it.each([
+    [0, 1],
+    [1, 0],
+  ])(
+    "is a reconcile that could not look at a bucket, as %i of those before, and has %i messages",
+    async (repeated, count) => {
+      const look = { flyway: "reconcile", buckets: 9, failed: 1, repeated, due: 0, oldestUploadSeconds: 0 };
+      ssm.on(GetCommandInvocationCommand).resolves({
+        Comment: "Flyway: *",
+        StatusDetails: "Failed",
+        StandardOutputContent: JSON.stringify(look),
+        StandardErrorContent:
+          "10:00:00 users1: NoSuchBucket\n10:00:00 users1: FAILED: cannot list the bucket\n",
+      });
+      await handler()(statusChange("Failed"));
+      expect(published().map(({ Subject: subject }) => subject)).toEqual(
+        Array(count).fill("Flyway: Users: Failed"),
+      );
+    },
+  );
+
   it("is a repair that a person sent without a comment: its output says for which bucket", async () => {
     leave("users1", recordOf({ operation: "repair", repairRefused: "there is nothing to repair" }));
     ssm.on(GetCommandInvocationCommand).resolves({

@@ -365,6 +365,13 @@ describe("a command that repeats a failure", () => {
     expect(isRepetition(change, reconcile({ ...look, due: undefined }, run, run), repeated)).toBe(false);
   });
 
+  it("is a reconcile that could not look at a bucket, as the one before could not", () => {
+    const looks = (repeated: number) => reconcile({ ...look, failed: 1, repeated }, run, run);
+    const gone = { ...lost("gone1"), isRepetition: true };
+    expect(isRepetition(change, looks(1), [...repeated, gone])).toBe(true);
+    expect(isRepetition(change, looks(0), [...repeated, gone])).toBe(false);
+  });
+
   it("is a reconcile beside which another run is under way", () => {
     const { StandardOutputContent: output, ...rest } = reconcile(look, run);
     const stdout = `${output}\n10:00:00 long1: a run is under way`;

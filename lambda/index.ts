@@ -33,7 +33,7 @@ import {
   type StatusChange,
   statusChangeOf,
 } from "./notification";
-import { complaintsIn, failedReportsIn } from "./output";
+import { complaintsIn, failedReportsIn, isLookRepeated } from "./output";
 import { RECORDS, readRecord } from "./records";
 
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
@@ -173,22 +173,23 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
   /** The runs of a command that were no success. A message with less is better than none. */
   async function runsOf(commandId: string, invocation: Invocation): Promise<FailedRun[]> {
     const bucket = bucketOf(invocation);
-    const reports = new Map(
-      failedReportsIn(invocation.StandardOutputContent ?? "").map((report) => [report.bucket, report]),
-    );
-    const failed = [...reports.keys(), ...complaintsIn(invocation.StandardErrorContent ?? "").keys()];
-    const buckets = bucket === EVERY_BUCKET ? new Set(failed) : bucket === undefined ? [] : [bucket];
+    const { StandardOutputContent: stdout = "", StandardErrorContent: stderr = "" } = invocation;
+    const reports = new Map(failedReportsIn(stdout).map((report) => [report.bucket, report]));
+    const all = new Set([...reports.keys(), ...complaintsIn(stderr).keys()]);
+    const buckets = bucket === EVERY_BUCKET ? all : bucket === undefined ? [] : [bucket];
     const runs: FailedRun[] = [];
     let read = 0;
     for (const name of buckets) {
-      const { database, isRepetition = false } = reports.get(name) ?? {};
-      const isRead = !isRepetition && read++ < RECORDS;
-      const record = isRead ? await recordOf(name, commandId) : undefined;
+      const report = reports.get(name);
+      const isLook = bucket === EVERY_BUCKET && report === undefined;
+      const isKnown = isLook ? isLookRepeated(stdout) : report?.isRepetition === true;
+      const isRead = !isKnown && read++ < RECORDS;
+      const record = isRead && !isLook ? await recordOf(name, commandId) : undefined;
       runs.push({
         bucket: name,
-        database: record?.schema || database || (isRead && (await schemaOf(name))) || name,
+        database: record?.schema || report?.database || (isRead && (await schemaOf(name))) || name,
         record,
-        isRepetition: isRepetition || record?.isRepetition === true,
+        isRepetition: isKnown || record?.isRepetition === true,
       });
     }
     return runs;

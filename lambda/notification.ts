@@ -4,7 +4,7 @@ import { isCallback } from "../records/flyway";
 import { fileName, type RunRecord } from "../records/record";
 import { printable } from "../records/text";
 import { COMMENT, EVERY_BUCKET } from "./command";
-import { bucketIn, complaintsIn, reasonIn, unreportedIn } from "./output";
+import { bucketIn, complaintsIn, isLookRepeated, reasonIn, unreportedIn } from "./output";
 import { cut, list, REASON_LENGTH, type Reason, reasonsIn, textOfReasons } from "./reason";
 
 /** Systems Manager's event on what became of a command: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ssm.html */
@@ -154,8 +154,9 @@ export function isRepetition(
   invocation: Invocation,
   runs: readonly FailedRun[],
 ): boolean {
+  const { StandardOutputContent: stdout = "" } = invocation;
   const isComplete =
-    bucketOf(invocation) !== EVERY_BUCKET || unreportedIn(invocation.StandardOutputContent ?? "") === 0;
+    bucketOf(invocation) !== EVERY_BUCKET || (unreportedIn(stdout) === 0 && isLookRepeated(stdout));
   const isAll = runs.length > 0 && runs.every((run) => run.isRepetition);
   return isAll && isComplete && statusOf(change, invocation) === "Failed";
 }

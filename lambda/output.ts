@@ -62,10 +62,20 @@ export function complaintsIn(stderr: string): Map<string, string> {
  */
 export function unreportedIn(output: string): number | undefined {
   const reports = reportsIn(output);
-  const look = reports.find((report): report is ReconcileReport => report.flyway === "reconcile");
+  const look = lookIn(output);
   if (look?.due === undefined) return undefined;
   const passed = output.match(/^\d\d:\d\d:\d\d \S+: a run is under way$/gm) ?? [];
   return Math.max(0, look.due - reports.filter(({ flyway }) => flyway === "run").length - passed.length);
+}
+
+/** Whether a reconcile could look at every bucket, but those that the one before could not look at for the same reason. */
+export function isLookRepeated(output: string): boolean {
+  const look = lookIn(output);
+  return look !== undefined && look.failed === (look.repeated ?? 0);
+}
+
+function lookIn(output: string): ReconcileReport | undefined {
+  return reportsIn(output).find((report): report is ReconcileReport => report.flyway === "reconcile");
 }
 
 /** The output without progress and reports, why the host gave up first: what a run that has left no record gives as the reason. */
