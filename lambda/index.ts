@@ -33,7 +33,7 @@ import {
   type StatusChange,
   statusChangeOf,
 } from "./notification";
-import { complaintsIn, failedReportsIn, isLookRepeated } from "./output";
+import { complaintsIn, failedLooksIn, failedReportsIn } from "./output";
 import { RECORDS, readRecord } from "./records";
 
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
@@ -177,12 +177,13 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
     const reports = new Map(failedReportsIn(stdout).map((report) => [report.bucket, report]));
     const all = new Set([...reports.keys(), ...complaintsIn(stderr).keys()]);
     const buckets = bucket === EVERY_BUCKET ? all : bucket === undefined ? [] : [bucket];
+    const { failed, repeated } = failedLooksIn(stdout);
     const runs: FailedRun[] = [];
     let read = 0;
     for (const name of buckets) {
       const report = reports.get(name);
       const isLook = bucket === EVERY_BUCKET && report === undefined;
-      const isKnown = isLook ? isLookRepeated(stdout) : report?.isRepetition === true;
+      const isKnown = isLook ? failed > 0 && failed === repeated : report?.isRepetition === true;
       const isRead = !isKnown && read++ < RECORDS;
       const record = isRead && !isLook ? await recordOf(name, commandId) : undefined;
       runs.push({

@@ -4,7 +4,7 @@ import { isCallback } from "../records/flyway";
 import { fileName, type RunRecord } from "../records/record";
 import { printable } from "../records/text";
 import { COMMENT, EVERY_BUCKET } from "./command";
-import { bucketIn, complaintsIn, isLookRepeated, reasonIn, unreportedIn } from "./output";
+import { bucketIn, complaintsIn, failedLooksIn, reasonIn, unreportedIn } from "./output";
 import { cut, list, REASON_LENGTH, type Reason, reasonsIn, textOfReasons } from "./reason";
 
 /** Systems Manager's event on what became of a command: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ssm.html */
@@ -155,8 +155,9 @@ export function isRepetition(
   runs: readonly FailedRun[],
 ): boolean {
   const { StandardOutputContent: stdout = "" } = invocation;
+  const { failed, repeated } = failedLooksIn(stdout);
   const isComplete =
-    bucketOf(invocation) !== EVERY_BUCKET || (unreportedIn(stdout) === 0 && isLookRepeated(stdout));
+    bucketOf(invocation) !== EVERY_BUCKET || (unreportedIn(stdout) === 0 && failed === repeated);
   const isAll = runs.length > 0 && runs.every((run) => run.isRepetition);
   return isAll && isComplete && statusOf(change, invocation) === "Failed";
 }

@@ -68,10 +68,10 @@ export function unreportedIn(output: string): number | undefined {
   return Math.max(0, look.due - reports.filter(({ flyway }) => flyway === "run").length - passed.length);
 }
 
-/** Whether a reconcile could look at every bucket, but those that the one before could not look at for the same reason. */
-export function isLookRepeated(output: string): boolean {
-  const look = lookIn(output);
-  return look !== undefined && look.failed === (look.repeated ?? 0);
+/** How many buckets a reconcile could not look at, and how many of these the one before could not for the same reason. */
+export function failedLooksIn(output: string): { readonly failed: number; readonly repeated: number } {
+  const { failed = 0, repeated = 0 } = lookIn(output) ?? {};
+  return { failed, repeated };
 }
 
 function lookIn(output: string): ReconcileReport | undefined {
