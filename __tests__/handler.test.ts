@@ -269,6 +269,112 @@ describe("a command that is no success", () => {
     expect(text).not.toContain("cannot copy the bucket");
   });
 
+  /** Has the bucket hold the record that command c-1 has left. */
+  function leave(bucket: string, record: object) {
+    const key = `.flyway/runs/2-c-1.json`;
+    s3.on(ListObjectsV2Command, { Bucket: bucket }).resolves({ Contents: [{ Key: key }] });
+    s3.on(GetObjectCommand, { Bucket: bucket, Key: key }).callsFake(() => ({
+      Body: { transformToString: async () => JSON.stringify(record) },
+    }));
+  }
+
+  it("is not told of where the run before failed by the same, which the log says", async () => {
+    leave("users1", recordOf({ isRepetition: true, objects: [judged("V2__b.sql", "failed", "it failed")] }));
+    await handler()(statusChange("Failed"));
+    expect(published()).toEqual([]);
+    expect(logged).toEqual([
+      {
+        level: "info",
+        message: "not told",
+        commandId: "c-1",
+        status: "Failed",
+        reason: "the run before failed by the same, and was told of",
+      },
+    ]);
+  });
+
+  it("is told of by a record of a former host's, which does not say whether it is a repetition", async () => {
+    leave("users1", { ...recordOf({ reason: "no secret" }), isRepetition: undefined });
+    await handler()(statusChange("Failed"));
+    expect(published()).toMatchObject([{ Message: expect.stringContaining("no secret") }]);
+  });
+
+  /** What a reconcile says whose runs of these two buckets have failed. */
+  function reconciled(isRepetition: { readonly users1: boolean; readonly products1: boolean }) {
+    const reports = Object.entries(isRepetition).map(([bucket, isRepetition]) => {
+      const run = {
+        flyway: "run",
+        database: bucket.slice(0, -1),
+        bucket,
+        exitCode: 1,
+        applied: 0,
+        seconds: 1,
+      };
+      return { ...run, isRepetition };
+    });
+    const look = { flyway: "reconcile", buckets: 9, failed: 0, due: 2, oldestUploadSeconds: 0 };
+    ssm.on(GetCommandInvocationCommand).resolves({
+      Comment: "Flyway: *",
+      StatusDetails: "Failed",
+      StandardOutputContent: [look, ...reports].map((report) => JSON.stringify(report)).join("\n"),
+    });
+  }
+
+  it("is not told of where all that a reconcile has run for failed by the same before", async () => {
+    reconciled({ users1: true, products1: true });
+    await handler()(statusChange("Failed"));
+    expect(published()).toEqual([]);
+    expect(s3.calls()).toEqual([]);
+  });
+
+  it("is a reconcile's, told of by what failed anew alone", async () => {
+    reconciled({ users1: true, products1: false });
+    leave("products1", recordOf({ schema: "Products", bucket: "products1", reason: "no secret" }));
+    await handler()(statusChange("Failed"));
+    expect(published()).toMatchObject([{ Subject: "Flyway: Products: Failed" }]);
+    expect(published()[0]?.Message).not.toContain("users1");
+  });
+
+  it.each([
+    [0, 1],
+    [1, 0],
+  ])(
+    "is a reconcile that could not look at a bucket, as %i of those before, and has %i messages",
+    async (repeated, count) => {
+      const look = { flyway: "reconcile", buckets: 9, failed: 1, repeated, due: 0, oldestUploadSeconds: 0 };
+      ssm.on(GetCommandInvocationCommand).resolves({
+        Comment: "Flyway: *",
+        StatusDetails: "Failed",
+        StandardOutputContent: JSON.stringify(look),
+        StandardErrorContent:
+          "10:00:00 users1: NoSuchBucket\n10:00:00 users1: FAILED: cannot list the bucket\n",
+      });
+      await handler()(statusChange("Failed"));
+      expect(published().map(({ Subject: subject }) => subject)).toEqual(
+        Array(count).fill("Flyway: Users: Failed"),
+      );
+    },
+  );
+
+  it("is a repair that a person sent without a comment: its output says for which bucket", async () => {
+    leave("users1", recordOf({ operation: "repair", repairRefused: "there is nothing to repair" }));
+    ssm.on(GetCommandInvocationCommand).resolves({
+      StatusDetails: "Failed",
+      StandardOutputContent: "10:00:00 users1: migrating schema Users with Flyway 11.8.2\n",
+    });
+    await handler()(statusChange("Failed"));
+    expect(published()).toMatchObject([{ Subject: "Flyway: Users: Failed" }]);
+    expect(published()[0]?.Message).toContain(
+      "Reason:\nThe repair was refused: there is nothing to repair\n",
+    );
+  });
+
+  it("is told of by its mapping's schema where its record has none", async () => {
+    leave("users1", recordOf({ schema: "", reason: "cannot list the bucket" }));
+    await handler()(statusChange("Failed"));
+    expect(published()).toMatchObject([{ Subject: "Flyway: Users: Failed" }]);
+  });
+
   it("is told of all the same where its record cannot be read", async () => {
     s3.on(ListObjectsV2Command).rejects(new Error("no"));
     await handler()(statusChange("Failed"));

@@ -51,13 +51,14 @@ interface JsonSchema {
   readonly anyOf?: readonly [JsonSchema, JsonSchema];
   readonly type?: string | readonly string[];
   readonly const?: unknown;
+  readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly required?: readonly string[];
   readonly items?: JsonSchema;
 }
 
-/** The shape that the schema gives a value. */
+/** The shape that the schema gives a value: a member that has a default is always there. */
 function shapeOfSchema(schema: JsonSchema): Shape {
   const { $ref, anyOf, type = [], properties = {}, required = [], items } = schema;
   if ($ref) return shapeOfSchema(recordSchema.$defs[$ref.slice("#/$defs/".length)]);
@@ -67,9 +68,12 @@ function shapeOfSchema(schema: JsonSchema): Shape {
   }
   const literals = "const" in schema ? [schema.const] : schema.enum;
   const names = literals?.map((value) => JSON.stringify(value)) ?? [type].flat();
+  const defaults = Object.entries(properties).flatMap(([name, member]) =>
+    "default" in member ? [name] : [],
+  );
   return {
     types: names.map((name) => (name === "integer" ? "number" : name)).sort(),
-    required: [...required].sort(),
+    required: [...required, ...defaults].sort(),
     members: Object.fromEntries(
       Object.entries(properties).map(([name, member]) => [name, shapeOfSchema(member)]),
     ),
@@ -130,6 +134,12 @@ describe("parseRecord", () => {
 
   it("reads a record", () => {
     expect(parseRecord(JSON.stringify(record))).toEqual(record);
+  });
+
+  it("reads one of a former host's, which does not say whether it is a repetition, as none", () => {
+    const former = JSON.stringify({ ...record, isRepetition: undefined });
+    expect(schemaErrors(JSON.parse(former))).toEqual([]);
+    expect(parseRecord(former)).toEqual({ ...record, isRepetition: false });
   });
 
   it("reads one that has a member more, of a newer host's", () => {

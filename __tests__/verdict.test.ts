@@ -86,6 +86,7 @@ function run(given: Run): TestRun {
     attempts: 1,
     reason: reason ?? null,
     repairRefused: null,
+    isRepetition: false,
     interrupted: (given.interrupted ?? []).map((at) => ({ commandId: `k-${at}`, startedAt: second(at) })),
     newestChange: time(at),
     objects: saw.map((object) => ({ ...split(object), eTag: "e", size: 1, lastModified: time(0) })),

@@ -25,13 +25,16 @@ import {
 import { logDataOf, metricsOf } from "./metrics";
 import {
   bucketOf,
+  type FailedRun,
   type Invocation,
+  isRepetition,
   isWorthTelling,
   messageOf,
   type StatusChange,
   statusChangeOf,
 } from "./notification";
-import { failedBucketsIn, readRecord } from "./records";
+import { complaintsIn, failedLooksIn, failedReportsIn } from "./output";
+import { RECORDS, readRecord } from "./records";
 
 /** Waits before a host that is not (yet) registered is tried again, in milliseconds. The function has 15 s. */
 const HOST_RETRY_DELAYS = [1_000, 3_000];
@@ -146,11 +149,15 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
     const invocation = await ssm.send(
       new GetCommandInvocationCommand({ CommandId: commandId, InstanceId: instanceId }),
     );
+    const runs = await runsOf(commandId, invocation);
+    if (isRepetition(change, invocation, runs)) {
+      const reason = "the run before failed by the same, and was told of";
+      return log({ level: "info", message: "not told", commandId, status, reason });
+    }
     const { subject, text } = messageOf({
       change,
       invocation,
-      records: await recordsOf(commandId, invocation),
-      schema: await schemaOf(bucketOf(invocation)),
+      runs,
       logGroupName: environment.logGroupName,
       deployment: environment.metricsNamespace,
     });
@@ -163,26 +170,43 @@ export function createHandler({ ssm, sns, s3, environment, log, emit, sleep, now
     log({ level: "info", message: "told", commandId, status, subject });
   }
 
-  /** The records of the runs of a command that were no success. A message with less is better than none. */
-  async function recordsOf(commandId: string, invocation: Invocation): Promise<RunRecord[]> {
+  /** The runs of a command that were no success. A message with less is better than none. */
+  async function runsOf(commandId: string, invocation: Invocation): Promise<FailedRun[]> {
     const bucket = bucketOf(invocation);
-    const output = invocation.StandardOutputContent ?? "";
-    const buckets = bucket === EVERY_BUCKET ? failedBucketsIn(output) : bucket ? [bucket] : [];
-    const records: RunRecord[] = [];
+    const { StandardOutputContent: stdout = "", StandardErrorContent: stderr = "" } = invocation;
+    const reports = new Map(failedReportsIn(stdout).map((report) => [report.bucket, report]));
+    const all = new Set([...reports.keys(), ...complaintsIn(stderr).keys()]);
+    const buckets = bucket === EVERY_BUCKET ? all : bucket === undefined ? [] : [bucket];
+    const { failed, repeated } = failedLooksIn(stdout);
+    const runs: FailedRun[] = [];
+    let read = 0;
     for (const name of buckets) {
-      try {
-        const record = await readRecord(await s3(), name, commandId);
-        if (record) records.push(record);
-      } catch (error) {
-        log({ level: "warn", message: "no record read", bucket: name, commandId, reason: String(error) });
-      }
+      const report = reports.get(name);
+      const isLook = bucket === EVERY_BUCKET && report === undefined;
+      const isKnown = isLook ? failed > 0 && failed === repeated : report?.isRepetition === true;
+      const isRead = !isKnown && read++ < RECORDS;
+      const record = isRead && !isLook ? await recordOf(name, commandId) : undefined;
+      runs.push({
+        bucket: name,
+        database: record?.schema || report?.database || (isRead && (await schemaOf(name))) || name,
+        record,
+        isRepetition: isKnown || record?.isRepetition === true,
+      });
     }
-    return records;
+    return runs;
+  }
+
+  async function recordOf(bucket: string, commandId: string): Promise<RunRecord | undefined> {
+    try {
+      return await readRecord(await s3(), bucket, commandId);
+    } catch (error) {
+      log({ level: "warn", message: "no record read", bucket, commandId, reason: String(error) });
+      return undefined;
+    }
   }
 
   /** The schema of a bucket; undefined where it cannot be had: a message with less is better than none. */
-  async function schemaOf(bucket: string | undefined): Promise<string | undefined> {
-    if (bucket === undefined || bucket === EVERY_BUCKET) return undefined;
+  async function schemaOf(bucket: string): Promise<string | undefined> {
     try {
       return parseMapping(bucket, await readMapping(bucket)).schema;
     } catch {

@@ -1,8 +1,11 @@
 import type { GetCommandInvocationCommandOutput } from "@aws-sdk/client-ssm";
-import type { JudgedObject, RunRecord } from "../records/record";
-import { reportIn } from "../records/report";
-import { printable, textOf } from "../records/text";
+import { filesAtFault } from "../records/fault";
+import { isCallback } from "../records/flyway";
+import { fileName, type RunRecord } from "../records/record";
+import { printable } from "../records/text";
 import { COMMENT, EVERY_BUCKET } from "./command";
+import { bucketIn, complaintsIn, failedLooksIn, reasonIn, unreportedIn } from "./output";
+import { cut, list, REASON_LENGTH, type Reason, reasonsIn, textOfReasons } from "./reason";
 
 /** Systems Manager's event on what became of a command: https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-ssm.html */
 export const STATUS_CHANGE = "EC2 Command Invocation Status-change Notification";
@@ -22,12 +25,6 @@ export const QUIET_STATUSES = [
 
 /** SNS takes a subject of fewer than 100 characters. */
 const SUBJECT_LENGTH = 99;
-
-/** How long a reason is in a message at most, in characters; the record and the log have it all. */
-const REASON_LENGTH = 4_000;
-
-/** How many files are named that have one reason. */
-const KEYS = 20;
 
 /** The agent kills by SIGKILL: https://github.com/aws/amazon-ssm-agent/blob/mainline/agent/executers/executers_unix.go */
 const NO_RECORD =
@@ -78,9 +75,14 @@ export type Invocation = Partial<
   >
 >;
 
-/** The bucket that a command of ours was for, or EVERY_BUCKET; undefined where its comment is not ours. */
-export function bucketOf({ Comment: comment = "" }: Invocation): string | undefined {
-  return comment.startsWith(COMMENT) ? comment.slice(COMMENT.length) : undefined;
+/** The bucket that a command was for, or EVERY_BUCKET: by its comment, or for one that a person sent by its output. */
+export function bucketOf(invocation: Invocation): string | undefined {
+  const {
+    Comment: comment = "",
+    StandardOutputContent: stdout = "",
+    StandardErrorContent: stderr = "",
+  } = invocation;
+  return comment.startsWith(COMMENT) ? comment.slice(COMMENT.length) : bucketIn(`${stdout}\n${stderr}`);
 }
 
 export interface Message {
@@ -88,13 +90,22 @@ export interface Message {
   readonly text: string;
 }
 
+/** A run that was no success, or that there should have been. */
+export interface FailedRun {
+  readonly bucket: string;
+  /** The schema of its bucket, and else the bucket. */
+  readonly database: string;
+  /** What it has left; undefined where it was killed, never began, or its record cannot be read. */
+  readonly record?: RunRecord;
+  /** Whether the run before it failed by the same, so that people have heard of it. */
+  readonly isRepetition: boolean;
+}
+
 export interface MessageInput {
   readonly change: StatusChange;
   readonly invocation: Invocation;
-  /** Those that the command's runs have left and that are no success; none where they were killed, or never began. */
-  readonly records: readonly RunRecord[];
-  /** What the bucket's mapping says, where it can be read. */
-  readonly schema?: string;
+  /** Of a reconcile, each that has failed. */
+  readonly runs: readonly FailedRun[];
   readonly logGroupName: string;
   /** The deployment: what a subject begins with. */
   readonly deployment: string;
@@ -102,28 +113,25 @@ export interface MessageInput {
 
 /** What people are told of a command that was no success: what its records say, and else what the command itself does. */
 export function messageOf(input: MessageInput): Message {
-  const { change, invocation, records, schema, logGroupName, deployment } = input;
+  const { change, invocation, logGroupName, deployment } = input;
   const { commandId, instanceId, region } = change;
-  const { StandardOutputContent: stdout = "", StandardErrorContent: stderr = "", ResponseCode } = invocation;
-  const bucket = bucketOf(invocation);
-  const everything = bucket === EVERY_BUCKET ? "reconcile" : undefined;
-  const schemas = list(records.map((record) => record.schema || record.bucket));
-  const databases = schemas || schema || everything || bucket || "unknown";
-  const buckets = list(records.map((record) => record.bucket)) || (everything ? "all" : bucket) || "unknown";
-  const objects = records.flatMap((record) => record.objects);
-  const applied = objects.filter(({ verdict }) => verdict === "applied");
-  const status = (invocation.StatusDetails || change.status).replaceAll(" ", "");
-  const reason =
-    records.map(reasonOf).join("\n\n").slice(0, REASON_LENGTH) || reasonIn(`${stderr}\n${stdout}`);
+  const { ResponseCode: exitCode = 0 } = invocation;
+  const isReconcile = bucketOf(invocation) === EVERY_BUCKET;
+  const runs = isReconcile ? input.runs.filter((run) => !run.isRepetition) : input.runs;
+  const databases = list(runs.map(({ database }) => database)) || (isReconcile ? "reconcile" : "unknown");
+  const buckets = list(runs.map(({ bucket }) => bucket)) || (isReconcile ? "all" : "unknown");
+  const status = statusOf(change, invocation);
+  const files = runs.flatMap(({ record }) => (record ? filesAtFault(record) : []));
   const lines = [
     `Database:  ${databases}`,
     `Bucket:    ${buckets}`,
-    `Files:     ${list(objects.filter(isAtFault).map(({ key }) => key)) || "none named"}`,
-    `Applied:   ${list(applied.map(({ key }) => key)) || (records.length > 0 ? "nothing" : "not known")}`,
-    `Status:    ${status}${ResponseCode !== undefined && ResponseCode > 0 ? `, exit code ${ResponseCode}` : ""}`,
+    `Files:     ${list(files.map(({ key }) => key)) || "none named"}`,
+    `Applied:   ${appliedBy(runs)}`,
+    `Status:    ${status}${exitCode > 0 ? `, exit code ${exitCode}` : ""}`,
     "",
     "Reason:",
-    [EXPLANATIONS[status], reason].filter(Boolean).join("\n") || "The run left no output.",
+    [EXPLANATIONS[status], reasonOf(invocation, runs)].filter(Boolean).join("\n") ||
+      "The run left no output.",
     "",
     `Log group: ${logGroupName}, the streams that begin with ${commandId}/${instanceId}/`,
     `Command:   ${commandId}`,
@@ -132,21 +140,55 @@ export function messageOf(input: MessageInput): Message {
   return { subject: subjectOf(`${deployment}: ${databases}: ${status}`), text: printable(lines.join("\n")) };
 }
 
-/** Whether a file is what a run failed by, and not just held back by another. */
-function isAtFault({ verdict, message }: JudgedObject): boolean {
-  return verdict === "failed" || (verdict === "refused" && !message.startsWith("held back: "));
+/** The status of a command, without spaces. */
+function statusOf(change: StatusChange, { StatusDetails }: Invocation): string {
+  return (StatusDetails || change.status).replaceAll(" ", "");
 }
 
-/** What a record gives as the reason for its end; what several files have in common, once. */
-function reasonOf({ objects, reason, repairRefused }: RunRecord): string {
-  const keys = new Map<string, string[]>();
-  for (const object of objects.filter(isAtFault)) {
-    const text = textOf(object);
-    keys.set(text, [...(keys.get(text) ?? []), object.key]);
-  }
-  const files = [...keys].map(([text, named]) => `${named.slice(0, KEYS).join(", ")}:\n${text}`);
-  const refusal = repairRefused === null ? [] : [`The repair was refused: ${repairRefused}`];
-  return [...refusal, ...(files.length > 0 ? files : [reason ?? ""])].filter(Boolean).join("\n\n");
+/**
+ * Whether a command has failed by nothing but what people have heard of: all that it did is known, and each of its runs that
+ * failed did by what the one before it had failed by.
+ */
+export function isRepetition(
+  change: StatusChange,
+  invocation: Invocation,
+  runs: readonly FailedRun[],
+): boolean {
+  const { StandardOutputContent: stdout = "" } = invocation;
+  const { failed, repeated } = failedLooksIn(stdout);
+  const isComplete =
+    bucketOf(invocation) !== EVERY_BUCKET || (unreportedIn(stdout) === 0 && failed === repeated);
+  const isAll = runs.length > 0 && runs.every((run) => run.isRepetition);
+  return isAll && isComplete && statusOf(change, invocation) === "Failed";
+}
+
+/** The files that runs have applied. Callbacks are run, not applied. */
+function appliedBy(runs: readonly FailedRun[]): string {
+  const records = runs.flatMap(({ record }) => record ?? []);
+  if (records.length === 0) return "not known";
+  const applied = records
+    .flatMap(({ objects }) => objects)
+    .filter(({ key, verdict }) => verdict === "applied" && !isCallback(fileName(key)));
+  const others = list(runs.filter(({ record }) => !record).map(({ database }) => database));
+  return `${list(applied.map(({ key }) => key)) || "nothing"}${others && `; not known of ${others}`}`;
+}
+
+function reasonOf(invocation: Invocation, runs: readonly FailedRun[]): string {
+  const { StandardOutputContent: stdout = "", StandardErrorContent: stderr = "" } = invocation;
+  const complaints = complaintsIn(stderr);
+  const isReconcile = bucketOf(invocation) === EVERY_BUCKET;
+  const reasons = runs.flatMap(({ bucket, database, record }): Reason[] => {
+    const message =
+      complaints.get(bucket) ?? "its run left no record that can be read; the log has its output";
+    const own = record ? reasonsIn(record) : isReconcile ? [{ heading: "", message, remedy: null }] : [];
+    return runs.length === 1
+      ? own
+      : own.map((reason) => ({ ...reason, heading: `${database}: ${reason.heading}` }));
+  });
+  const unreported = isReconcile ? (unreportedIn(stdout) ?? 0) : 0;
+  const rest = `${unreported} of the runs have no report in the command's output: they were killed, or it was too long.`;
+  const texts = [textOfReasons(reasons), ...(unreported > 0 ? [rest] : [])].filter(Boolean);
+  return texts.join("\n\n") || cut(reasonIn(stdout, stderr), REASON_LENGTH);
 }
 
 /** https://docs.aws.amazon.com/IAM/latest/UserGuide/console_sign-in.html, each partition has its own */
@@ -160,26 +202,4 @@ function consoleHost(region: string): string {
 function subjectOf(text: string): string {
   const plain = text.replace(/[^ -~]/g, "?");
   return plain.length <= SUBJECT_LENGTH ? plain : `${plain.slice(0, SUBJECT_LENGTH - 3)}...`;
-}
-
-/** The output without progress and reports: what a run that has left no record gives as the reason for its end. */
-function reasonIn(output: string): string {
-  const lines = output
-    .split("\n")
-    .map((line) => line.trimEnd())
-    .filter((line) => line !== "" && reportIn(line) === undefined)
-    .flatMap((line) => {
-      const progress = /^\d\d:\d\d:\d\d (\S+): (.*)$/.exec(line);
-      if (!progress) return [line];
-      const failure = progress[2]?.startsWith("FAILED: ") ? progress[2].slice("FAILED: ".length) : undefined;
-      return failure === undefined ? [] : [failure];
-    });
-  return [...new Set(lines)].join("\n").slice(-REASON_LENGTH);
-}
-
-/** Each once, the first of many. */
-function list(values: readonly string[]): string {
-  const all = [...new Set(values)];
-  const more = all.length > KEYS ? `, and ${all.length - KEYS} more` : "";
-  return all.slice(0, KEYS).join(", ") + more;
 }

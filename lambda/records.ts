@@ -1,20 +1,8 @@
 import type { S3Client } from "@aws-sdk/client-s3";
-import { isMatch } from "../deployment/mapping";
 import { RECORD_PREFIX, type RunRecord } from "../records/record";
-import { reportsIn } from "../records/report";
 
 /** Of how many runs of a reconcile the records are read. */
-const RUNS = 10;
-
-/** The buckets for which a reconcile has run in vain, by its output. */
-export function failedBucketsIn(output: string): string[] {
-  const failed = reportsIn(output).flatMap((report) =>
-    report.flyway === "run" && report.exitCode !== 0 && isMatch(report.bucket, "bucket")
-      ? [report.bucket]
-      : [],
-  );
-  return [...new Set(failed)].slice(0, RUNS);
-}
+export const RECORDS = 10;
 
 /** The record that a command has left in a bucket; undefined where it left none. Its key ends in the command's id. */
 export async function readRecord(

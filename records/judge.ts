@@ -1,4 +1,5 @@
 import { errorLine, failedFile, type Judgement, LOOK_AT_LOG, letDown } from "./failed";
+import type { RunEnd } from "./fault";
 import { type Finding, failedKeyIn, findingsOf, missingFiles, namesFile } from "./findings";
 import { isRefusal, STATES, textOfError } from "./flyway";
 import {
@@ -22,6 +23,8 @@ export interface Known {
   readonly failed: readonly string[];
   /** As the last record's. */
   readonly unrecorded?: string | null;
+  /** How the last of them ended; undefined where it is not known, as where a former runner has kept this. */
+  readonly end?: RunEnd;
 }
 
 export const NOTHING_KNOWN: Known = { objects: [], failed: [] };
@@ -30,13 +33,14 @@ export const NOTHING_KNOWN: Known = { objects: [], failed: [] };
 export function knownAfter(
   known: Known,
   { objects, unrecorded }: Pick<RunRecord, "objects" | "unrecorded">,
+  end?: RunEnd,
 ): Known {
   const failed = new Set(known.failed);
   for (const { key, verdict } of objects) {
     if (verdict === "failed") failed.add(key);
     else if (isApplied(verdict)) failed.delete(key);
   }
-  return { objects, failed: [...failed], unrecorded };
+  return { objects, failed: [...failed], unrecorded, end };
 }
 
 /** Key of the file that ran and that Flyway's history does not have, if the bucket has it as it was; null where there is none. */

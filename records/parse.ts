@@ -8,11 +8,13 @@ export const recordSchema: AnySchemaObject = schema;
 /** How ajv is to read the schema: what it says of `required` in one branch is declared in another. */
 export const READING = { strictRequired: false, allowUnionTypes: true };
 
-const isRecord = new Ajv2020({ ...READING, removeAdditional: true }).compile<RunRecord>(recordSchema);
+const isRecord = new Ajv2020({ ...READING, removeAdditional: true, useDefaults: true }).compile<RunRecord>(
+  recordSchema,
+);
 
 /**
  * Reads a record; undefined for what is none, since whoever may upload may also write below the prefix. A member that
- * a newer host has added is left out.
+ * a newer host has added is left out, one that a former host did not have yet gets its default.
  */
 export function parseRecord(text: string): RunRecord | undefined {
   try {

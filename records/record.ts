@@ -47,6 +47,8 @@ export interface RunRecord {
   readonly reason: string | null;
   /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
   readonly repairRefused: string | null;
+  /** Whether the run before failed by the same: nobody needs to hear of it again. False in a record of a former host's. */
+  readonly isRepetition: boolean;
   /**
    * The runs of this bucket since the last record of this host that began and left none, oldest first, at most 20: they
    * were killed, because the command was cancelled, took too long or its host went down.
@@ -69,9 +71,9 @@ export interface RunRecord {
   readonly lockHolders: readonly LockHolder[];
   /**
    * Key of the file that ran, while Flyway could not write that into its history: this version of it is not tried again before it is
-   * uploaded anew, or a repair is asked for. Null where there is none; records before 2026-12 have no such member.
+   * uploaded anew, or a repair is asked for. Null where there is none.
    */
-  readonly unrecorded?: string | null;
+  readonly unrecorded: string | null;
   /** The time in seconds after which the migration was ended, by its migration_timeout; null where it was not. */
   readonly timedOutAfter: number | null;
   /** Flyway's own JSON, without Java's stack traces; null where it was not reached. */

@@ -13,6 +13,8 @@ export interface RunReport {
   /** How many migrations it applied. */
   readonly applied: number;
   readonly seconds: number;
+  /** As the record's; a former host does not say. */
+  readonly isRepetition?: boolean;
 }
 
 /** A reconcile has ended. */
@@ -21,6 +23,10 @@ export interface ReconcileReport {
   /** How many buckets it looked at. */
   readonly buckets: number;
   readonly failed: number;
+  /** How many of those that failed did for the same reason as the time before; a former host does not say. */
+  readonly repeated?: number;
+  /** How many of them it starts a run for; a former host does not say. */
+  readonly due?: number;
   /** Age of the oldest upload that no run had looked at when it began; 0 where there was none. */
   readonly oldestUploadSeconds: number;
 }

@@ -1,7 +1,12 @@
 import type { JudgedObject } from "./record";
 
-/** What the message of a file begins with that waits for others. */
+/** What the message of a file begins with that waits for another. */
 export const HELD_BACK = "held back";
+
+/** Whether a message is of a file that only waits for another. */
+export function isHeldBack(message: string): boolean {
+  return message.startsWith(HELD_BACK);
+}
 
 /** A reason for a person to read; where something is to be done, the last line says so. */
 export function textOf({ message, remedy }: Pick<JudgedObject, "message" | "remedy">): string {

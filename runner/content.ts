@@ -1,6 +1,7 @@
 import { text } from "node:stream/consumers";
 import type { Connection as Session } from "mysql2/promise";
 import { LOCK_WAIT_TIMEOUT, type Mapping } from "../deployment/mapping";
+import { endOf } from "../records/fault";
 import { isCallback } from "../records/flyway";
 import { isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
 import { fileName, type Refusal, type SeenObject, versionOf } from "../records/record";
@@ -174,7 +175,7 @@ async function knownBefore(
   if (!newestRecord) return NOTHING_KNOWN;
   try {
     const record = JSON.parse(await text(await aws.get(environment.bucket, newestRecord)));
-    return record.recordVersion === 2 ? knownAfter(NOTHING_KNOWN, record) : NOTHING_KNOWN;
+    return record.recordVersion === 2 ? knownAfter(NOTHING_KNOWN, record, endOf(record)) : NOTHING_KNOWN;
   } catch {
     return NOTHING_KNOWN; // then a verdict says less
   }

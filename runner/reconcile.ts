@@ -51,6 +51,7 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
   const due: string[] = [];
   const ages: number[] = [];
   let failed = 0;
+  let repeated = 0;
   await forEach(mappings, LOOKS, async ([bucket, name, value]) => {
     try {
       const mapping = mappingOf(name, value);
@@ -58,9 +59,11 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
       const { isDue, age } = await lookAt(bucket, mapping, target);
       if (isDue) due.push(bucket);
       ages.push(age);
+      remember(bucket, undefined);
     } catch (error) {
       failed++;
       complain(bucket, error);
+      if (!remember(bucket, messageOf(error))) repeated++;
     }
   });
   onDue(due.sort());
@@ -68,6 +71,8 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
     flyway: "reconcile",
     buckets: mappings.length,
     failed,
+    repeated,
+    due: due.length,
     oldestUploadSeconds: Math.max(0, ...ages),
   });
   return failed === 0 ? 0 : 1;
@@ -82,6 +87,18 @@ export async function look(host: Host, onDue: (buckets: readonly string[]) => vo
     );
     const fingerprint = fingerprintOf({ objects: listing.objects, mapping, target, runner });
     return { isDue: !state.isJudged(fingerprint) || !spool.isEmpty, age: Math.max(0, ...ages) };
+  }
+
+  /** Keeps why a bucket could not be looked at; whether that is new. */
+  function remember(bucket: string, reason: string | undefined): boolean {
+    const { state } = foldersOf(host, bucket);
+    const isNew = state.lookFailure !== reason;
+    try {
+      if (isNew) state.lookFailure = reason;
+    } catch (error) {
+      log.complain(String(error)); // a full disk is told of by the runs
+    }
+    return isNew;
   }
 
   function complain(bucket: string, error: unknown): void {

@@ -1,3 +1,4 @@
+import { isRepetition } from "../records/fault";
 import { isLockTimeout } from "../records/flyway";
 import { absenceIn, isApplied, judge, unchanged, unrecordedIn } from "../records/judge";
 import { type EndedRun, fileName, type InterruptedRun, type RunRecord } from "../records/record";
@@ -54,8 +55,8 @@ export function recordOf(input: RecordInput): RunRecord {
   };
   const objects = progress.isUnchanged ? unchanged(ended.objects, known) : judge(ended, known);
   const isGreen = objects.every(({ verdict }) => isApplied(verdict));
-  return {
-    recordVersion: 2,
+  const record = {
+    recordVersion: 2 as const,
     number: Math.min(Math.max(number, listing?.number ?? 0) + 1, LAST_NUMBER),
     commandId: environment.commandId,
     bucket: environment.bucket,
@@ -73,6 +74,7 @@ export function recordOf(input: RecordInput): RunRecord {
     reason: reason ?? absenceIn(ended),
     objects,
   };
+  return { ...record, isRepetition: isRepetition(record, known) };
 }
 
 /** What is not tried again after a run. */

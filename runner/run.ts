@@ -1,3 +1,4 @@
+import { endOf } from "../records/fault";
 import { knownAfter, NOTHING_KNOWN } from "../records/judge";
 import type { RunRecord } from "../records/record";
 import { listBucket } from "./bucket";
@@ -65,7 +66,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   if (!isKept) exitCode ||= 1;
   const isUploaded = isKept && (await upload(host, folders, record));
   try {
-    if (isKept) state.known = knownAfter(progress.known, record);
+    if (isKept) state.known = knownAfter(progress.known, record, endOf(record));
     remember(host, folders, progress, { exitCode, isKept, isUploaded, hasFormer });
   } catch (error) {
     log.complain(String(error)); // the next run looks again
@@ -77,6 +78,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
     exitCode,
     applied: record.flyway.migrate?.migrations?.length ?? 0,
     seconds: Math.round((Date.now() - began) / 1_000),
+    isRepetition: record.isRepetition,
   });
   return exitCode;
 }

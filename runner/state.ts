@@ -87,6 +87,16 @@ export class State {
     else rmSync(`${this.path}.before.json`, { force: true });
   }
 
+  /** Why a reconcile could not look at the bucket the last time; undefined where it could. */
+  get lookFailure(): string | undefined {
+    return this.read<string>("unseen");
+  }
+
+  set lookFailure(reason: string | undefined) {
+    if (reason !== undefined) this.write("unseen", reason);
+    else rmSync(`${this.path}.unseen.json`, { force: true });
+  }
+
   /** The runs that have begun and not ended. */
   interrupted(): InterruptedRun[] {
     const begun = this.read<InterruptedRun[]>("begun");

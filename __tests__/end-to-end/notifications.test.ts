@@ -2,14 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mappingName } from "../../deployment/mapping";
 import type { Message } from "../../lambda/notification";
 import type { Chain } from "../../local/chain";
-import { migrate, startTestChain, upload } from "../support/chain";
+import { migrate, records, startTestChain, table, upload } from "../support/chain";
 
 describe("what people hear of", () => {
   let chain: Chain;
   let complaints: string[];
   beforeAll(async () => {
     complaints = [];
-    chain = await startTestChain({ complain: (output) => void complaints.push(output) });
+    const databases = ["Users", "Products", "Orders", "Reports"];
+    chain = await startTestChain({ databases, complain: (output) => void complaints.push(output) });
   });
   afterAll(() => chain.stop());
 
@@ -41,6 +42,49 @@ describe("what people hear of", () => {
     await migrate(chain, "Products", "V1__good.sql", "CREATE TABLE A (id int);");
     const judged = await migrate(chain, "Products", "V2__bad.sql", "CREATE TABEL B (id int);");
     expect((await messageSince(before))?.text).toContain(judged.commandId);
+  });
+
+  it("is a failure that several uploads meet, once, and then the next", async () => {
+    const before = chain.messages.length;
+    await migrate(chain, "Orders", "V1__good.sql", table("A"));
+    const bad = await migrate(
+      chain,
+      "Orders",
+      "V2__bad.sql",
+      "CREATE TABLE B (id int);\nCREATE TABEL C (id int);",
+    );
+    const first = await messageSince(before);
+    expect(first?.text).toContain(bad.commandId);
+    expect(first?.text).toMatch(/^Applied: {3}nothing$/m);
+    const waiting = await migrate(chain, "Orders", "V3__good.sql", table("D"));
+    expect(waiting.verdict).toBe("refused");
+    const other = await migrate(chain, "Orders", "V2__bad.sql", "CREATE TABEL C (id int);");
+    const second = await messageSince(before + 1);
+    expect(second?.text).toContain(other.commandId);
+    expect(second?.text).toMatch(/^Files: {5}V2__bad\.sql$/m);
+    const all = await records(chain, "Orders");
+    expect(all.map(({ isRepetition }) => isRepetition)).toEqual([false, false, true, false]);
+    for (const { text } of chain.messages) expect(text).not.toContain(waiting.commandId);
+    for (const { text } of [first, second] as Message[]) expect(text).not.toMatch(/\/copies\/|\/sql\//);
+  });
+
+  it("is a failure that comes back after a success", async () => {
+    const before = chain.messages.length;
+    const callback = await migrate(chain, "Reports", "afterMigrate.sql", "SELECT COUNT(*) FROM Gate;");
+    expect(callback.verdict).toBe("failed");
+    expect((await messageSince(before))?.text).toContain(callback.commandId);
+    expect((await migrate(chain, "Reports", "V1__gate.sql", table("Gate"))).verdict).toBe("applied");
+    const dropped = await migrate(chain, "Reports", "V2__drop.sql", "DROP TABLE Gate;");
+    const again = await messageSince(before + 1);
+    expect(again?.text).toContain(dropped.commandId);
+    expect(again?.text).toMatch(/^Files: {5}afterMigrate\.sql$/m);
+    expect(again?.text).toMatch(/^Applied: {3}V2__drop\.sql$/m);
+    const all = await records(chain, "Reports");
+    expect(all.map(({ exitCode, isRepetition }) => [exitCode, isRepetition])).toEqual([
+      [1, false],
+      [0, false],
+      [1, false],
+    ]);
   });
 
   it("is an upload that the function cannot handle, by Lambda's own record", async () => {

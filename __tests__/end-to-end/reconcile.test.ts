@@ -57,6 +57,8 @@ describe("a reconcile", () => {
       flyway: "reconcile",
       buckets: 3,
       failed: 0,
+      repeated: 0,
+      due: 3,
       oldestUploadSeconds: 0,
     });
     expect(metrics(first)).toContainEqual({
@@ -66,6 +68,7 @@ describe("a reconcile", () => {
       exitCode: 0,
       applied: 1,
       seconds: expect.any(Number),
+      isRepetition: false,
     });
     expect((await host.verdictOf("two", "V1__a.sql")).verdict).toBe("applied");
   });
@@ -132,6 +135,9 @@ describe("a reconcile", () => {
     host.secrets.delete("the secret");
     const failed = await host.run("*");
     expect({ code: failed.code, ran: ranFor(failed) }).toEqual({ code: 1, ran: ["one"] });
+    expect(metrics(failed)).toContainEqual(expect.objectContaining({ bucket: "one", isRepetition: false }));
+    const again = await host.run("*");
+    expect(metrics(again)).toContainEqual(expect.objectContaining({ bucket: "one", isRepetition: true }));
     expect(await host.verdictOf("one", "V3__c.sql")).toMatchObject({
       verdict: "failed",
       message: "cannot read the database's secret",
@@ -162,12 +168,15 @@ describe("a reconcile", () => {
     await host.put("two", "V4__d.sql", "CREATE TABLE D (id int);");
     const finished = await host.run("*");
     expect(finished.code).toBe(1);
-    expect(reconcileOf(finished)).toMatchObject({ buckets: 5, failed: 1 });
+    expect(reconcileOf(finished)).toMatchObject({ buckets: 5, failed: 1, repeated: 0 });
     expect(finished.stderr).toContain(
       "gone: the bucket is gone, but has a mapping: apply the Terraform configuration",
     );
     expect((await host.verdictOf("two", "V4__d.sql")).verdict).toBe("applied");
     expect(existsSync(join(host.root, "records", "gone"))).toBe(false);
+    const again = await host.run("*");
+    expect(reconcileOf(again)).toMatchObject({ failed: 1, repeated: 1 });
+    expect(metrics(again)).toContainEqual(expect.objectContaining({ bucket: "broken", isRepetition: true }));
     for (const bucket of ["gone", "broken"]) host.parameters.delete(mappingName("/flyway", bucket));
   });
 
