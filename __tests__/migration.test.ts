@@ -72,7 +72,14 @@ async function play({
   const migration = await migrate(
     {
       ...{ operation: "migrate", schema: "Users", flywayVersion: "11.8.2", objects, location },
-      ...{ former: undefined, unrecorded: null, retrySeconds: 0, unapplied: objects, encoding: "UTF-8" },
+      ...{
+        former: undefined,
+        unrecorded: null,
+        retrySeconds: 0,
+        unapplied: objects,
+        encoding: "UTF-8",
+        isBaselinedByDefault: true,
+      },
       log: createLog(
         "users1",
         (line) => output.push(line),

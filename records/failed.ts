@@ -117,6 +117,18 @@ function statementLine(statement: string): string {
   return `Statement: ${text}${text.length < statement.length ? "…" : ""}`;
 }
 
+/** What a server forbids, or lacks, by its codes: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
+const CAUSES: readonly (readonly [codes: readonly number[], remedy: string])[] = [
+  [[1419], "set log_bin_trust_function_creators to 1 in the cluster's parameter group"],
+  [[1044, 1142, 1143, 1370], "give the secret's user the right that it lacks"],
+  [[1227], "leave out what needs a right that a managed server gives nobody, such as SUPER"],
+  [[1449], "name a definer that exists, or write SQL SECURITY INVOKER, also in what was applied before"],
+  [[3750], "give the table a primary key"],
+  [[1193, 1694], "leave out what a dump sets for its own server: mysqldump --set-gtid-purged=OFF"],
+  [[3948, 4166], "load the rows by INSERT: there is no local file here"],
+];
+
+/** What to do about a file that failed; first what the server has against it, whatever is in it. */
 function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isThere: boolean): string {
   const { migrate } = run.flyway;
   const event = migrate?.error && failedEvent(migrate.error);
@@ -126,6 +138,13 @@ function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isTher
       : "correct the callback; then take back what of this file is there and have the host repair (docs/verdicts.md), or upload this file so that it does not repeat that";
   }
   if (event !== undefined) return "correct the callback and upload it; the next run tries everything again";
+  const cause = CAUSES.find(([codes]) => codes.includes(migrate?.error?.sqlErrorCode ?? 0))?.[1];
+  return cause === undefined
+    ? correction(run, landed, isThere)
+    : `${cause}; ${correction(run, landed, isThere)}`;
+}
+
+function correction(run: EndedRun, landed: HalfApplied | null, isThere: boolean): string {
   if (isThere && wasThereBefore(run)) {
     return `where the schema is to be taken over as it is, drop its table flyway_schema_history, which has nothing in it but this failure, and set baseline_version of this database to the version that the schema is at; else correct it, ${REPAIR}`;
   }

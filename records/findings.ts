@@ -62,14 +62,30 @@ function namedIn(error: FlywayError, run: EndedRun): (readonly [string, Finding]
       .filter(([key, line]) => line !== undefined || !isNamed(fileName(key)))
       .map(([key, line]) => [key, misnamed(fileName(key), line)] as const);
   }
+  const callback = /^Found more than 1 SQL callback script called (\w+)!/.exec(message)?.[1];
+  if (callback !== undefined) {
+    const twins = objects
+      .map(({ key }) => key)
+      .filter((key) => fileName(key).replace(/(__.*)?[.]sql$/, "") === callback);
+    return twins.map((key) => [
+      key,
+      twin(
+        `there is more than one ${callback} callback`,
+        key,
+        twins,
+        `a name of its own, such as ${callback}__second.sql`,
+      ),
+    ]);
+  }
   if (message.startsWith("Found more than one")) {
     const [title = "", ...lines] = message.split("\n");
     const offenders = lines.flatMap((line) => /^-> (.*) \(\w+\)$/.exec(line)?.[1] ?? []);
-    return offenders.map((key) => {
-      const others = offenders.filter((other) => other !== key).join(", ");
-      const remedy = "delete one of them, or upload it again under a version of its own";
-      return [key, { message: `${title}: beside ${others}`, remedy }] as const;
-    });
+    const own = title.includes("repeatable") ? "a description of its own" : "a version of its own";
+    const unapplied = offenders.filter((key) => !run.scripts.includes(key));
+    return (unapplied.length > 0 ? unapplied : offenders).map((key) => [
+      key,
+      twin(title, key, offenders, own),
+    ]);
   }
   const unreadable =
     /^Unable to (?:parse statement in|calculate checksum of) (.*?)(?: at line (\d+) col (\d+)\.([\s\S]*)|\n|$)/.exec(
@@ -83,6 +99,14 @@ function namedIn(error: FlywayError, run: EndedRun): (readonly [string, Finding]
       ? "it is not in the encoding that it should be in: UTF-8, or encoding of this database"
       : `it cannot be read at line ${line}: ${cause.trim() || "a statement does not end"}`;
   return [[key, { message: what, remedy }]];
+}
+
+function twin(title: string, key: string, offenders: readonly string[], own: string): Finding {
+  const others = offenders.filter((other) => other !== key).join(", ");
+  return {
+    message: `${title}: beside ${others}`,
+    remedy: `delete one of them, or upload it again under ${own}`,
+  };
 }
 
 function misnamed(name: string, line = `Unrecognised migration name format: ${name}`): Finding {

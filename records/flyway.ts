@@ -1,4 +1,5 @@
 import type { FlywayError, FlywayInfo, FlywayMigrate, FlywayRepair, FlywayValidate } from "./record";
+import { withoutPasswords } from "./work";
 
 /*
  * Flyway's own words: what its releases 7 to 13 say, in codes, messages and states.
@@ -15,28 +16,22 @@ export type FlywayResult = FlywayValidate &
 /** What Flyway says when it has looked at the files and will not begin, or not begin with the one that it names. */
 const REFUSAL_CODES = /^(VALIDATE_ERROR|DUPLICATE_\w+)$/;
 const REFUSAL_MESSAGE =
-  /^(Invalid SQL filenames found|Found more than one|Unable to parse statement in |Unable to calculate checksum of )/;
+  /^(Invalid SQL filenames found|Found more than (one|1)|Unable to parse statement in |Unable to calculate checksum of )/;
 
 /** Whether an error means that Flyway looked at the files and did not try what it names. */
 export function isRefusal(error: Partial<FlywayError>): boolean {
   return REFUSAL_CODES.test(error.errorCode ?? "") || REFUSAL_MESSAGE.test(error.message ?? "");
 }
 
-/** What went on with Flyway's own work when it failed, as far as a file may have run by then that is not in its history. */
-export type Bookkeeping =
-  /** A file ran. */
-  | "after"
-  /** Perhaps: the same is said before the first file. */
-  | "perhaps";
+const BOOKKEEPING =
+  /^(Unable to (insert row for version|commit transaction|rollback transaction|restore |determine the current schema)|Error while retrieving the list of applied migrations|Error setting current schema)/;
 
-const AFTER_FILE = /^Unable to (insert row for version|commit transaction|rollback transaction)/;
-const PERHAPS_AFTER_FILE =
-  /^(Error while retrieving the list of applied migrations|Unable to restore |Unable to determine the current schema|Error setting current schema)/;
-
-/** Undefined for any other error. The words are those of flyway-core 7.7.3 to 12.5.0. */
-export function bookkeepingOf({ message }: FlywayError): Bookkeeping | undefined {
-  if (AFTER_FILE.test(message)) return "after";
-  return PERHAPS_AFTER_FILE.test(message) ? "perhaps" : undefined;
+/**
+ * Whether an error is of Flyway's own work around a file, so that one has run that is not in its history, or may have. The words are
+ * those of flyway-core 7.7.3 to 12.5.0.
+ */
+export function isOfBookkeeping({ message }: FlywayError): boolean {
+  return BOOKKEEPING.test(message);
 }
 
 /** The version of the file that ran, where Flyway could not write that down; undefined for any other error, and for a repeatable one. */
@@ -221,7 +216,12 @@ export function parseResult(
   return { results };
 }
 
-function withCodes(error: FlywayError): FlywayError {
+/** What a message of the server's shows of a statement with a password, from there on. */
+const NEAR = /(near '[^\n]*?\b(?:IDENTIFIED|[A-Z_]*PASSWORD)\b)[\s\S]*?(?=' at line \d)/i;
+
+function withCodes(given: FlywayError): FlywayError {
+  const [before = "", ...statement] = (given.message ?? "").split(/(?=\nStatement +: )/);
+  const error = { ...given, message: before.replace(NEAR, "$1 …") + withoutPasswords(statement.join("")) };
   const line = (name: string) => new RegExp(`\\n${name} +: ([^\\n]+)`).exec(`\n${error.message ?? ""}`)?.[1];
   const code = line("Error Code");
   return {

@@ -147,7 +147,8 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
     return leftBy(state);
   }
   // Flyway could not say where it stands, so it stands where it did
-  if (!state && former && isApplied(former.verdict) && !namesFile(errorLine(run), fileName(object.key))) {
+  const isNamed = namesFile(errorLine(run), fileName(object.key)) && !run.scripts.includes(object.key);
+  if (!state && former && isApplied(former.verdict) && !isNamed) {
     return { verdict: "already-applied", message: "", remedy: null };
   }
   if (state?.state === "Ignored" && facts.isRefused) {

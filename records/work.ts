@@ -56,7 +56,7 @@ const LINE_LENGTH = 200;
 
 /** A statement of the migration as it is shown: without what stands behind the word that a password follows. */
 export function shownStatement(sql: string): string {
-  return sql.slice(0, TEXT_LENGTH).replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …");
+  return withoutPasswords(sql.slice(0, TEXT_LENGTH));
 }
 
 /** The same of a statement of others: without its values too, which are theirs. */
@@ -97,4 +97,9 @@ export function holderLines(holders: readonly LockHolder[], tense: "is" | "was" 
 function inLine(sql: string): string {
   const line = sql.trim().replace(/\s+/g, " ");
   return line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH)}…` : line;
+}
+
+/** A statement up to where a password may stand. */
+export function withoutPasswords(sql: string): string {
+  return sql.replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …");
 }

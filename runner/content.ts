@@ -117,7 +117,14 @@ export async function bringContent(
   const former = state.before;
   const migration = await migrate(
     {
-      ...{ operation, objects, unapplied, log, encoding: "UTF-8" },
+      ...{
+        operation,
+        objects,
+        unapplied,
+        log,
+        encoding: "UTF-8",
+        isBaselinedByDefault: mapping.baselineVersion === undefined,
+      },
       schema: mapping.schema,
       flywayVersion: mapping.flywayVersion,
       location: copy.location,

@@ -2,12 +2,12 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf } from "../records/failures";
 import {
-  bookkeepingOf,
   type FlywayResult,
   failedStatementIn,
   isCallback,
   isLeftByRepair,
   isLockTimeout,
+  isOfBookkeeping,
   isOnContent,
   isRefusal,
   isWithoutConnection,
@@ -30,7 +30,7 @@ import { firstStatement } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
 import type { Log } from "./log";
-import { flawOf } from "./script";
+import { flawOf, flawOfName } from "./script";
 import { triedFile } from "./tried";
 
 /** What became of a bucket's content in a run. */
@@ -92,6 +92,8 @@ export interface MigrationInput {
   readonly schema: string;
   readonly flywayVersion: string;
   readonly objects: readonly SeenObject[];
+  /** Whether no baseline_version is set. */
+  readonly isBaselinedByDefault: boolean;
   /** Those of the objects that are not known to be applied. */
   readonly unapplied: readonly SeenObject[];
   readonly location: string;
@@ -175,8 +177,8 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     }
     if (flawed.length > 0) {
       const error = await flyway(["info"]);
-      if (error) return error;
-      refused.push(...untriedOnly(flawed, results.info, location));
+      if (error && !isRefusal(error)) return error; // of such files, it may be one
+      refused.push(...untriedOnly(flawed, results.info, location, before?.scripts ?? []));
       if (refused.length > 0) return undefined;
     }
     return flyway(["migrate", "info"]);
@@ -194,6 +196,10 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       await flyway(["info"]);
       return end({ kind: "failed", landed: null, unrecorded: input.unrecorded });
     }
+    if (before && input.isBaselinedByDefault && hasFormerHistory(before)) {
+      refused.push(...input.unapplied.map(({ key }) => ({ key, ...FORMER_HISTORY, holdsBack: true })));
+      return end({ kind: "refused", reason: null });
+    }
     const error = await attempt();
     if (refused.length > 0) return end({ kind: "refused", reason: reasonOf(refused) });
     if (!error) {
@@ -201,8 +207,8 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       return end({ kind: "migrated" });
     }
     results.migrate ??= { error };
-    const passes = failureOf(error)?.passes ?? false;
-    const mayHaveRun = bookkeepingOf(error) !== undefined;
+    const passes = isPassing(error);
+    const mayHaveRun = isOfBookkeeping(error);
     const isTimeLeft = !steps.isOverLimit() && Date.now() < deadline && attempts < ATTEMPTS;
     if (passes && !mayHaveRun && isTimeLeft) {
       isTouched ||= !isWithoutConnection(error); // from here on, a look would see what this run did
@@ -217,7 +223,8 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       return end({ kind: "unreachable" });
     }
     results.info = null;
-    await flyway(["info"]); // what stands where, for the record
+    // What stands where, for the record
+    while (isPassing(await flyway(["info"])) && Date.now() < deadline) await sleep(PAUSE);
     await flyway(["validate"]);
     refused.push(...ignoredFiles(input.objects, results.info, location));
     const after = await steps.look(credentials);
@@ -270,6 +277,10 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   }
 }
 
+function isPassing(error: FlywayError | undefined): boolean {
+  return (error && failureOf(error)?.passes) ?? false;
+}
+
 /** Why a bucket is refused, of all its files that are. */
 export function reasonOf(refused: readonly Refusal[]): string {
   return `nothing was migrated: ${refused.map(lineOf).join("\n")}`;
@@ -306,6 +317,21 @@ function reasonAgainstRepair(isFailed: boolean, validate: FlywayResult | null): 
   return all.length > 0 ? `a repair would hide this: ${all.join("; ")}` : null;
 }
 
+/** Flyway from 5 on does not look for it, and would run all files again: https://github.com/flyway/flyway/issues/1848 */
+const FORMER_HISTORY = {
+  message: "the schema has the table schema_version, which is the history of a Flyway before 5",
+  remedy:
+    "rename that table to flyway_schema_history, so that Flyway goes on with it, or set baseline_version of this database to the version that the schema is at",
+};
+
+function hasFormerHistory({ parts, scripts }: Look): boolean {
+  const names = new Set(parts.map(({ name }) => name));
+  return (
+    scripts.length === 0 &&
+    ["script", "checksum", "success"].every((column) => names.has(`schema_version.${column}`))
+  );
+}
+
 /** The files that Flyway is not to be given, unless they are applied. */
 async function flawedFiles(
   objects: readonly SeenObject[],
@@ -314,16 +340,22 @@ async function flawedFiles(
 ): Promise<Refusal[]> {
   const refused: Refusal[] = [];
   for (const { key, size } of objects.filter(isMigration)) {
-    const flaw = await flawOf(fileOf(location, key), size, encoding);
+    const flaw = flawOfName(key) ?? (await flawOf(fileOf(location, key), size, encoding));
     if (flaw) refused.push({ key, ...flaw, holdsBack: true });
   }
   return refused;
 }
 
 /** Of what is refused, what has not been applied. */
-function untriedOnly(refused: readonly Refusal[], info: FlywayResult | null, location: string): Refusal[] {
+function untriedOnly(
+  refused: readonly Refusal[],
+  info: FlywayResult | null,
+  location: string,
+  scripts: readonly string[],
+): Refusal[] {
   return refused.filter(({ key }) => {
-    const state = info?.migrations?.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
+    if (!info?.migrations) return !scripts.includes(key);
+    const state = info.migrations.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
     return state !== undefined && STATES[state] === "untried";
   });
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { fileName } from "../records/record";
 
 /** Why Flyway is not to be given a script, and what to do. */
 export interface Flaw {
@@ -16,6 +17,20 @@ const WHOLE = 65_536;
 
 function isBlank(bytes: Buffer): boolean {
   return bytes.toString("utf8").trim() === "";
+}
+
+/**
+ * What Flyway's history cannot hold: its columns have 50 characters for a version and 1,000 for a script; a repeatable file is known by
+ * its description, which is cut at 200. https://github.com/flyway/flyway/issues/3943
+ */
+export function flawOfName(key: string): Flaw | undefined {
+  const [, kind, version = "", description = ""] = /^(V|B|R)(.*?)__(.*)[.]sql$/.exec(fileName(key)) ?? [];
+  const remedy = "upload it again under a shorter name, and delete this one";
+  if (version.length > 50) return { message: "its version has more than 50 characters", remedy };
+  if (kind === "R" && description.length > 200) {
+    return { message: "its description has more than 200 characters", remedy };
+  }
+  return key.length > 1_000 ? { message: "its key has more than 1,000 characters", remedy } : undefined;
 }
 
 /** What a script is read as at one place. */

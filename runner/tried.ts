@@ -1,13 +1,13 @@
 import { versionIn } from "../records/findings";
 import {
-  bookkeepingOf,
   failedEvent,
   failedStatementIn,
+  isOfBookkeeping,
   NO_RESULT,
   STATES,
   unwrittenVersion,
 } from "../records/flyway";
-import { type FlywayError, type FlywayInfo, fileName, keyOf } from "../records/record";
+import { type FlywayError, type FlywayInfo, fileName, fileOf, keyOf } from "../records/record";
 import type { FailedFile } from "./landed";
 
 export interface TriedInput {
@@ -27,7 +27,7 @@ export interface TriedFile {
   readonly isRecorded: boolean;
 }
 
-/** Callbacks that run before a file: all others for each file run in the midst of it, or after it. */
+/** Callbacks that run before a file; all others for each file, and those for errors, run in the midst of it, or after it. */
 const BEFORE_A_FILE = "beforeEachMigrate";
 
 /**
@@ -40,7 +40,8 @@ export function triedFile(input: TriedInput, isTouched: boolean | undefined): Tr
   const { error, info, location, keys } = input;
   const event = failedEvent(error);
   const failed = failedStatementIn(error);
-  if (event?.includes("Each") && event !== BEFORE_A_FILE) return unrecorded(nextFile(input));
+  if (event && event !== BEFORE_A_FILE && /EachMigrate|Error$/.test(event))
+    return unrecorded(nextFile(input));
   // A message of the server's, which a script may make, can look as if it named one
   if (failed && keys.includes(keyOf(location, failed.file))) {
     const state = info?.migrations?.findLast(({ filepath }) => filepath === failed.file)?.state;
@@ -48,17 +49,8 @@ export function triedFile(input: TriedInput, isTouched: boolean | undefined): Tr
     return { file: failed, isRecorded };
   }
   if (failed || event) return undefined;
-  const bookkeeping = bookkeepingOf(error);
-  const mayHaveRun =
-    bookkeeping === "after" ||
-    (bookkeeping === "perhaps" && (isTouched !== false || !mayPass(error))) ||
-    (error.errorCode === NO_RESULT && isTouched === true);
+  const mayHaveRun = isOfBookkeeping(error) || (error.errorCode === NO_RESULT && isTouched === true);
   return mayHaveRun ? unrecorded(nextFile(input)) : undefined;
-}
-
-/** An error that comes and goes, such as of a connection, and takes back what was not committed. */
-function mayPass({ sqlState }: FlywayError): boolean {
-  return /^(08|40)/.test(sqlState ?? "");
 }
 
 function unrecorded(file: string | undefined): TriedFile | undefined {
@@ -66,14 +58,30 @@ function unrecorded(file: string | undefined): TriedFile | undefined {
 }
 
 /** The file whose turn it was, as a path. */
-function nextFile({ error, info, location, scripts }: TriedInput): string | undefined {
-  const untried = (info?.migrations ?? []).filter(
-    ({ state, filepath }) => STATES[state] === "untried" && filepath,
-  );
+function nextFile(input: TriedInput): string | undefined {
+  const { error, location, scripts } = input;
+  const untried = untriedFiles(input);
   const version = unwrittenVersion(error);
-  const named = untried.find(
-    ({ filepath }) => version !== undefined && versionIn(fileName(filepath)) === version,
-  );
-  const next = untried.find(({ filepath }) => !scripts.includes(keyOf(location, filepath)));
-  return (named ?? next ?? untried[0])?.filepath;
+  const named = untried.find((file) => version !== undefined && versionIn(fileName(file)) === version);
+  const next = untried.find((file) => !scripts.includes(keyOf(location, file)));
+  return named ?? next ?? untried[0];
+}
+
+/** The files that the history does not have, in the order in which Flyway tries them. */
+function untriedFiles({ info, location, keys, scripts }: TriedInput): string[] {
+  if (info?.migrations) {
+    return info.migrations
+      .filter(({ state, filepath }) => STATES[state] === "untried" && filepath)
+      .map(({ filepath }) => filepath);
+  }
+  return keys
+    .filter((key) => /^[VR]/.test(fileName(key)) && !scripts.includes(key))
+    .sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }))
+    .map((key) => fileOf(location, key));
+}
+
+/** Versions come first, then what is repeatable. */
+function order(key: string): string {
+  const name = fileName(key);
+  return versionIn(name) ?? `~${name}`;
 }
