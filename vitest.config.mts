@@ -44,6 +44,7 @@ export default defineConfig({
             "database-failures",
             "download-failures",
             "events",
+            "files",
             "half-applied",
             "host",
             "host-failures",

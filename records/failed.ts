@@ -1,6 +1,6 @@
 import { failureOf } from "./failures";
 import { failedEvent, failedStatementIn, isLockTimeout, textOfError } from "./flyway";
-import type { EndedRun, HalfApplied, JudgedObject, SchemaChange } from "./record";
+import { type EndedRun, fileName, type HalfApplied, type JudgedObject, type SchemaChange } from "./record";
 import { holderLines } from "./work";
 
 /** A verdict with its reason. */
@@ -20,8 +20,7 @@ const REPAIR = "upload it, and have the host repair (docs/verdicts.md)";
 export function failedFile(run: EndedRun, key: string): Judgement {
   const error = run.flyway.migrate?.error;
   const landed = run.halfApplied?.key === key ? run.halfApplied : null;
-  const isUnrecorded = run.unrecorded === key;
-  const lines = [isUnrecorded ? unrecordedLine(run, key) : errorLine(run)];
+  const lines = [firstLine(run, key)];
   if (error && isLockTimeout(error)) lines.push(...holderLines(run.lockHolders, "was"));
   if (run.timedOutAfter !== null) {
     lines.push(
@@ -69,14 +68,27 @@ export function errorLine({ flyway, reason, location }: EndedRun): string {
   return error ? textOfError(error, location) : (reason ?? "").trimEnd();
 }
 
-function unrecordedLine(run: EndedRun, key: string): string {
+/** What went wrong with a file of which Flyway does not say that, or whose failure it could not write down. */
+function firstLine(run: EndedRun, key: string): string {
+  const event = callbackBehind(run, key);
+  const isUnrecorded = run.unrecorded === key;
+  if (event !== undefined) {
+    return isUnrecorded
+      ? `${key} ran, but Flyway did not write that into its history: its ${event} callback failed.`
+      : `${key} failed, but Flyway does not say by what: its ${event} callback failed too.`;
+  }
+  if (!isUnrecorded) return errorLine(run);
   const error = run.flyway.migrate?.error;
-  const event = error && failedEvent(error);
-  if (event !== undefined)
-    return `${key} ran, but Flyway did not write that into its history: its ${event} callback failed.`;
   return error && failedStatementIn(error)
     ? `${errorLine(run)}\n${key} is not in Flyway's history.`
     : `${key} ran, but Flyway could not write that into its history: ${errorLine(run)}`;
+}
+
+/** The event of the callback that failed behind a file; undefined where none did, or the file is that callback. */
+function callbackBehind(run: EndedRun, key: string): string | undefined {
+  const error = run.flyway.migrate?.error;
+  const event = error && failedEvent(error);
+  return event !== undefined && !fileName(key).startsWith(event) ? event : undefined;
 }
 
 /** Whether a schema had what a file makes before its first migration, by its history. */
@@ -132,10 +144,14 @@ const CAUSES: readonly (readonly [codes: readonly number[], remedy: string])[] =
 function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isThere: boolean): string {
   const { migrate } = run.flyway;
   const event = migrate?.error && failedEvent(migrate.error);
+  const behind = callbackBehind(run, key);
   if (run.unrecorded === key) {
-    return event === undefined
+    return behind === undefined
       ? "correct it, so that it does not repeat what is there, and upload it: this version is not tried again, unless the host repairs (docs/verdicts.md)"
       : "correct the callback; then take back what of this file is there and have the host repair (docs/verdicts.md), or upload this file so that it does not repeat that";
+  }
+  if (behind !== undefined) {
+    return `correct both, this file so that it does not repeat what is there, ${REPAIR.replace("upload it", "upload them")}`;
   }
   if (event !== undefined) return "correct the callback and upload it; the next run tries everything again";
   const cause = CAUSES.find(([codes]) => codes.includes(migrate?.error?.sqlErrorCode ?? 0))?.[1];

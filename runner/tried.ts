@@ -40,8 +40,12 @@ export function triedFile(input: TriedInput, isTouched: boolean | undefined): Tr
   const { error, info, location, keys } = input;
   const event = failedEvent(error);
   const failed = failedStatementIn(error);
-  if (event && event !== BEFORE_A_FILE && /EachMigrate|Error$/.test(event))
-    return unrecorded(nextFile(input));
+  if (event && event !== BEFORE_A_FILE && /EachMigrate|Error$/.test(event)) {
+    const behind = info?.migrations?.findLast(
+      ({ state, filepath }) => STATES[state] === "failed" && filepath,
+    );
+    return behind ? triedAs(behind.filepath, true) : unrecorded(nextFile(input));
+  }
   // A message of the server's, which a script may make, can look as if it named one
   if (failed && keys.includes(keyOf(location, failed.file))) {
     const state = info?.migrations?.findLast(({ filepath }) => filepath === failed.file)?.state;
@@ -54,7 +58,11 @@ export function triedFile(input: TriedInput, isTouched: boolean | undefined): Tr
 }
 
 function unrecorded(file: string | undefined): TriedFile | undefined {
-  return file === undefined ? undefined : { file: { file, line: null, statement: null }, isRecorded: false };
+  return file === undefined ? undefined : triedAs(file, false);
+}
+
+function triedAs(file: string, isRecorded: boolean): TriedFile {
+  return { file: { file, line: null, statement: null }, isRecorded };
 }
 
 /** The file whose turn it was, as a path. */
