@@ -91,5 +91,6 @@ function untriedFiles({ info, location, keys, scripts }: TriedInput): string[] {
 /** Versions come first, then what is repeatable. */
 function order(key: string): string {
   const name = fileName(key);
-  return versionIn(name) ?? `~${name}`;
+  const version = versionIn(name);
+  return version === undefined ? `2 ${name}` : `1 ${version}`;
 }
