@@ -1,56 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { type Listing, listStillBucket, oddKeys } from "../runner/bucket";
+import { type Listing, listStillBucket } from "../runner/bucket";
 
 const object = (key: string, versionId = "1") => ({
   ...{ key, versionId, eTag: "e", size: 1, lastModified: "2026-01-01T12:00:00Z" },
-});
-
-describe("a key", () => {
-  it.each([
-    "a.sql",
-    "a/b/c.sql",
-    "größe/漢字 🚀/V1__ü.sql",
-    "V52__new\nline.sql",
-    "-rf",
-    "..a/.b/...",
-    "~",
-    "a".repeat(255),
-    `${"ü".repeat(127)}/a.sql`,
-  ])("%j is a file's name", (key) => {
-    expect(oddKeys([object(key)])).toEqual([]);
-  });
-
-  it.each(["/a.sql", "a//b.sql", "a/", "./a", "a/./b", "..", "a/../../b", "../../etc/cron.d/x.sql"])(
-    "%j is refused, for it leads elsewhere",
-    (key) => {
-      expect(oddKeys([object("V1.sql"), object(key)])).toEqual([
-        {
-          key,
-          message: expect.stringContaining("no file name, because of an empty part"),
-          remedy: "delete it",
-        },
-      ]);
-    },
-  );
-
-  it.each(["a\0.sql", "a".repeat(256), `x/${"ü".repeat(128)}`])(
-    "%j is refused, for no file may have it",
-    (key) => {
-      expect(oddKeys([object(key)])).toMatchObject([
-        { key, message: expect.stringContaining("no file name") },
-      ]);
-    },
-  );
-
-  it("below another object's is refused, and that is named", () => {
-    expect(oddKeys([object("V1__a.sql"), object("V1__a.sql/b/V2__b.sql"), object("V1__a.sqlx")])).toEqual([
-      {
-        key: "V1__a.sql/b/V2__b.sql",
-        message: "V1__a.sql is an object too, so it can be no folder",
-        remedy: "delete one of them",
-      },
-    ]);
-  });
 });
 
 describe("a bucket's rest", () => {

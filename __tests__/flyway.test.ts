@@ -16,17 +16,24 @@ const setting = (version: string) => ({
   options: ["-baselineVersion=0", "-placeholders.a=b c"],
 });
 
+/** What Flyway knows from 9 on. */
+const NINE = [
+  "-skipCheckForUpdate",
+  "-failOnMissingLocations=true",
+  "-ignoreMigrationPatterns=*:future,repeatable:missing",
+];
+
 describe("Flyway's arguments", () => {
   it.each([
     ["7.7.3", []],
-    ["9.22.3", ["-skipCheckForUpdate", "-failOnMissingLocations=true"]],
-    ["11.8.2", ["-skipCheckForUpdate", "-failOnMissingLocations=true"]],
-    ["11.9.0", ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"]],
-    ["12.5.0", ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"]],
-    ["13.0", ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"]],
+    ["9.22.3", [...NINE]],
+    ["11.8.2", [...NINE]],
+    ["11.9.0", [...NINE, "-X"]],
+    ["12.5.0", [...NINE, "-X"]],
+    ["13.0", [...NINE, "-X"]],
   ])("of %s are those that it knows", (version, expected) => {
     const given = argumentsOf(setting(version), ["migrate", "info"]);
-    const optional = ["-skipCheckForUpdate", "-failOnMissingLocations=true", "-X"];
+    const optional = [...NINE, "-X"];
     expect(given.filter((option) => optional.includes(option))).toEqual(expected);
     expect(given.slice(-2)).toEqual(["migrate", "info"]);
   });

@@ -77,6 +77,7 @@ async function play({
         unrecorded: null,
         retrySeconds: 0,
         unapplied: objects,
+        configured: new Set(),
         encoding: "UTF-8",
         isBaselinedByDefault: true,
       },

@@ -150,14 +150,13 @@ export function failedKeyIn(error: FlywayError, { objects, location }: EndedRun)
 
 /** The applied files that are not in the bucket, by key where it is known: nothing is migrated without them. */
 export function missingFiles({ flyway, scripts, objects }: EndedRun): string[] {
-  const isNeeded = new Set(
-    flyway.validate?.invalidMigrations?.map(({ errorDetails }) => errorDetails.errorCode) ?? [],
-  );
-  if (![...isNeeded].some((code) => /^APPLIED_\w+_NOT_RESOLVED$/.test(code))) return [];
+  const codes = (flyway.validate?.invalidMigrations ?? []).map(({ errorDetails }) => errorDetails.errorCode);
+  const isNeeded = (kind: "VERSIONED" | "REPEATABLE") =>
+    codes.includes(`APPLIED_${kind}_MIGRATION_NOT_RESOLVED`);
   const keys = new Set(objects.map(({ key }) => key));
   const gone = scripts.filter((script) => !keys.has(script));
   return (flyway.info?.migrations ?? [])
-    .filter(({ state, type }) => isMissingState(state) && type !== "BASELINE" && type !== "SCHEMA")
+    .filter(({ state, version }) => isMissingState(state) && isNeeded(version ? "VERSIONED" : "REPEATABLE"))
     .map(({ version, description }) => {
       const script = gone.find((script) => {
         const name = fileName(script);

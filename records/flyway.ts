@@ -176,6 +176,11 @@ export function isCallback(name: string): boolean {
   return /^((before|after)(Each)?[A-Z][A-Za-z]*|createSchema)(__.*)?[.]sql$/.test(name);
 }
 
+/** The event of a callback that no run here is to come to: Flyway's other commands, and `info`, which each run asks for itself. */
+export function unusedEvent(name: string): string | undefined {
+  return /^((?:before|after)(?:Each)?(?:Clean|Undo|Info)[A-Za-z]*)(?:__.*)?[.]sql$/.exec(name)?.[1];
+}
+
 /** How much of a text in a result is kept, in characters. */
 const TEXT_LENGTH = 8_000;
 

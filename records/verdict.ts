@@ -1,6 +1,7 @@
 import { isApplied } from "./judge";
 import { FLYWAY_FOLDER, type RunRecord, type Verdict, versionOf } from "./record";
 import { textOf } from "./text";
+import { isUpload } from "./upload";
 
 /**
  * The verdict of one uploaded version of an object, over all runs of its bucket. The message is what a person should read,
@@ -22,7 +23,7 @@ export interface UploadedVersion {
 }
 
 /**
- * The verdict of each version of each `.sql` object, from the run records alone. What is once applied stays applied; any
+ * The verdict of each version of each upload, from the run records alone. What is once applied stays applied; any
  * other verdict is the newest run's. What no run saw is `superseded` where one saw a newer version, or its deletion, and else
  * `pending`.
  *
@@ -50,7 +51,7 @@ export function verdicts(
   for (const version of versions) {
     if (version.key !== key) superseded = undefined;
     key = version.key;
-    if (!version.isDeleteMarker && /\.sql$/i.test(version.key)) {
+    if (!version.isDeleteMarker && isUpload(version.key)) {
       result.set(version, judgementOf(version, judged) ?? superseded ?? { verdict: "pending", message: "" });
     }
     if (superseded === undefined && isKnown(version, judged, runs)) {

@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ListObjectVersionsCommandOutput, ObjectVersion } from "@aws-sdk/client-s3";
-import type { Refusal, SeenObject } from "../records/record";
+import type { SeenObject } from "../records/record";
 import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
+import { isUpload } from "../records/upload";
 import { NOW_PREFIX } from "../records/work";
 import { type Aws, decodeKey } from "./aws";
 import type { NowVersion } from "./now";
 
 /** What a bucket holds now. */
 export interface Listing {
-  /** Its `.sql` objects but those below `.flyway/`, by key. */
+  /** Its uploads but those below `.flyway/`, by key. */
   readonly objects: readonly SeenObject[];
   /** When they last changed, deletions included, by S3's clock; null where there never was one. */
   readonly newestChange: string | null;
@@ -27,9 +28,6 @@ const RECORD_NUMBER = new RegExp(`^${RECORD_PREFIX.replaceAll(".", "[.]")}(\\d{8
 /** The most times that a bucket is looked at which does not come to rest. */
 const ROUNDS = 100;
 
-/** The longest name of a file on Linux, in bytes: https://man7.org/linux/man-pages/man7/path_resolution.7.html */
-const NAME_LENGTH = 255;
-
 export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
   const objects: SeenObject[] = [];
   const records = new Map<number, string>();
@@ -47,7 +45,7 @@ export async function listBucket(aws: Aws, bucket: string): Promise<Listing> {
         if (key.startsWith(NOW_PREFIX)) leftovers.push({ key, versionId: VersionId as string });
         continue;
       }
-      if (!/\.sql$/i.test(key)) continue;
+      if (!isUpload(key)) continue;
       if (newest === undefined || changed > newest) newest = changed;
       if (ETag === undefined || !IsLatest) continue;
       objects.push({
@@ -117,27 +115,4 @@ function isSame(a: Listing, b: Listing): boolean {
       return key === other.key && versionId === other.versionId;
     })
   );
-}
-
-/** Refuses the keys that are no file's name, or that make a folder of another one's file. */
-export function oddKeys(objects: readonly SeenObject[]): Refusal[] {
-  const keys = new Set(objects.map(({ key }) => key));
-  return objects.flatMap(({ key }) => {
-    const parts = key.split("/");
-    if (parts.some((part) => part === "" || part === "." || part === "..")) {
-      const message = "its key is no file name, because of an empty part, '.' or '..'";
-      return [{ key, message, remedy: "delete it" }];
-    }
-    if (key.includes("\0") || parts.some((part) => Buffer.byteLength(part) > NAME_LENGTH)) {
-      const message = `its key is no file name: a part has a NUL, or more than ${NAME_LENGTH} bytes`;
-      return [{ key, message, remedy: "upload it again under another name, and delete it" }];
-    }
-    const file = parts
-      .map((_, index) => parts.slice(0, index).join("/"))
-      .find((folder) => folder !== "" && keys.has(folder));
-    if (file === undefined) return [];
-    return [
-      { key, message: `${file} is an object too, so it can be no folder`, remedy: "delete one of them" },
-    ];
-  });
 }

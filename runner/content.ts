@@ -5,13 +5,14 @@ import { endOf } from "../records/fault";
 import { isCallback } from "../records/flyway";
 import { isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
 import { fileName, type Refusal, type SeenObject, versionOf } from "../records/record";
-import { type Listing, listBucket, listStillBucket, oddKeys } from "./bucket";
+import { type Listing, listBucket, listStillBucket } from "./bucket";
 import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack } from "./database";
 import { Failure, orFail } from "./failure";
 import { type Basis, contentFingerprintOf, hashOf } from "./fingerprint";
 import { runFlyway } from "./flyway";
 import type { BucketFolders, Host } from "./host";
-import { type Migration, migrate, reasonOf } from "./migration";
+import { refusedKeys } from "./keys";
+import { type Migration, migrate } from "./migration";
 import type { Now } from "./now";
 import { readMapping, readTarget, targetIn } from "./parameters";
 import { installRelease } from "./release";
@@ -62,15 +63,16 @@ export async function bringContent(
   const onChange = () => log.say("the bucket changes; waiting until it is still");
   const listing = await listStillBucket(list, environment.settleSeconds, onChange);
   progress.listing = listing;
-  const { objects } = listing;
   progress.known = await knownBefore(host, folders, listing);
-  progress.refused = oddKeys(objects); // also where the mapping is wrong
+  const passedOver = refusedKeys(listing.objects);
+  progress.refused = passedOver; // also where the mapping is wrong
+  const refusedKeySet = new Set(passedOver.map(({ key }) => key));
+  const objects = listing.objects.filter(({ key }) => !refusedKeySet.has(key));
   const mapping = await readMapping(host);
   progress.mapping = mapping;
   progress.target = await readTarget(host, mapping);
   const target = targetIn(host, mapping, progress.target);
 
-  if (progress.refused.length > 0) throw new Failure(reasonOf(progress.refused));
   const database = await Database.at(host, target, mapping.flywayConf);
   const readHash = async () => {
     try {
@@ -99,6 +101,7 @@ export async function bringContent(
   });
   progress.watch = watch;
   const unapplied = unappliedOf(objects, progress.known);
+  const configured = new Set(listing.objects.flatMap(({ key }) => /^(.*)[.]conf$/i.exec(key)?.[1] ?? []));
   const setting = {
     release: await installRelease(host, mapping.flywayVersion),
     version: mapping.flywayVersion,
@@ -121,6 +124,7 @@ export async function bringContent(
         operation,
         objects,
         unapplied,
+        configured,
         log,
         encoding: "UTF-8",
         isBaselinedByDefault: mapping.baselineVersion === undefined,
@@ -164,7 +168,7 @@ export async function bringContent(
     },
   );
   progress.migration = migration;
-  progress.refused = migration.refused;
+  progress.refused = [...passedOver, ...migration.refused];
   if (migration.outcome.kind === "refused" && migration.outcome.reason)
     throw new Failure(migration.outcome.reason);
   if (migration.outcome.kind !== "migrated") return;

@@ -116,8 +116,14 @@ export function argumentsOf(
     "-baselineOnMigrate=true", // at version 0 if not set: a schema that is not empty gets its V1 too
     "-validateMigrationNaming=true",
     ...options,
-    // A 7.x does not know these
-    ...(isAtLeast(9, 0) ? ["-skipCheckForUpdate", "-failOnMissingLocations=true"] : []),
+    // A 7.x does not know these; a repeatable file that is gone is retired
+    ...(isAtLeast(9, 0)
+      ? [
+          "-skipCheckForUpdate",
+          "-failOnMissingLocations=true",
+          "-ignoreMigrationPatterns=*:future,repeatable:missing",
+        ]
+      : []),
     // From 11.15 on it tells the statement that failed with -X alone; that adds nothing else to JSON, or to stderr
     ...(isAtLeast(11, 9) ? ["-X"] : []),
     ...commands,

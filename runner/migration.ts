@@ -30,7 +30,7 @@ import { firstStatement } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
 import type { Log } from "./log";
-import { flawOf, flawOfName } from "./script";
+import { type Flaw, flawOf, flawOfName } from "./script";
 import { triedFile } from "./tried";
 
 /** What became of a bucket's content in a run. */
@@ -96,6 +96,8 @@ export interface MigrationInput {
   readonly isBaselinedByDefault: boolean;
   /** Those of the objects that are not known to be applied. */
   readonly unapplied: readonly SeenObject[];
+  /** Keys of those that have settings of their own beside them: `V1__a.sql.conf`. */
+  readonly configured: ReadonlySet<string>;
   readonly location: string;
   /** What the files are in, as TextDecoder knows it. */
   readonly encoding: string;
@@ -114,7 +116,7 @@ const PAUSE = 5_000;
 /** Brings a database to a copy of its bucket; a database that is resuming, failing over or rotating its password is given time. */
 export async function migrate(input: MigrationInput, steps: MigrationSteps): Promise<Migration> {
   const { operation, location, log } = input;
-  const flawed = await flawedFiles(input.unapplied, location, input.encoding);
+  const flawed = await flawedFiles(input);
   const deadline = Date.now() + input.retrySeconds * 1_000;
   const refused: Refusal[] = [];
   const results: { -readonly [command in keyof Results]: Results[command] } = {
@@ -333,17 +335,28 @@ function hasFormerHistory({ parts, scripts }: Look): boolean {
 }
 
 /** The files that Flyway is not to be given, unless they are applied. */
-async function flawedFiles(
-  objects: readonly SeenObject[],
-  location: string,
-  encoding: string,
-): Promise<Refusal[]> {
+async function flawedFiles({
+  unapplied,
+  configured,
+  location,
+  encoding,
+}: MigrationInput): Promise<Refusal[]> {
   const refused: Refusal[] = [];
-  for (const { key, size } of objects.filter(isMigration)) {
-    const flaw = flawOfName(key) ?? (await flawOf(fileOf(location, key), size, encoding));
+  for (const { key, size } of unapplied.filter(isMigration)) {
+    const flaw =
+      (configured.has(key) ? configuredFlaw(key) : undefined) ??
+      flawOfName(key) ??
+      (await flawOf(fileOf(location, key), size, encoding));
     if (flaw) refused.push({ key, ...flaw, holdsBack: true });
   }
   return refused;
+}
+
+function configuredFlaw(key: string): Flaw {
+  return {
+    message: `${key}.conf is not read here, and this file may not be meant to run without it`,
+    remedy: "set flyway_database_settings of this database instead, and delete that one",
+  };
 }
 
 /** Of what is refused, what has not been applied. */

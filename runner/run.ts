@@ -149,14 +149,13 @@ interface End {
 }
 
 function remember(host: Host, { state }: BucketFolders, progress: Progress, end: End): void {
-  const { listing, migration, refused, isUnchanged } = progress;
+  const { listing, migration, isUnchanged } = progress;
   if (!listing) return;
   if (end.isUploaded) state.see(listing.objects);
   const outcome = migration?.outcome;
   if (outcome?.kind === "locked") state.before = undefined; // nothing of it landed
   const isJudged =
-    isUnchanged ||
-    (outcome ? outcome.kind !== "unreachable" && outcome.kind !== "locked" : refused.length > 0);
+    isUnchanged || (outcome !== undefined && outcome.kind !== "unreachable" && outcome.kind !== "locked");
   // Where there is no record, nobody can tell what became of the uploads, so the next reconcile runs again
   if (!isJudged || !end.isKept) return;
   const basis = basisOf(host, progress);

@@ -316,6 +316,80 @@ const CASES: readonly Case[] = [
       },
     ],
   },
+  {
+    is: "a repeatable file that is gone: it is retired, or has another name",
+    steps: [
+      {
+        change: { ...first, "R__v.sql": "CREATE OR REPLACE VIEW V AS SELECT 1 AS x;" },
+        green: true,
+        verdicts: {},
+      },
+      {
+        change: {
+          "R__v.sql": null,
+          "R__w.sql": "CREATE OR REPLACE VIEW V AS SELECT 2 AS n;",
+          "V2__b.sql": table("B"),
+        },
+        green: true,
+        verdicts: { "R__w.sql": ["applied"], "V2__b.sql": ["applied"] },
+      },
+      {
+        change: { "R__v.sql": "CREATE OR REPLACE VIEW V AS SELECT 3 AS n;" },
+        green: true,
+        verdicts: { "R__v.sql": ["applied"] },
+      },
+    ],
+    last: ["SELECT n FROM $.V", 3],
+  },
+  {
+    is: "what is no migration, and keys that cannot be files side by side: the rest goes on",
+    steps: [
+      {
+        change: {
+          ...first,
+          "V1__a.sql/V5__x.sql": table("X"),
+          "U1__a.sql": "DROP TABLE A;",
+          "V3__c.sh": "true",
+          "V4__d.java": "class V4__d {}",
+          "flyway.conf": "flyway.target=1",
+          "afterInfo.sql": "SELEC 1;",
+          [`V6__${"x".repeat(250)}.sql`]: table("X"),
+          "V2__b.sql": table("B"),
+        },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["applied"],
+          "V2__b.sql": ["applied"],
+          "V1__a.sql/V5__x.sql": ["refused", /V1__a\.sql is an object too/],
+          "U1__a.sql": ["refused", /^undo migrations are not run here\nTo do: delete it/],
+          "V3__c.sh": ["refused", /^only \.sql files are run here/],
+          "V4__d.java": ["refused", /^only \.sql files are run here/],
+          "flyway.conf": ["refused", /^Flyway's settings are not read from the bucket/],
+          "afterInfo.sql": ["refused", /^no run here comes to afterInfo/],
+          [`V6__${"x".repeat(250)}.sql`]: ["refused", /more than 255 bytes/],
+        },
+      },
+    ],
+  },
+  {
+    is: "a script with settings of its own: neither is dropped in silence",
+    steps: [
+      {
+        change: {
+          "V1__a.sql": table("A"),
+          "V1__a.sql.conf": "executeInTransaction=false",
+          "V2__b.sql": table("B"),
+        },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["refused", /^V1__a\.sql\.conf is not read here/],
+          "V1__a.sql.conf": ["refused", /^Flyway's settings are not read/],
+          "V2__b.sql": ["refused", /^held back by V1__a\.sql\n/],
+        },
+      },
+      { change: { "V1__a.sql.conf": null }, green: true, verdicts: { "V2__b.sql": ["applied"] } },
+    ],
+  },
 ];
 
 /** Of reports by others, by their addresses below https://github.com/flyway/flyway/issues/ where they have no other. */

@@ -144,18 +144,13 @@ describe("a host that is killed", () => {
     await shut.reached();
     await kill(run);
     await shut.open();
-    for (const [key, reason] of [
-      ["a//b.sql", /its key is no file name/], // the host refuses it
-      ["V3_x.sql", /^held back by V3_x\.sql/], // Flyway does
-    ] as const) {
-      await host.put("interrupted", key, table("X"));
-      expect((await host.run("*")).code).toBe(1);
-      expect(await host.verdictOf("interrupted", "V2__k.sql")).toMatchObject({
-        verdict: "refused",
-        message: expect.stringMatching(reason),
-      });
-      await host.remove("interrupted", key);
-    }
+    await host.put("interrupted", "V3_x.sql", table("X"));
+    expect((await host.run("*")).code).toBe(1);
+    expect(await host.verdictOf("interrupted", "V2__k.sql")).toMatchObject({
+      verdict: "refused",
+      message: expect.stringMatching(/^held back by V3_x\.sql/),
+    });
+    await host.remove("interrupted", "V3_x.sql");
     expect((await host.run("*")).code).toBe(1);
     const failed = await host.verdictOf("interrupted", "V2__k.sql");
     expect(failed.verdict).toBe("failed");

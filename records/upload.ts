@@ -1,0 +1,23 @@
+import { fileName } from "./record";
+
+/** Which of a bucket's objects are uploads: what a run says something of. */
+
+/** What Flyway runs elsewhere: https://documentation.red-gate.com/fd/script-migrations-273973379.html, and Java's. */
+const OTHER_MIGRATION = /^[VRUB][^/]*__[^/]*[.](java|class|jar|sh|bash|py|ps1|bat|cmd)$/i;
+
+/** Flyway's own settings, and those of one script: https://documentation.red-gate.com/fd/script-configuration-277579005.html */
+const SETTINGS = /^(flyway[^/]*[.](conf|toml)|[^/]*[.]sql[.]conf)$/i;
+
+/** A migration that is no SQL. */
+export function isOtherMigration(key: string): boolean {
+  return OTHER_MIGRATION.test(fileName(key));
+}
+
+export function isSettings(key: string): boolean {
+  return SETTINGS.test(fileName(key));
+}
+
+/** Whether a run has a verdict for an object: a `.sql` file, or what looks as if it were meant for Flyway. */
+export function isUpload(key: string): boolean {
+  return /[.]sql$/i.test(key) || isOtherMigration(key) || isSettings(key);
+}
