@@ -548,9 +548,9 @@ const REPORTED: readonly Case[] = [
 describe.each([DEFAULT_FLYWAY_VERSION, NEWER])("a bucket, under Flyway %s, that has", (version) => {
   const host = useTestHost(version);
 
-  it.each([...CASES, ...REPORTED].map((each, index) => ({ ...each, bucket: `files${index}` })))(
-    "$is",
-    async ({ bucket, mapping, schema = [], steps, last }) => {
+  it.each([...CASES, ...REPORTED].map((each, index) => [each.is, `files${index}`, each] as const))(
+    "%s",
+    async (_, bucket, { mapping, schema = [], steps, last }) => {
       const named = (text: string) => text.replaceAll("$.", `${bucket}.`).replace(/\$(?=[; ]|$)/g, bucket);
       host.bucket(bucket, mapping);
       for (const sql of schema) await query(host, named(sql));
