@@ -14,10 +14,10 @@ describe("the statement that failed", () => {
     ["an index", "CREATE INDEX i ON a (x);", 1, "CREATE INDEX i ON a (x)"],
     ["of rows", "update a set x = 1;", 1, "update a set x = 1", "rows"],
   ])("is the first, and done as a whole: %s", (_, sql, line, statement, kind = "definition") => {
-    expect(firstStatement(sql, { line, statement })).toBe(kind);
+    expect(firstStatement(sql, { line, statement }, "${")).toBe(kind);
   });
 
-  it.each<[string, string, number, string]>([
+  it.each<[string, string, number, string, string?]>([
     ["a later one", `DROP TABLE b;\n${ALTER};`, 2, ALTER],
     ["behind another in its line", `DROP TABLE b; ${ALTER};`, 1, ALTER],
     ["one of two that are alike", `${ALTER};\n${ALTER};`, 1, ALTER],
@@ -53,7 +53,8 @@ describe("the statement that failed", () => {
       "CREATE TABLE a AS SELECT f()",
     ],
     ["none", "", 1, ""],
-  ])("is not certain to be the first, and done as a whole: %s", (_, sql, line, statement) => {
-    expect(firstStatement(sql, { line, statement })).toBeUndefined();
+    ["one that a placeholder with another mark is in", "ALTER TABLE #{t} ADD x int;", 1, ALTER, "#{"],
+  ])("is not certain to be the first, and done as a whole: %s", (_, sql, line, statement, prefix = "${") => {
+    expect(firstStatement(sql, { line, statement }, prefix)).toBeUndefined();
   });
 });

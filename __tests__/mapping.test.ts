@@ -33,6 +33,30 @@ describe("a mapping", () => {
     }
   });
 
+  it("may say how placeholders and files are written, and refuses what says nothing", () => {
+    const said = {
+      ...{
+        outOfOrder: false,
+        placeholderReplacement: false,
+        placeholderPrefix: "#{",
+        placeholderSuffix: "}}",
+      },
+      ...{ encoding: "ISO-8859-1", baselineVersion: "1" },
+    };
+    expect(parse({ ...good, ...said })).toEqual({ ...good, ...said });
+    expect(parse({ ...good, encoding: null, placeholderReplacement: null })).toEqual(good);
+    for (const [member, value] of [
+      ["outOfOrder", "true"],
+      ["placeholderReplacement", 0],
+      ["placeholderPrefix", ""],
+      ["placeholderSuffix", "a b"],
+      ["encoding", "latin1"],
+      ["encoding", "utf-8"],
+    ] as const) {
+      expect(() => parse({ ...good, [member]: value })).toThrow(`has no valid "${member}"`);
+    }
+  });
+
   it("may have more fields than are read", () => {
     expect(parse({ ...good, later: 1 })).toEqual(good);
   });
@@ -107,6 +131,12 @@ describe("the patterns", () => {
     ["seconds", ["1", "300", "9999999"], ["", "0", "01", "-1", "1.5", "1e3", "10000000"]],
     ["placeholder", ["owner", "ab-c_1"], ["", "a.b", "1a", "a b", "a=b", "a".repeat(65)]],
     ["placeholderValue", ["", "a = b, 'c' \"d\" $(e)"], ["a\nb", "\t", "ü", "\u0000"]],
+    [
+      "placeholderMark",
+      ["${", "}", "#{", "@", "<%", "a".repeat(10)],
+      ["", " ", "a b", "'", '"', "`", "a".repeat(11), "ä", "\t"],
+    ],
+    ["encoding", ["UTF-8", "ISO-8859-1", "Shift_JIS", "EUC-KR"], ["", "utf-8", "latin1", "UTF-8\n", "UTF-7"]],
   ])("of a %s takes the good and refuses the bad", (name, taken, refused) => {
     const pattern = new RegExp(PATTERNS[name]);
     expect(taken.filter((value) => !pattern.test(value))).toEqual([]);

@@ -79,6 +79,7 @@ async function play({
         unapplied: objects,
         configured: new Set(),
         encoding: "UTF-8",
+        placeholderPrefix: "${",
         isBaselinedByDefault: true,
       },
       log: createLog(

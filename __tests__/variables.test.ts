@@ -15,7 +15,7 @@ describe("variables.tf", () => {
     ["flyway_conf", "string", "test_flyway.conf"],
     [
       "flyway_database_settings",
-      "map(object({ schema = optional(string), flyway_version = optional(string), flyway_conf = optional(string), out_of_order = optional(bool), placeholders = optional(map(string), {}), baseline_version = optional(string), lock_wait_timeout = optional(number), migration_timeout = optional(number) }))",
+      "map(object({ schema = optional(string), flyway_version = optional(string), flyway_conf = optional(string), out_of_order = optional(bool), placeholders = optional(map(string), {}), placeholder_replacement = optional(bool), placeholder_prefix = optional(string), placeholder_suffix = optional(string), encoding = optional(string), baseline_version = optional(string), lock_wait_timeout = optional(number), migration_timeout = optional(number) }))",
       {},
     ],
     [
@@ -149,6 +149,10 @@ describe("defaults set in TypeScript", () => {
           flywayConf: "other.conf",
           outOfOrder: true,
           placeholders: { awsRegion: "${eu} 100%" },
+          placeholderReplacement: false,
+          placeholderPrefix: "#{",
+          placeholderSuffix: "}}",
+          encoding: "ISO-8859-1",
           baselineVersion: "2.1",
           lockWaitTimeout: 60,
         },
@@ -165,6 +169,10 @@ describe("defaults set in TypeScript", () => {
         flyway_conf: "other.conf",
         out_of_order: true,
         placeholders: { awsRegion: "$${eu} 100%" },
+        placeholder_replacement: false,
+        placeholder_prefix: "#{",
+        placeholder_suffix: "}}",
+        encoding: "ISO-8859-1",
         baseline_version: "2.1",
         lock_wait_timeout: 60,
       },
@@ -264,6 +272,16 @@ describe("defaults set in TypeScript", () => {
       "a placeholder's bad value",
       settings({ placeholders: { a: "one\ntwo" } }),
       /^a placeholder of flyway_database_settings "Users" has a value with a line break/,
+    ],
+    [
+      "a placeholder's mark that Parameter Store refuses",
+      settings({ placeholderPrefix: "{{" }),
+      /^placeholder_prefix "\{\{" of flyway_database_settings "Users" is no mark of a placeholder: use 1 to 10/,
+    ],
+    [
+      "an encoding by another name",
+      settings({ encoding: "latin1" as DatabaseSettings["encoding"] }),
+      /^encoding "latin1" of flyway_database_settings "Users" is no encoding that is known here: use UTF-8, /,
     ],
     [
       "a target's bad name",

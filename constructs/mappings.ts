@@ -54,6 +54,10 @@ function mappingOf(database: string, variables: Variables): string {
 }, { for name, value in {
   outOfOrder = try(${settings}.out_of_order, null)
   placeholders = try(length(${settings}.placeholders) > 0 ? ${settings}.placeholders : null, null)
+  placeholderReplacement = try(${settings}.placeholder_replacement, null)
+  placeholderPrefix = try(${settings}.placeholder_prefix, null)
+  placeholderSuffix = try(${settings}.placeholder_suffix, null)
+  encoding = try(${settings}.encoding, null)
   baselineVersion = try(${settings}.baseline_version, null)
   lockWaitTimeout = try(${settings}.lock_wait_timeout, null)
   migrationTimeout = try(${settings}.migration_timeout, null)

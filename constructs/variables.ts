@@ -323,13 +323,16 @@ export class Variables extends Construct {
     this.flywayDatabaseSettings = declare(this, "flyway_database_settings", {
       type:
         "map(object({ schema = optional(string), flyway_version = optional(string), flyway_conf = optional(string), " +
-        "out_of_order = optional(bool), placeholders = optional(map(string), {}), baseline_version = optional(string), " +
+        "out_of_order = optional(bool), placeholders = optional(map(string), {}), " +
+        "placeholder_replacement = optional(bool), placeholder_prefix = optional(string), " +
+        "placeholder_suffix = optional(string), encoding = optional(string), baseline_version = optional(string), " +
         "lock_wait_timeout = optional(number), migration_timeout = optional(number) }))",
       default: inSnakeCase(defaults.flywayDatabaseSettings),
       description:
         "What differs for single databases, by database: schema, flyway_version, flyway_conf (the target), " +
-        "out_of_order, placeholders (no secrets), baseline_version, lock_wait_timeout (seconds; the default is 300), " +
-        "migration_timeout (seconds; the default is none).",
+        "out_of_order, placeholders (no secrets), placeholder_replacement (the default is true), " +
+        "placeholder_prefix, placeholder_suffix, encoding (the default is UTF-8), " +
+        "baseline_version, lock_wait_timeout (seconds; the default is 300), migration_timeout (seconds; the default is none).",
       loop: "d, s",
       rules: SETTINGS_RULES,
     });

@@ -13,6 +13,18 @@ export const TARGET_PATH = "target";
 export const ARCHIVE_PATH = "archive";
 
 /**
+ * The encodings that migrations may have, by names that Java and Node.js know; Node.js takes ISO-8859-1 and UTF-16 for others:
+ * see runner/decode.ts. https://www.iana.org/assignments/character-sets/character-sets.xhtml
+ */
+export const ENCODINGS = [
+  ...(["UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "ISO-8859-1", "ISO-8859-15"] as const),
+  ...(["windows-1250", "windows-1251", "windows-1252", "windows-31j", "Shift_JIS", "EUC-JP"] as const),
+  ...(["GBK", "GB18030", "Big5", "EUC-KR"] as const),
+] as const;
+
+export type Encoding = (typeof ENCODINGS)[number];
+
+/**
  * Allow-lists, as regular expressions that JavaScript, Terraform (RE2) and Systems Manager read alike.
  * A value reaches the host's shell only if it matches its pattern as a whole.
  */
@@ -33,6 +45,10 @@ export const PATTERNS = {
   placeholder: "^[A-Za-z][A-Za-z0-9_-]{0,63}$",
   /** A placeholder's value: printable ASCII, without the `{{` that Parameter Store refuses. */
   placeholderValue: "^(\\{?[ -z|}~])*\\{?$",
+  /** What a placeholder begins or ends with: printable ASCII without white space and quotes. */
+  placeholderMark: "^[!#-&(-_a-~]{1,10}$",
+  /** One of ENCODINGS. */
+  encoding: `^(${ENCODINGS.join("|")})$`,
 } as const;
 
 /** Whether a text matches a pattern as a whole. */
@@ -52,6 +68,14 @@ export interface Mapping {
   readonly outOfOrder?: boolean;
   /** What `${name}` stands for in the migrations, by name; no secrets. */
   readonly placeholders?: Readonly<Record<string, string>>;
+  /** Whether they are put in; unset, they are. If not, `${name}` stands for itself. */
+  readonly placeholderReplacement?: boolean;
+  /** What a placeholder begins with; unset, `${`. */
+  readonly placeholderPrefix?: string;
+  /** What it ends with; unset, `}`. */
+  readonly placeholderSuffix?: string;
+  /** How the migrations are encoded; unset, UTF-8. */
+  readonly encoding?: Encoding;
   /** The version at which a schema is baselined that is not empty and has no history; unset, 0. */
   readonly baselineVersion?: string;
   /** How long, in seconds, a statement waits for a table that others use; unset, LOCK_WAIT_TIMEOUT. */
@@ -139,14 +163,20 @@ export function parseMapping(name: string, value: string): Mapping {
     throw wrong(`has no valid "${member}": ${JSON.stringify(value)} does not match ${PATTERNS[pattern]}`);
   };
   const member = (name: keyof typeof PATTERNS & keyof Mapping) => matching(name, object[name], name);
-  const { outOfOrder, placeholders, baselineVersion } = object;
-  const seconds = (member: "lockWaitTimeout" | "migrationTimeout") => {
+  const { placeholders } = object;
+  /** What may be unset. */
+  const given = <T>(member: keyof Mapping, read: (value: unknown) => T) => {
     const value = object[member] ?? undefined;
-    return value === undefined ? {} : { [member]: Number(matching(member, value, "seconds")) };
+    return value === undefined ? {} : { [member]: read(value) };
   };
-  if (outOfOrder !== undefined && outOfOrder !== null && typeof outOfOrder !== "boolean") {
-    throw wrong(`has no valid "outOfOrder": ${JSON.stringify(outOfOrder)} is neither true nor false`);
-  }
+  const text = (name: keyof Mapping, pattern: keyof typeof PATTERNS) =>
+    given(name, (value) => matching(name, value, pattern));
+  const flag = (name: keyof Mapping) =>
+    given(name, (value) => {
+      if (typeof value === "boolean") return value;
+      throw wrong(`has no valid "${name}": ${JSON.stringify(value)} is neither true nor false`);
+    });
+  const seconds = (name: keyof Mapping) => given(name, (value) => Number(matching(name, value, "seconds")));
   if (typeof (placeholders ?? {}) !== "object" || Array.isArray(placeholders)) {
     throw wrong(`has no valid "placeholders": ${JSON.stringify(placeholders)} is no object`);
   }
@@ -158,11 +188,13 @@ export function parseMapping(name: string, value: string): Mapping {
     schema: member("schema"),
     flywayVersion: member("flywayVersion"),
     flywayConf: member("flywayConf"),
-    ...(typeof outOfOrder === "boolean" ? { outOfOrder } : {}),
+    ...flag("outOfOrder"),
     ...(pairs.length > 0 ? { placeholders: Object.fromEntries(pairs) } : {}),
-    ...(baselineVersion === undefined || baselineVersion === null
-      ? {}
-      : { baselineVersion: member("baselineVersion") }),
+    ...flag("placeholderReplacement"),
+    ...text("placeholderPrefix", "placeholderMark"),
+    ...text("placeholderSuffix", "placeholderMark"),
+    ...text("encoding", "encoding"),
+    ...text("baselineVersion", "baselineVersion"),
     ...seconds("lockWaitTimeout"),
     ...seconds("migrationTimeout"),
   };

@@ -1,4 +1,5 @@
-import { PATTERNS } from "./mapping";
+import type { Condition } from "./conditions";
+import { ENCODINGS, type Encoding, PATTERNS } from "./mapping";
 import { type EachRule, ofValue, optional, type Rule } from "./rules";
 
 /** What differs for one database. In a tfvars file the names are those of the members, in snake_case. */
@@ -30,6 +31,28 @@ export interface DatabaseSettings {
    * @default none
    */
   readonly placeholders?: Readonly<Record<string, string>>;
+  /**
+   * Whether placeholders are put in; if not, `${name}` stands for itself, as in data.
+   * https://documentation.red-gate.com/fd/flyway-placeholder-replacement-setting-277579009.html
+   * @default true
+   */
+  readonly placeholderReplacement?: boolean;
+  /**
+   * What a placeholder begins with.
+   * @default "${"
+   */
+  readonly placeholderPrefix?: string;
+  /**
+   * What it ends with.
+   * @default "}"
+   */
+  readonly placeholderSuffix?: string;
+  /**
+   * How its migrations are encoded, all of them.
+   * https://documentation.red-gate.com/fd/flyway-encoding-setting-277578985.html
+   * @default "UTF-8"
+   */
+  readonly encoding?: Encoding;
   /**
    * The version that a schema gets which is not empty and has no history yet: migrations up to it are skipped.
    * https://documentation.red-gate.com/fd/flyway-baseline-version-setting-277578968.html
@@ -71,6 +94,9 @@ export const SETTINGS_RULES: readonly Rule[] = [
   ),
   optional("flyway_version", PATTERNS.flywayVersion, NO_VERSION),
   optional("flyway_conf", PATTERNS.flywayConf, NO_CONF),
+  mark("placeholder_prefix"),
+  mark("placeholder_suffix"),
+  optional("encoding", PATTERNS.encoding, ` is no encoding that is known here: use ${ENCODINGS.join(", ")}.`),
   optional(
     "baseline_version",
     PATTERNS.baselineVersion,
@@ -90,6 +116,18 @@ export const SETTINGS_RULES: readonly Rule[] = [
     " has a value with a line break, {{ or other than printable ASCII: leave that out.",
   ),
 ];
+
+/** Parameter Store refuses what has `{{` in it. */
+function mark(of: string): EachRule {
+  const taken: Condition = {
+    all: [{ matches: PATTERNS.placeholderMark, of }, { not: { matches: "[{][{]", of } }],
+  };
+  return {
+    ...{ each: "entry", of, allowed: { any: [{ unset: true, of }, taken] } },
+    message:
+      " is no mark of a placeholder: use 1 to 10 printable ASCII characters without white space, quotes and {{.",
+  };
+}
 
 function placeholders(every: "keys" | "values", matches: string, message: string): EachRule {
   return { each: "entry", name: "a placeholder", allowed: { every, of: "placeholders", matches }, message };

@@ -96,7 +96,7 @@ function namedIn(error: FlywayError, run: EndedRun): (readonly [string, Finding]
   const remedy = (UNREADABLE.find(([pattern]) => pattern.test(cause || message)) as [RegExp, string])[1];
   const what =
     line === undefined
-      ? "it is not in the encoding that it should be in: UTF-8, or encoding of this database"
+      ? "it is not in the encoding of this database's files"
       : `it cannot be read at line ${line}: ${cause.trim() || "a statement does not end"}`;
   return [[key, { message: what, remedy }]];
 }

@@ -126,7 +126,8 @@ export async function bringContent(
         unapplied,
         configured,
         log,
-        encoding: "UTF-8",
+        encoding: mapping.encoding ?? "UTF-8",
+        placeholderPrefix: mapping.placeholderPrefix ?? "${",
         isBaselinedByDefault: mapping.baselineVersion === undefined,
       },
       schema: mapping.schema,
@@ -221,10 +222,12 @@ function initSqlOf({ lockWaitTimeout = LOCK_WAIT_TIMEOUT }: Mapping, marks: Mark
   return `SET SESSION lock_wait_timeout = ${lockWaitTimeout}${marks ? `, @flyway_on_aws = ${marks.taking}` : ""}`;
 }
 
-function optionsOf({ baselineVersion = "0", outOfOrder, placeholders = {} }: Mapping): string[] {
+function optionsOf({ baselineVersion = "0", outOfOrder, placeholders = {}, ...mapping }: Mapping): string[] {
+  const given = ["placeholderReplacement", "placeholderPrefix", "placeholderSuffix", "encoding"] as const;
   return [
     `-baselineVersion=${baselineVersion}`,
     ...(outOfOrder ? ["-outOfOrder=true"] : []),
+    ...given.filter((name) => mapping[name] !== undefined).map((name) => `-${name}=${mapping[name]}`),
     ...Object.entries(placeholders).map(([name, value]) => `-placeholders.${name}=${value}`),
   ];
 }

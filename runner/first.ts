@@ -18,12 +18,14 @@ const ROWS = /^(INSERT|UPDATE|DELETE|REPLACE)\b/i;
  * not at all. When in doubt it is not.
  *
  * @param sql the file's content
+ * @param prefix what a placeholder begins with
  */
 export function firstStatement(
   sql: string,
   { line, statement }: Pick<FailedStatement, "line" | "statement">,
+  prefix: string,
 ): "definition" | "rows" | undefined {
-  if (sql.includes("${")) return undefined; // Flyway has another text than the file
+  if (sql.includes(prefix)) return undefined; // Flyway has another text than the file
   const start = BLANKS.exec(sql)?.[0].length ?? 0;
   const text = statement.replace(BLANKS, "").trimEnd();
   const before = sql.split("\n", line - 1).join("\n");

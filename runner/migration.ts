@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Encoding } from "../deployment/mapping";
 import { failureOf } from "../records/failures";
 import {
   type FlywayResult,
@@ -26,6 +27,7 @@ import { lineOf } from "../records/text";
 import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
+import { decode } from "./decode";
 import { firstStatement } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
@@ -99,8 +101,9 @@ export interface MigrationInput {
   /** Keys of those that have settings of their own beside them: `V1__a.sql.conf`. */
   readonly configured: ReadonlySet<string>;
   readonly location: string;
-  /** What the files are in, as TextDecoder knows it. */
-  readonly encoding: string;
+  readonly encoding: Encoding;
+  /** What a placeholder begins with in them. */
+  readonly placeholderPrefix: string;
   /** What a run that was killed before saw of the schema. */
   readonly former: Look | undefined;
   /** Key of a file that has run, as it is, and that Flyway's history does not have: it is not tried again but for a repair. */
@@ -259,7 +262,9 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   /** Whether the file of a statement that failed cannot have done anything. */
   async function nothingLanded(error: FlywayError, credentials: Credentials): Promise<boolean> {
     const failed = failedStatementIn(error);
-    const kind = failed && firstStatement(await readFile(failed.file, "utf8"), failed);
+    const kind =
+      failed &&
+      firstStatement(decode(await readFile(failed.file), input.encoding), failed, input.placeholderPrefix);
     return kind === "definition" || (kind === "rows" && (await steps.takesBack(credentials)));
   }
 

@@ -1,7 +1,8 @@
-import { isUtf8 } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
+import type { Encoding } from "../deployment/mapping";
 import { fileName } from "../records/record";
+import { decode } from "./decode";
 
 /** Why Flyway is not to be given a script, and what to do. */
 export interface Flaw {
@@ -14,10 +15,6 @@ const EMPTY: Flaw = { message: "it is empty", remedy: "upload it again with its 
 
 /** What is at most this large is read at once, in bytes: a stream of its own costs more. */
 const WHOLE = 65_536;
-
-function isBlank(bytes: Buffer): boolean {
-  return bytes.toString("utf8").trim() === "";
-}
 
 /**
  * What Flyway's history cannot hold: its columns have 50 characters for a version and 1,000 for a script; a repeatable file is known by
@@ -41,25 +38,26 @@ type Part = "statement" | "line comment" | "block comment" | "'" | '"' | "`" | "
  * what Flyway passes over without a word, or never comes to an end with.
  *
  * @param size of the file, in bytes
- * @param encoding as TextDecoder knows it
  * @returns undefined where nothing is wrong
  */
-export async function flawOf(file: string, size: number, encoding: string): Promise<Flaw | undefined> {
-  if (size <= WHOLE && encoding === "UTF-8") {
-    const bytes = await readFile(file);
-    if (isUtf8(bytes) && !/\/\*|DELIMITER/i.test(bytes.toString("latin1")))
-      return isBlank(bytes) ? EMPTY : undefined;
-  }
-  const decoder = new TextDecoder(encoding, { fatal: true });
+export async function flawOf(file: string, size: number, encoding: Encoding): Promise<Flaw | undefined> {
   const scanner = new Scanner();
   try {
+    if (size <= WHOLE || encoding !== "UTF-8") {
+      const text = decode(await readFile(file), encoding);
+      if (text.trim() === "") return EMPTY;
+      if (!/\/\*|DELIMITER/i.test(text)) return undefined;
+      scanner.read(text);
+      return scanner.end();
+    }
+    const decoder = new TextDecoder("utf-8", { fatal: true });
     for await (const chunk of createReadStream(file)) scanner.read(decoder.decode(chunk, { stream: true }));
     scanner.read(decoder.decode());
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     return {
-      message: `it is not ${encoding} from line ${scanner.line} on, or soon after`,
-      remedy: "save it as UTF-8 and upload it again, or set encoding of this database to what it is in",
+      message: `it is not in ${encoding}, the encoding of this database's files`,
+      remedy: `save it as ${encoding} and upload it again, or set encoding of this database to what it is in`,
     };
   }
   return scanner.end();

@@ -198,10 +198,7 @@ const CASES: readonly Case[] = [
           green: false,
           verdicts: {
             "V1__a.sql": ["applied"],
-            "V2__b.sql": [
-              "refused",
-              /^it is not UTF-8 from line 1 on[\s\S]*To do: save it as UTF-8[\s\S]*set encoding/,
-            ],
+            "V2__b.sql": ["refused", /^it is not in UTF-8[\s\S]*To do: save it as UTF-8[\s\S]*set encoding/],
             "V3__c.sql": ["refused", WAITS("V2__b.sql")],
           },
         },
@@ -389,6 +386,47 @@ const CASES: readonly Case[] = [
       },
       { change: { "V1__a.sql.conf": null }, green: true, verdicts: { "V2__b.sql": ["applied"] } },
     ],
+  },
+  {
+    is: "${…} in data, with placeholder_replacement off",
+    mapping: { placeholderReplacement: false },
+    steps: [
+      {
+        change: { "V1__a.sql": "CREATE TABLE A (t varchar(9)); INSERT INTO A VALUES ('${x}');" },
+        green: true,
+        verdicts: { "V1__a.sql": ["applied"] },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A WHERE t = '${x}'", 1],
+  },
+  {
+    is: "${…} in data, with other marks for placeholders",
+    mapping: { placeholderPrefix: "#{", placeholders: { x: "y" } },
+    steps: [
+      {
+        change: { "V1__a.sql": "CREATE TABLE A (t varchar(9)); INSERT INTO A VALUES ('${x}#{x}');" },
+        green: true,
+        verdicts: { "V1__a.sql": ["applied"] },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A WHERE t = '${x}y'", 1],
+  },
+  {
+    is: "a file in Latin-1, with that encoding",
+    mapping: { encoding: "ISO-8859-1" },
+    steps: [
+      {
+        change: {
+          "V1__a.sql": Buffer.from(
+            "CREATE TABLE A (t varchar(9)) CHARSET utf8mb4; INSERT INTO A VALUES ('é');",
+            "latin1",
+          ),
+        },
+        green: true,
+        verdicts: { "V1__a.sql": ["applied"] },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A WHERE hex(t) = 'C3A9'", 1],
   },
 ];
 

@@ -24,6 +24,10 @@ const NO_BASELINE = "is no version: use digits, with . or _ between them, such a
 const NO_PLACEHOLDER = "has no valid name: use 1 to 64 letters, digits, _ and -, beginning with a letter.";
 const NO_PLACEHOLDER_VALUE =
   "has a value with a line break, {{ or other than printable ASCII: leave that out.";
+const NO_MARK =
+  "is no mark of a placeholder: use 1 to 10 printable ASCII characters without white space, quotes and {{.";
+const NO_ENCODING =
+  "is no encoding that is known here: use UTF-8, UTF-16, UTF-16LE, UTF-16BE, ISO-8859-1, ISO-8859-15, windows-1250, windows-1251, windows-1252, windows-31j, Shift_JIS, EUC-JP, GBK, GB18030, Big5, EUC-KR.";
 const NO_URL =
   "is no JDBC URL of a server: use one such as jdbc:mysql://host:3306, without a schema, a user and a password.";
 const NO_SECRET =
@@ -165,6 +169,11 @@ const REFUSED: Readonly<Record<string, readonly Refused[]>> = {
     ...["", "v1", "1.", ".1", "1-2", "1 2", "-1", "1".repeat(19), "1\n"].map((version) =>
       settings("baseline_version", version, NO_BASELINE),
     ),
+    ...["", "a b", "a{{b", "'", "ä", "a".repeat(11)].map((mark) =>
+      settings("placeholder_prefix", mark, NO_MARK),
+    ),
+    ...[" ", "`", "#{\n"].map((mark) => settings("placeholder_suffix", mark, NO_MARK)),
+    ...["", "latin1", "UTF-8\n"].map((name) => settings("encoding", name, NO_ENCODING)),
     ...[0, -1, 1.5, 10_000_000].flatMap((time) => [
       settings("lock_wait_timeout", time, NO_TIME),
       settings("migration_timeout", time, NO_TIME),
@@ -389,6 +398,8 @@ const TAKEN: Readonly<Record<string, readonly unknown[]>> = {
     { Users: { schema: "2nd_shop-Orders", flyway_version: "10.22.0", flyway_conf: "other.conf" } },
     { Users: { schema: "a".repeat(64), out_of_order: true, baseline_version: "2025.01_3" } },
     { Users: { out_of_order: false, placeholders: {}, baseline_version: "9".repeat(18) } },
+    { Users: { placeholder_replacement: false, placeholder_prefix: "#{", placeholder_suffix: "}}" } },
+    { Users: { placeholder_prefix: "<%&>!~a{b1", placeholder_suffix: "${", encoding: "ISO-8859-15" } },
     { Users: { lock_wait_timeout: 1, migration_timeout: 9_999_999 } },
     {
       Users: {
