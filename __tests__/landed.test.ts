@@ -2,40 +2,54 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { SchemaChange } from "../records/record";
 import type { Look, SchemaPart } from "../runner/database";
-import { landed, namesIn, namesOf, othersApplied } from "../runner/landed";
+import { landed, namesIn, othersApplied } from "../runner/landed";
 
-const location = "/copies/users1/sql";
-const file = `${location}/V2__b.sql`;
-const table = (name: string, is = "InnoDB"): SchemaPart => ({ kind: "table", name, is });
-const column = (name: string, is = "int"): SchemaPart => ({ kind: "column", name, is });
+let location: string;
+beforeAll(() => {
+  location = mkdtempSync(join(tmpdir(), "landed-"));
+});
+afterAll(() => rmSync(location, { recursive: true }));
+
+const part = (kind: SchemaChange["kind"], name: string, is = "x"): SchemaPart => ({ kind, name, is });
+const table = (name: string, is = "InnoDB") => part("table", name, is);
+const column = (name: string, is = "int") => part("column", name, is);
 const look = (...parts: SchemaPart[]): Look => ({
   time: "2026-01-01T12:00:00Z",
   parts,
   scripts: ["V1__a.sql"],
 });
 
-/** What a file that failed has left between two looks; it names all, and so does the other file. */
-function landedBetween(before: Look | undefined, after: Look | undefined, others: readonly string[] = []) {
-  const names = namesOf([...(before?.parts ?? []), ...(after?.parts ?? [])]);
-  const failed = { file, line: 3, statement: "ALTER TABLE x" };
+/** What V2__b.sql, which failed in its last line, has left between two looks, beside other files. */
+function landedOf(
+  sql: string,
+  before: Look | undefined,
+  after: Look | undefined,
+  others: Readonly<Record<string, string>> = {},
+) {
+  for (const [key, text] of Object.entries({ "V2__b.sql": sql, ...others })) {
+    writeFileSync(join(location, key), text);
+  }
   return landed({
-    failed,
-    location,
-    before,
-    after,
-    others,
-    ownNames: names,
-    otherNames: new Set(["shared"]),
+    failed: { file: join(location, "V2__b.sql"), line: sql.split("\n").length, statement: "SELEC 1" },
+    others: Object.keys(others).map((key) => join(location, key)),
+    ...{ location, schema: "users", before, after, isKilled: false },
   });
 }
 
+/** The changes, each by kind, name, and `?` where it may be another file's. */
+async function changesOf(...input: Parameters<typeof landedOf>): Promise<string[] | undefined> {
+  const { changes } = await landedOf(...input);
+  return changes?.map(({ kind, name, shared }) => `${kind} ${name}${shared ? "?" : ""}`);
+}
+
 describe("what a file that failed has left", () => {
-  it("is what is there now and was not, is gone, or is other", () => {
+  it("is what is there now and was not, is gone, or is other", async () => {
     const before = look(table("A"), column("A.x"), column("A.gone"));
     const after = look(table("A"), column("A.x", "bigint"), table("B"));
-    expect(landedBetween(before, after)).toEqual({
-      ...{ key: "V2__b.sql", line: 3, statement: "ALTER TABLE x", applied: [], moreChanges: 0 },
+    expect(await landedOf("CREATE TABLE B (x int);\nSELEC 1;", before, after)).toEqual({
+      ...{ key: "V2__b.sql", line: 2, statement: "SELEC 1", applied: [], moreChanges: 0, otherSchemas: [] },
       changes: [
         { kind: "column", name: "A.gone", before: "int", after: null, shared: false },
         { kind: "column", name: "A.x", before: "int", after: "bigint", shared: false },
@@ -44,41 +58,100 @@ describe("what a file that failed has left", () => {
     });
   });
 
-  it("is not known where the schema could not be looked at, before or after", () => {
-    expect(landedBetween(undefined, look())?.changes).toBeNull();
-    expect(landedBetween(look(), undefined)?.changes).toBeNull();
+  it("is not known where the schema could not be looked at, before or after", async () => {
+    expect((await landedOf("SELEC 1;", undefined, look())).changes).toBeNull();
+    expect((await landedOf("SELEC 1;", look(), undefined)).changes).toBeNull();
   });
 
-  it("is marked where another file names it too", () => {
-    const { changes } = landedBetween(look(), look(table("shared"), table("mine")), [
-      `${location}/V1__a.sql`,
+  const imported = look(
+    ...[table("a"), column("a.id"), column("a.x"), table("b"), column("b.id"), table("c"), column("c.id")],
+  );
+  const FIRST = { "V0__a.sql": "CREATE TABLE a (id int); CREATE TABLE b (id int);" };
+
+  it.each<readonly [string, string, readonly string[]]>([
+    [
+      "an ALTER of another's table: the column",
+      "CREATE TABLE c (id int);\nALTER TABLE a ADD x int;\nSELEC 1;",
+      ["column a.x", "column c.id", "table c"],
+    ],
+    ["nothing: nothing of the others'", "SELECT id, x FROM a JOIN b JOIN c;\nSELEC 1;", []],
+    ["a statement behind the one that failed: nothing", "SELEC 1;", []],
+    [
+      "a name in a text or a comment: nothing",
+      "INSERT INTO a VALUES ('CREATE TABLE c'); -- CREATE TABLE c\nSELEC 1;",
+      [],
+    ],
+    [
+      "a name in quotes",
+      "CREATE TABLE `c` (`id` int);\nALTER TABLE `a` ADD `x` int;\nSELEC 1;",
+      ["column a.x", "column c.id", "table c"],
+    ],
+  ])("in a folder's first import is only what it can have done by then, of %s", async (_, sql, expected) => {
+    const doneByOthers = { ...FIRST, "V0__b.sql": "ALTER TABLE b ADD y int;" };
+    const changes = await changesOf(sql, look(), imported, doneByOthers);
+    expect(changes?.filter((change) => !change.endsWith("?"))).toEqual(expected);
+    expect(changes).not.toContain("table a");
+    expect(changes).not.toContain("table a?");
+  });
+
+  it("may be another file's where that says so too", async () => {
+    const others = { "V0__a.sql": "CREATE TABLE IF NOT EXISTS a (id int);" };
+    const sql = "CREATE TABLE IF NOT EXISTS a (id int);\nSELEC 1;";
+    expect(await changesOf(sql, look(), look(table("a"), column("a.id")), others)).toEqual([
+      "column a.id?",
+      "table a?",
     ]);
-    expect(changes?.map(({ name, shared }) => [name, shared])).toEqual([
-      ["mine", false],
-      ["shared", true],
+  });
+
+  it("may be all that is named, where it calls what may do anything", async () => {
+    expect(await changesOf("CALL make('c');\nSELEC 1;", look(), imported, FIRST)).toContain("table c");
+  });
+
+  it.each<readonly [SchemaChange["kind"], string, string]>([
+    ["view", "v", "CREATE OR REPLACE VIEW v AS SELECT 1;"],
+    ["routine", "p", "CREATE PROCEDURE p() SELECT 1;"],
+    ["trigger", "t", "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.id = 1;"],
+    ["event", "e", "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SELECT 1;"],
+    ["foreign key", "a.f", "ALTER TABLE a ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES b (id);"],
+    ["check", "a.k", "ALTER TABLE a ADD CONSTRAINT k CHECK (id > 0);"],
+  ])("is told of a %s, also beside others", async (kind, name, sql) => {
+    expect(await changesOf(`${sql}\nSELEC 1;`, look(), look(part(kind, name)), FIRST)).toEqual([
+      `${kind} ${name}`,
     ]);
+    expect(await changesOf("SELEC 1;", look(), look(part(kind, name)), { "V0__a.sql": sql })).toEqual([]);
   });
 
-  it("is only what the file names, where others were applied beside it", () => {
-    const input = {
-      failed: { file, line: null, statement: null },
-      ...{ location, before: look(), after: look(table("own"), table("theirs")) },
-      others: [`${location}/V1__a.sql`],
-      ownNames: new Set(["own"]),
-      otherNames: new Set<string>(),
-    };
-    expect(landed(input).changes?.map(({ name }) => name)).toEqual(["own"]);
-    expect(landed(input).applied).toEqual(["V1__a.sql"]);
+  it("names the other schemas that the file comes to, for nobody has looked at them", async () => {
+    const schemas = look(
+      part("schema", "users"),
+      part("schema", "shop"),
+      part("schema", "log"),
+      part("schema", "far"),
+    );
+    const sql = "USE shop;\nINSERT INTO log.entries VALUES (1); -- far\nSELEC 1;";
+    expect((await landedOf(sql, schemas, schemas)).otherSchemas).toEqual(["log", "shop"]);
   });
 
-  it("lists the first 200 of many changes, and says how many more there are", () => {
+  it("has how long parts are in 200 characters, compared as a whole", async () => {
+    const body = "x".repeat(300);
+    const { changes } = await landedOf(
+      "SELEC 1;",
+      look(part("view", "v", `${body}1`)),
+      look(part("view", "v", `${body}2`)),
+    );
+    expect(changes?.map(({ before, after }) => [before?.length, after?.length])).toEqual([[200, 200]]);
+  });
+
+  it("lists the first 200 of many changes, and says how many more there are", async () => {
     const many = Array.from({ length: 250 }, (_, index) => table(`t${index}`));
-    const result = landedBetween(look(), look(...many));
+    const result = await landedOf("SELEC 1;", look(), look(...many));
     expect([result.changes?.length, result.moreChanges]).toEqual([200, 50]);
   });
 });
 
 describe("the other files that were applied", () => {
+  const location = "/copies/users1/sql";
+  const file = `${location}/V2__b.sql`;
   const info = (key: string, installedOnUTC: string, state = "Success") => ({
     migrations: [{ filepath: `${location}/${key}`, state, installedOnUTC }],
   });

@@ -808,7 +808,7 @@ To do: correct it, so that it does not repeat what is there, upload it, and have
   });
 
   it("says that it does not know what landed, where the schema could not be looked at", () => {
-    expect(messageOf(half({ ...landed, changes: null }))).toContain("is not known: look at its tables");
+    expect(messageOf(half({ ...landed, changes: null }))).toContain("is not known: look at what it makes");
   });
 
   it("says where a run must have been killed before, because what the file makes is there", () => {

@@ -98,29 +98,44 @@ function wasThereBefore({ flyway }: EndedRun): boolean {
   return isFirst && migrations.some(({ type }) => type === "BASELINE");
 }
 
-function landedLines({ key, changes, applied, moreChanges }: HalfApplied): string[] {
+function landedLines({ key, changes, applied, moreChanges, otherSchemas = [] }: HalfApplied): string[] {
   const others = applied.length > 0 ? ` (${applied.join(", ")} went well before it)` : "";
-  if (changes === null) return [`What of ${key} is in the schema is not known: look at its tables.`];
+  const elsewhere =
+    otherSchemas.length > 0
+      ? [`What it did in other schemas (${otherSchemas.join(", ")}) is not known: look at them.`]
+      : [];
+  if (changes === null) {
+    return [`What of ${key} is in the schema is not known: look at what it makes and changes.`, ...elsewhere];
+  }
   if (changes.length === 0) {
-    return [`Nothing that the schema is made of is other than before ${key}${others}; rows may be.`];
+    return [
+      `Nothing that the schema is made of is other than before ${key}${others}; rows may be.`,
+      ...elsewhere,
+    ];
   }
   const added = new Set(
     changes.filter(({ kind, before }) => kind === "table" && before === null).map(({ name }) => name),
   );
   // Where other files were applied, the table may be theirs, and only the column ours
   const telling = changes.filter(
-    ({ kind, name }) =>
-      kind === "table" || applied.length > 0 || !added.has(name.slice(0, name.lastIndexOf("."))),
+    ({ name }) =>
+      applied.length > 0 || !name.includes(".") || !added.has(name.slice(0, name.lastIndexOf("."))),
   );
   return [
     `Of ${key}, this is in the schema already${others}:`,
     ...telling.map(changeLine),
     ...(moreChanges > 0 ? [`- and ${moreChanges} changes more`] : []),
+    ...elsewhere,
   ];
 }
 
+/** What is told of as a whole: its definition may be long. */
+const DEFINED = ["view", "routine", "trigger", "event"];
+
 function changeLine({ kind, name, before, after, shared }: SchemaChange): string {
-  const what = before === null ? "added" : after === null ? "removed" : `changed from ${before} to ${after}`;
+  const change =
+    DEFINED.includes(kind) || before === after ? "redefined" : `changed from ${before} to ${after}`;
+  const what = before === null ? "added" : after === null ? "removed" : change;
   return `- ${kind} ${name} ${what}${shared ? ", by this file or one that went well" : ""}`;
 }
 

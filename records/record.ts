@@ -156,23 +156,43 @@ export interface HalfApplied {
   /** Keys of other files that were applied since the schema was looked at. */
   readonly applied: readonly string[];
   /**
-   * What is other than before: at most 200 changes; where other files were applied, only what the failed one names.
+   * What is other than before: at most 200 changes; where other files were applied, only what the failed one can have done.
    * Null where the schema could not be looked at.
    */
   readonly changes: readonly SchemaChange[] | null;
   /** How many changes more there are. */
   readonly moreChanges: number;
+  /**
+   * Names of other schemas that the file names up to that statement: what it did in there is not known. Older records do not
+   * have it.
+   */
+  readonly otherSchemas?: readonly string[];
 }
 
 export interface SchemaChange {
-  readonly kind: "table" | "column" | "index";
-  /** `table`, `table.column` or `table.index`. */
+  /** `routine`: a procedure or a function; `schema`: one of the server's schemas, as a whole. */
+  readonly kind:
+    | "table"
+    | "column"
+    | "index"
+    | "view"
+    | "routine"
+    | "trigger"
+    | "event"
+    | "foreign key"
+    | "check"
+    | "schema";
+  /** `table.column`, `table.index`, `table.foreign key`, `table.check`; else the name alone. */
   readonly name: string;
-  /** A table's engine, a column's type, an index's columns; null: it was not there. */
+  /**
+   * How it is: a table's engine, collation, comment and partitions, a column's type, collation and comment, an index's columns, a
+   * schema's collation, the definition of any other. At most 200 characters, though compared as a whole: a long one may look the
+   * same as `after`. Null: it was not there.
+   */
   readonly before: string | null;
   /** As `before`; null: it is gone. */
   readonly after: string | null;
-  /** Whether a file of `applied` names it too, so that the change may be that file's. */
+  /** Whether it may be the doing of a file of `applied`. */
   readonly shared: boolean;
 }
 

@@ -2,15 +2,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ResultSetHeader, RowDataPacket, Connection as Session } from "mysql2/promise";
+import type { SchemaChange } from "../records/record";
 import type { Credentials } from "./credentials";
+import { PARTS } from "./parts";
 import { type Connection, caFile } from "./target";
 
-/** A part of a schema: what it is, and how it is. */
-export interface SchemaPart {
-  readonly kind: "table" | "column" | "index";
-  /** `table`, `table.column` or `table.index`. */
-  readonly name: string;
-  /** A table's engine, a column's type, an index's columns. */
+/** A part of a schema, or a schema of the server: what it is, and how it is. */
+export interface SchemaPart extends Pick<SchemaChange, "kind" | "name"> {
+  /** As a change's `before`, but whole. */
   readonly is: string;
 }
 
@@ -76,34 +75,39 @@ export async function ask<T extends RowDataPacket[] | ResultSetHeader = RowDataP
   return answer;
 }
 
-/** What each session begins with, whatever the server's defaults are: times of InnoDB's tables are the system's. */
-const BEGIN = "SET SESSION autocommit = 1, time_zone = 'SYSTEM', lock_wait_timeout = 10";
+/**
+ * What each session begins with, whatever the server's defaults are: times of InnoDB's tables are the system's; what is put
+ * together of rows is whole.
+ */
+const BEGIN =
+  "SET SESSION autocommit = 1, time_zone = 'SYSTEM', lock_wait_timeout = 10, group_concat_max_len = 16777216";
+
+/** The server's code for a table of `information_schema` that it has not. */
+const UNKNOWN_TABLE = 1109;
 
 const ANSWER_TIMEOUT = 60_000;
 
 const TIME = "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ') AS time";
 
-const IN_SCHEMA = "WHERE TABLE_SCHEMA = ? AND TABLE_NAME <> 'flyway_schema_history'";
-
-const PARTS = [
-  `SELECT 'table' AS kind, TABLE_NAME AS name, COALESCE(ENGINE, TABLE_TYPE) AS \`is\` FROM information_schema.TABLES ${IN_SCHEMA}`,
-  `SELECT 'column' AS kind, CONCAT(TABLE_NAME, '.', COLUMN_NAME) AS name, CONCAT_WS(' ', COLUMN_TYPE,
-     IF(IS_NULLABLE = 'NO', 'NOT NULL', NULL), CONCAT('DEFAULT ', COLUMN_DEFAULT), NULLIF(EXTRA, '')) AS \`is\`
-   FROM information_schema.COLUMNS ${IN_SCHEMA}`,
-  `SELECT 'index' AS kind, CONCAT(TABLE_NAME, '.', INDEX_NAME) AS name, CONCAT(IF(MIN(NON_UNIQUE) = 0, 'UNIQUE ', ''), '(',
-     GROUP_CONCAT(COALESCE(COLUMN_NAME, 'an expression') ORDER BY SEQ_IN_INDEX), ')') AS \`is\`
-   FROM information_schema.STATISTICS ${IN_SCHEMA} GROUP BY TABLE_NAME, INDEX_NAME`,
-];
-
-/** The tables, columns and indexes of a schema. */
+/** The parts of a schema, and the schemas of its server. */
 export async function lookAtSchema(session: Session, schema: string): Promise<Look> {
   const [now] = await ask(session, TIME);
   const parts: SchemaPart[] = [];
   for (const query of PARTS) {
-    for (const { kind, name, is } of await ask(session, query, [schema]))
+    for (const { kind, name, is } of await askFor(session, query, schema))
       parts.push({ kind, name, is: String(is) });
   }
   return { time: now?.time, parts, scripts: (await historyOf(session, schema)).map(({ script }) => script) };
+}
+
+/** What a query finds of a schema; nothing where the server has no such kind of part: MySQL 5.7 has no checks. */
+async function askFor(session: Session, query: string, schema: string): Promise<RowDataPacket[]> {
+  try {
+    return await ask(session, query, Array(query.split("?").length - 1).fill(schema));
+  } catch (error) {
+    if ((error as { errno?: number }).errno === UNKNOWN_TABLE) return [];
+    throw error;
+  }
 }
 
 /** What is in Flyway's history of a schema, as rows of text; empty where there is none. */

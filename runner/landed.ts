@@ -2,13 +2,18 @@ import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { FailedStatement } from "../records/flyway";
 import { type FlywayInfo, type HalfApplied, keyOf, type SchemaChange } from "../records/record";
+import { changesOf, type Doings, type PartChange } from "./attribution";
 import type { Look, SchemaPart } from "./database";
+import { type Names, namesOf, statementsIn } from "./statements";
 
 /** The most changes that a record lists. */
 const CHANGES = 200;
 
 /** How much of a statement a record has, in characters. */
 const STATEMENT_LENGTH = 2_000;
+
+/** How much of how a part is a record has, in characters. */
+const PART_LENGTH = 200;
 
 /** The file that failed; line and statement are null where a run was killed and left no word of it. */
 export type FailedFile = { readonly file: string } & (
@@ -34,12 +39,7 @@ export function othersApplied(
     .map(({ filepath }) => filepath);
 }
 
-/** The names in small letters of all parts. */
-export function namesOf(parts: readonly SchemaPart[]): Set<string> {
-  return new Set(parts.flatMap(({ name }) => name.toLowerCase().split(".")));
-}
-
-/** Those of some names that a file's SQL has in it. By line, for a file may have 50 MB. */
+/** Those of some names that a file's SQL has in it, in small letters. By line, for a file may have 50 MB. */
 export async function namesIn(
   file: string,
   names: ReadonlySet<string>,
@@ -47,53 +47,79 @@ export async function namesIn(
 ): Promise<Set<string>> {
   const hits = new Set<string>();
   let line = 0;
-  for await (const text of createInterface({ input: createReadStream(file) })) {
+  for await (const text of linesOf(file)) {
     if (++line > lines) break;
-    for (const word of text.toLowerCase().split(/[\s`"(),;.]+/)) if (names.has(word)) hits.add(word);
+    for (const word of text.toLowerCase().split(/[\s`"'(),;.=]+/)) if (names.has(word)) hits.add(word);
   }
   return hits;
+}
+
+/** What a file does, or has done when it failed on a line. */
+async function doingsIn(file: string, names: Names, line?: number): Promise<Doings> {
+  const { definitions, isOpaque, schemas } = await statementsIn(linesOf(file), names, line);
+  if (!isOpaque) return { definitions, isOpaque, schemas, names: new Set() };
+  const all = await namesIn(file, names.all, line);
+  return {
+    definitions,
+    isOpaque,
+    schemas: new Set([...all].filter((name) => names.schemas.has(name))),
+    names: all,
+  };
+}
+
+function linesOf(file: string): AsyncIterable<string> {
+  return createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
 }
 
 export interface LandedInput {
   readonly failed: FailedFile;
   readonly location: string;
+  /** The schema of the bucket. */
+  readonly schema: string;
   readonly before: Look | undefined;
   readonly after: Look | undefined;
   /** Paths of other files that were applied since. */
   readonly others: readonly string[];
-  /** The names that the failed file has up to the statement that failed. */
-  readonly ownNames: ReadonlySet<string>;
-  readonly otherNames: ReadonlySet<string>;
+  /** Whether a run that was killed had begun with the file: it may have gone further. */
+  readonly isKilled: boolean;
 }
 
 /** What a file that failed has left in the schema: MySQL cannot take DDL back. */
-export function landed(input: LandedInput): HalfApplied {
-  const { failed, location, before, after, others, ownNames, otherNames } = input;
-  const changes = before && after ? changesBetween(before.parts, after.parts) : null;
-  const relevant = changes
-    ?.filter(({ name }) => others.length === 0 || areIn(name, ownNames))
-    .map((change) => ({ ...change, shared: areIn(change.name, otherNames) }));
+export async function landed(input: LandedInput): Promise<HalfApplied> {
+  const { failed, location, schema, before, after, others, isKilled } = input;
+  const parts = [...(before?.parts ?? []), ...(after?.parts ?? [])];
+  const names = namesOf(parts);
+  const own = await doingsIn(failed.file, names, isKilled ? undefined : (failed.line ?? undefined));
+  const doings: Doings[] = [];
+  for (const other of others) doings.push(await doingsIn(other, names));
+  const changes = before && after ? changesOf(own, doings, changesBetween(before.parts, after.parts)) : null;
   return {
     key: keyOf(location, failed.file),
     line: failed.line,
     statement: failed.statement?.slice(0, STATEMENT_LENGTH) ?? null,
     applied: others.map((file) => keyOf(location, file)),
-    changes: relevant?.slice(0, CHANGES) ?? null,
-    moreChanges: Math.max((relevant?.length ?? 0) - CHANGES, 0),
+    changes: changes?.slice(0, CHANGES).map(shortened) ?? null,
+    moreChanges: Math.max((changes?.length ?? 0) - CHANGES, 0),
+    otherSchemas: otherSchemas(parts, schema).filter((name) => own.schemas.has(name.toLowerCase())),
   };
 }
 
-function areIn(name: string, names: ReadonlySet<string>): boolean {
-  return name
-    .toLowerCase()
-    .split(".")
-    .every((word) => word === "primary" || names.has(word));
+/** The server's schemas but the bucket's, whose name may have another case on the server. */
+function otherSchemas(parts: readonly SchemaPart[], schema: string): string[] {
+  const all = new Set(parts.filter(({ kind }) => kind === "schema").map(({ name }) => name));
+  const own = all.has(schema) ? schema : schema.toLowerCase();
+  return [...all].filter((name) => name !== own).sort();
 }
 
-function changesBetween(
-  before: readonly SchemaPart[],
-  after: readonly SchemaPart[],
-): Omit<SchemaChange, "shared">[] {
+function shortened({ before, after, ...change }: SchemaChange): SchemaChange {
+  return { ...change, before: begin(before), after: begin(after) };
+}
+
+function begin(text: string | null): string | null {
+  return text !== null && text.length > PART_LENGTH ? `${text.slice(0, PART_LENGTH - 1)}…` : text;
+}
+
+function changesBetween(before: readonly SchemaPart[], after: readonly SchemaPart[]): PartChange[] {
   const id = ({ kind, name }: SchemaPart) => `${kind} ${name}`;
   const former = new Map(before.map((part) => [id(part), part]));
   const present = new Map(after.map((part) => [id(part), part]));

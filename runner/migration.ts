@@ -30,7 +30,7 @@ import type { Look } from "./database";
 import { decode } from "./decode";
 import { firstStatement } from "./first";
 import type { Answer } from "./flyway";
-import { type FailedFile, landed, namesIn, namesOf, othersApplied } from "./landed";
+import { type FailedFile, landed, othersApplied } from "./landed";
 import type { Log } from "./log";
 import { type Flaw, flawOf, flawOfName } from "./script";
 import { triedFile } from "./tried";
@@ -275,12 +275,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     after: Look | undefined,
   ): Promise<HalfApplied> {
     const others = othersApplied(results.info, { file: failed.file, location }, before);
-    const names = namesOf([...(before?.parts ?? []), ...(after?.parts ?? [])]);
-    // A run that was killed may have gone further
-    const ownNames = await namesIn(failed.file, names, isKilled ? undefined : (failed.line ?? undefined));
-    const otherNames = new Set<string>();
-    for (const other of others) for (const name of await namesIn(other, names)) otherNames.add(name);
-    return landed({ failed, location, before, after, others, ownNames, otherNames });
+    return landed({ failed, location, schema: input.schema, before, after, others, isKilled });
   }
 }
 
@@ -309,7 +304,8 @@ function failedBefore(
 
 /** Whether two looks saw something else; undefined where that is not known. */
 function isOtherThan(before: Look | undefined, after: Look | undefined): boolean | undefined {
-  return before && after && JSON.stringify(before.parts) !== JSON.stringify(after.parts);
+  const own = ({ parts }: Look) => JSON.stringify(parts.filter(({ kind }) => kind !== "schema"));
+  return before && after && own(before) !== own(after);
 }
 
 /** Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none. */
