@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { STATES } from "../records/flyway";
 import { judge, knownAfter, NOTHING_KNOWN } from "../records/judge";
 import type {
   EndedRun,
@@ -1242,6 +1243,78 @@ Message    : ${why}
       verdict: "refused",
       message: expect.stringContaining(`To do: ${remedy}`),
     });
+  });
+});
+
+describe("each state that Flyway tells", () => {
+  /** Of a file that a run which ended well has not touched, and of one of a run that was refused for another. */
+  const TABLE: Readonly<Record<string, readonly [green: RegExp, refused: RegExp]>> = {
+    Success: [/^already-applied: $/, /^already-applied: $/],
+    "Out of Order": [/^already-applied: $/, /^already-applied: $/],
+    Baseline: [/^already-applied: $/, /^already-applied: $/],
+    Superseded: [/^already-applied: $/, /^already-applied: $/],
+    "Below Baseline": [
+      /^already-applied: not run: it is covered by/,
+      /^already-applied: not run: it is covered by/,
+    ],
+    "Ignored (Baseline)": [
+      /^already-applied: not run: it is covered by/,
+      /^already-applied: not run: it is covered by/,
+    ],
+    Pending: [/^refused: .*"Pending"\nTo do: /, /^refused: held back by V1__a\.sql\n/],
+    Outdated: [/^refused: .*"Outdated"\nTo do: /, /^refused: held back by V1__a\.sql\n/],
+    Ignored: [/^refused: .*"Ignored"\nTo do: give it a version above/, /^refused: its version is below/],
+    "Above Target": [/^refused: .*"Above Target"\nTo do: /, /^refused: held back by V1__a\.sql\n/],
+    Failed: [/^failed: /, /^refused: a version of it has failed[\s\S]*have the host repair/],
+    "Failed (Missing)": [/^failed: /, /^refused: a version of it has failed/],
+    "Failed (Future)": [/^failed: /, /^refused: a version of it has failed/],
+    Missing: [/^refused: .*"Missing"\nTo do: /, /^refused: held back by/],
+    Future: [/^refused: .*"Future"\nTo do: /, /^refused: held back by/],
+    Deleted: [/^refused: .*"Deleted"\nTo do: /, /^refused: held back by/],
+    Undone: [/^refused: .*"Undone"\nTo do: /, /^refused: held back by/],
+    Available: [/^refused: .*"Available"\nTo do: /, /^refused: held back by/],
+    "Of 14.0": [/^refused: .*"Of 14\.0", which is not known here\nTo do: /, /^refused: held back by/],
+  };
+
+  it("is in the table", () => {
+    expect(Object.keys(STATES).sort()).toEqual(
+      Object.keys(TABLE)
+        .filter((state) => state !== "Of 14.0")
+        .sort(),
+    );
+  });
+
+  it.each(Object.entries(TABLE))("%s has a verdict and words", (state, [green, refused]) => {
+    const object = "V9__z.sql@z1";
+    const of = (record: TestRun) => {
+      const { verdict, message } = verdictOf(object, listing(object), record);
+      return `${verdict}: ${message}`;
+    };
+    expect(of(run({ saw: [object], migrate: migrated(), info: info({ "V9__z.sql": state }) }))).toMatch(
+      green,
+    );
+    const edited = run({
+      saw: ["V1__a.sql@a2", object],
+      exitCode: 1,
+      migrate: error("VALIDATE_ERROR", VALIDATE_FAILED + CHECKSUM),
+      info: info({ "V1__a.sql": "Success", "V9__z.sql": state }),
+      validate: invalid(["V1__a.sql", "CHECKSUM_MISMATCH", CHECKSUM]),
+    });
+    expect(of(edited)).toMatch(refused);
+  });
+
+  it("says by which baseline a file is covered", () => {
+    const states = { migrations: [{ filepath: path("V1__a.sql"), state: "Below Baseline", type: "SQL" }] };
+    const row = (filepath: string, type: string) => ({ filepath, state: "Baseline", type, version: "3" });
+    const by = (baseline: ReturnType<typeof row>) => {
+      const given = { migrations: [...states.migrations, baseline] };
+      const record = run({ saw: ["V1__a.sql@a1"], migrate: migrated(), info: given });
+      return verdictOf("V1__a.sql@a1", listing("V1__a.sql@a1"), record).message;
+    };
+    expect(by(row(path("B3__all.sql"), "SQL_BASELINE"))).toBe("not run: it is covered by B3__all.sql");
+    expect(by(row("", "BASELINE"))).toBe(
+      "not run: it is covered by the baseline at version 3 (baseline_version)",
+    );
   });
 });
 

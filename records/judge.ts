@@ -194,11 +194,12 @@ function judgeFailing(facts: Facts, object: SeenObject, former: JudgedObject | u
   };
 }
 
-/** Flyway's word that a file stands as failed. */
+/** That a file stands as failed, in Flyway's words where it has some. */
 function standingFailure({ flyway, location }: EndedRun, file: string): string {
   const finding = flyway.validate?.invalidMigrations?.find(({ filepath }) => filepath === file);
-  const message = finding?.errorDetails.errorMessage ?? flyway.migrate?.error?.message;
-  return message ? textOfError({ message }, location) : "A version of it has failed";
+  return finding
+    ? textOfError({ message: finding.errorDetails.errorMessage }, location)
+    : "a version of it has failed, and stands so in Flyway's history";
 }
 
 /** What the message of a file begins with that the database has by something else. */
