@@ -122,7 +122,7 @@ describe("a migration behind a transaction that is left open", () => {
     expect((await host.run("landed")).code).toBe(1);
     const verdict = await host.verdictOf("landed", "V2__b.sql");
     expect(verdict.message).toMatch(/Lock wait timeout exceeded[\s\S]*The lock (was|may have been) held by/);
-    expect(verdict.message).toMatch(/- table b added\nTo do: correct it/);
+    expect(verdict.message).toMatch(/- table b added\nStatement: [^\n]*\nTo do: correct it/);
     expect(await newest("landed")).toMatchObject({
       takenOut: null,
       halfApplied: { key: "V2__b.sql", line: 2 },
@@ -207,7 +207,7 @@ describe("a migration that takes longer than its migration_timeout", () => {
     const verdict = await host.verdictOf("limit", "V2__b.sql");
     expect(verdict).toMatchObject({ verdict: "failed" });
     expect(verdict.message).toMatch(/took longer than 4 s, the migration_timeout of this database/);
-    expect(verdict.message).toMatch(/- table b added\nTo do: raise the migration_timeout/);
+    expect(verdict.message).toMatch(/- table b added\nStatement: [^\n]*\nTo do: raise the migration_timeout/);
     expect(await newest("limit")).toMatchObject({ timedOutAfter: 4, halfApplied: { line: 2 } });
   });
 });
