@@ -51,7 +51,7 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
       exitCode = 1;
   } catch (error) {
     exitCode = error instanceof Interruption ? error.exitCode : 1;
-    const full = `; the host's disk is full: make room on the file system of ${environment.root}`;
+    const full = `; the host's disk is full: make room on it`;
     progress.reason = `${(error as Error).message}${disk.isFull ? full : ""}`;
     log.complain(`FAILED: ${progress.reason}`);
   }
