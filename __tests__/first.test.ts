@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { firstStatement } from "../runner/first";
+import { firstStatement, isAllOrNothing } from "../runner/first";
 
 const ALTER = "ALTER TABLE a ADD x int";
 
@@ -56,5 +56,20 @@ describe("the statement that failed", () => {
     ["one that a placeholder with another mark is in", "ALTER TABLE #{t} ADD x int;", 1, ALTER, "#{"],
   ])("is not certain to be the first, and done as a whole: %s", (_, sql, line, statement, prefix = "${") => {
     expect(firstStatement(sql, { line, statement }, prefix)).toBeUndefined();
+  });
+});
+
+describe("what is left of a file whose connection is gone", () => {
+  it.each<readonly [string, boolean]>([
+    ["CREATE TABLE a (id int); ALTER TABLE a ADD x int;", true],
+    ["INSERT INTO a VALUES (1); UPDATE a SET x = 1;", true],
+    ["SELECT 1;", true],
+    ["INSERT INTO a VALUES (1); CREATE TABLE IF NOT EXISTS b (id int);", false],
+    ["INSERT INTO a VALUES (1); commit;", false],
+    ["SET autocommit = 1; INSERT INTO a VALUES (1);", false],
+    ["CALL fill();", false],
+    ["CREATE TABLE ${name} (id int);", false],
+  ])("is in the schema, or taken back, of %s: %j", (sql, expected) => {
+    expect(isAllOrNothing(sql, "${")).toBe(expected);
   });
 });

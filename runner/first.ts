@@ -39,3 +39,20 @@ export function firstStatement(
   if (DEFINITION.test(text)) return "definition";
   return ROWS.test(text) ? "rows" : undefined;
 }
+
+/** What writes rows, or may. */
+const WRITES = /\b(INSERT|UPDATE|DELETE|REPLACE|LOAD|IMPORT|CALL|EXECUTE|HANDLER)\b/i;
+
+/** What commits, as definitions do by themselves: https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html */
+const COMMITS =
+  /\b(CREATE|ALTER|DROP|RENAME|TRUNCATE|COMMIT|BEGIN|START|LOCK|UNLOCK|GRANT|REVOKE|AUTOCOMMIT|ANALYZE|OPTIMIZE|REPAIR|FLUSH|LOAD|CALL|EXECUTE|XA)\b/i;
+
+/**
+ * Whether a file cannot have committed rows: then what is left of it, once its connection is gone, is in the schema, if anything is.
+ * When in doubt it can.
+ *
+ * @param prefix what a placeholder begins with
+ */
+export function isAllOrNothing(sql: string, prefix: string): boolean {
+  return !sql.includes(prefix) && !(WRITES.test(sql) && COMMITS.test(sql));
+}

@@ -28,7 +28,7 @@ import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
 import { decode } from "./decode";
-import { firstStatement } from "./first";
+import { firstStatement, isAllOrNothing } from "./first";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, othersApplied } from "./landed";
 import type { Log } from "./log";
@@ -246,6 +246,15 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     const unrecorded = tried && !tried.isRecorded ? keyOf(location, tried.file.file) : null;
     const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, after));
     if (!isOnContent(error) && unrecorded === null) return end({ kind: "unreachable" });
+    if (passes && unrecorded !== null && halfApplied?.changes?.length === 0) {
+      if (await isTakenBack(halfApplied.key, credentials)) {
+        if (!isTimeLeft) return end({ kind: "unreachable" });
+        log.complain(`nothing of ${unrecorded} is left, trying again: ${firstPart(error.message)}`);
+        results.migrate = results.validate = null;
+        refused.length = 0;
+        continue;
+      }
+    }
     const isFirstTry = !isKilled && !isTouched; // else an earlier one may have done more than is in the history
     if (halfApplied?.changes?.length === 0 && isFirstTry && isLockTimeout(error) && unrecorded === null) {
       const { key } = halfApplied;
@@ -266,6 +275,12 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       failed &&
       firstStatement(decode(await readFile(failed.file), input.encoding), failed, input.placeholderPrefix);
     return kind === "definition" || (kind === "rows" && (await steps.takesBack(credentials)));
+  }
+
+  /** Whether the server has taken back all that a file wrote whose connection was lost, if nothing of it is in the schema. */
+  async function isTakenBack(key: string, credentials: Credentials): Promise<boolean> {
+    const sql = decode(await readFile(fileOf(location, key)), input.encoding);
+    return isAllOrNothing(sql, input.placeholderPrefix) && (await steps.takesBack(credentials));
   }
 
   async function halfAppliedBy(
