@@ -37,7 +37,12 @@ describe.each(testedVersions())("Flyway %s", (version) => {
       is: "a deletion",
       before: first,
       change: { "V1__a.sql": null, "V2__b.sql": table("B") },
-      verdicts: { "V2__b.sql": ["refused", /^held back: V1__a\.sql, which is applied, is missing[\s\S]*To do: upload V1__a\.sql/] },
+      verdicts: {
+        "V2__b.sql": [
+          "refused",
+          /^held back: V1__a\.sql, which is applied, is missing[\s\S]*To do: upload V1__a\.sql/,
+        ],
+      },
       judged: true,
     },
     {
