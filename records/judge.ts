@@ -9,6 +9,7 @@ import {
   fileOf,
   type JudgedObject,
   keyOf,
+  type Refusal,
   type RunRecord,
   type SeenObject,
   type Verdict,
@@ -60,17 +61,22 @@ export function judge(run: EndedRun, known: Known): JudgedObject[] {
   const { migrate, info } = run.flyway;
   const error = migrate?.error;
   const findings = findingsOf(run);
+  const refused = new Map(run.refused.map((refusal) => [refusal.key, refusal]));
   const isRefused =
     isRefusal({ errorCode: error?.errorCode, message: error?.message ?? run.reason ?? "" }) ||
     (migrate === null && run.refused.length > 0);
   const failing = new Set(failingKeys(run, isRefused));
-  const missing = missingFiles(run);
   const facts: Facts = {
     run,
     isRefused,
+    refused,
     findings,
     failing,
-    missing,
+    missing: missingFiles(run),
+    holding: [...new Set([...failing, ...findings.keys()])]
+      .filter((key) => !refused.has(key) || refused.get(key)?.holdsBack)
+      .sort(),
+    baseline: baselineIn(run),
     states: new Map(info?.migrations?.map((migration) => [migration.filepath, migration])),
     migrated: new Set(migrate?.migrations?.map(({ filepath }) => filepath)),
     known: new Map(known.objects.map((object) => [object.key, object])),
@@ -94,12 +100,17 @@ interface Facts {
   readonly run: EndedRun;
   /** Whether nothing of what Flyway or the host found fault with was tried. */
   readonly isRefused: boolean;
+  readonly refused: ReadonlyMap<string, Refusal>;
   /** What stands against single files. */
   readonly findings: ReadonlyMap<string, Finding>;
   /** Keys of the files that failed in this run, or stand as failed. */
   readonly failing: ReadonlySet<string>;
   /** The applied files that are not in the bucket. */
   readonly missing: readonly string[];
+  /** Keys of the files that hold others back. */
+  readonly holding: readonly string[];
+  /** What stands for all files up to its version. */
+  readonly baseline: string;
   readonly states: ReadonlyMap<string, Migration>;
   readonly migrated: ReadonlySet<string>;
   readonly known: ReadonlyMap<string, JudgedObject>;
@@ -123,7 +134,7 @@ function failingKeys(run: EndedRun, isRefused: boolean): string[] {
 function judgeObject(facts: Facts, object: SeenObject): Judgement {
   const { run, findings, states } = facts;
   const { migrate } = run.flyway;
-  const refusal = run.refused.find(({ key }) => key === object.key);
+  const refusal = facts.refused.get(object.key);
   if (refusal) return { verdict: "refused", message: refusal.message, remedy: refusal.remedy };
 
   const file = fileOf(run.location, object.key);
@@ -138,7 +149,7 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
   if (state) {
     const meaning = STATES[state.state];
     if (meaning === "applied") return withInterruption(facts, file, judgeApplied(facts, state, before));
-    if (meaning === "covered") return covered(coveringBaseline(facts));
+    if (meaning === "covered") return covered(facts.baseline);
     if (isBaseline(state)) return covered("the history: a baseline is for a schema that has none");
   }
   if (migrate && !migrate.error) {
@@ -219,12 +230,12 @@ function covered(by: string): Judgement {
   return { verdict: "already-applied", message: `${COVERED} ${by}`, remedy: null };
 }
 
-/** What stands for all files up to its version. */
-function coveringBaseline({ run, states }: Facts): string {
-  const migrations = [...(run.flyway.info?.migrations ?? []), ...states.values()];
-  const baseline = migrations.find(({ state, type }) => state === "Baseline" || type === "BASELINE");
+function baselineIn({ flyway, location }: EndedRun): string {
+  const baseline = flyway.info?.migrations?.find(
+    ({ state, type }) => state === "Baseline" || type === "BASELINE",
+  );
   if (!baseline) return "a baseline";
-  if (baseline.filepath) return keyOf(run.location, baseline.filepath);
+  if (baseline.filepath) return keyOf(location, baseline.filepath);
   return `the baseline at version ${baseline.version} (baseline_version)`;
 }
 
@@ -264,17 +275,15 @@ const UNNAMED: readonly (readonly [message: RegExp, remedy: string])[] = [
 ];
 
 /** A file that waits for others; undefined where none is known to hold it back. */
-function heldBack({ run, isRefused, findings, failing, missing }: Facts): Judgement | undefined {
+function heldBack({ run, isRefused, holding, missing }: Facts): Judgement | undefined {
   if (missing.length > 0) {
     const remedy = `upload ${list(missing)} again, as it was applied`;
     return { verdict: "refused", message: `${HELD_BACK}: ${absence(missing)}`, remedy };
   }
-  const passedOver = new Set(run.refused.filter(({ holdsBack }) => !holdsBack).map(({ key }) => key));
-  const keys = [...new Set([...failing, ...findings.keys()])].filter((key) => !passedOver.has(key)).sort();
-  if (keys.length > 0) {
+  if (holding.length > 0) {
     return {
       verdict: "refused",
-      message: `${HELD_BACK} by ${list(keys)}`,
+      message: `${HELD_BACK} by ${list(holding)}`,
       remedy: "nothing with this file: it is tried again once that is mended",
     };
   }

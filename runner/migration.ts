@@ -1,11 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Encoding } from "../deployment/mapping";
 import { failureOf } from "../records/failures";
 import {
   type FlywayResult,
   failedStatementIn,
-  isCallback,
   isLeftByRepair,
   isLockTimeout,
   isOfBookkeeping,
@@ -16,7 +14,6 @@ import {
 } from "../records/flyway";
 import {
   type FlywayError,
-  fileName,
   fileOf,
   type HalfApplied,
   keyOf,
@@ -24,15 +21,21 @@ import {
   type SeenObject,
 } from "../records/record";
 import { lineOf } from "../records/text";
-import { isMigration } from "./copy";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
 import { decode } from "./decode";
 import { firstStatement, isAllOrNothing } from "./first";
+import {
+  type Files,
+  FORMER_HISTORY,
+  flawedFiles,
+  hasFormerHistory,
+  ignoredFiles,
+  untriedOnly,
+} from "./flaws";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, othersApplied } from "./landed";
 import type { Log } from "./log";
-import { type Flaw, flawOf, flawOfName } from "./script";
 import { triedFile } from "./tried";
 
 /** What became of a bucket's content in a run. */
@@ -89,19 +92,13 @@ export interface MigrationSteps {
   isOverLimit(): boolean;
 }
 
-export interface MigrationInput {
+export interface MigrationInput extends Files {
   readonly operation: "migrate" | "repair";
   readonly schema: string;
   readonly flywayVersion: string;
   readonly objects: readonly SeenObject[];
   /** Whether no baseline_version is set. */
   readonly isBaselinedByDefault: boolean;
-  /** Those of the objects that are not known to be applied. */
-  readonly unapplied: readonly SeenObject[];
-  /** Keys of those that have settings of their own beside them: `V1__a.sql.conf`. */
-  readonly configured: ReadonlySet<string>;
-  readonly location: string;
-  readonly encoding: Encoding;
   /** What a placeholder begins with in them. */
   readonly placeholderPrefix: string;
   /** What a run that was killed before saw of the schema. */
@@ -333,77 +330,4 @@ function reasonAgainstRepair(isFailed: boolean, validate: FlywayResult | null): 
     .map(({ errorDetails }) => errorDetails.errorMessage);
   const all = [...(validate?.error ? [validate.error.message] : []), ...findings];
   return all.length > 0 ? `a repair would hide this: ${all.join("; ")}` : null;
-}
-
-/** Flyway from 5 on does not look for it, and would run all files again: https://github.com/flyway/flyway/issues/1848 */
-const FORMER_HISTORY = {
-  message: "the schema has the table schema_version, which is the history of a Flyway before 5",
-  remedy:
-    "rename that table to flyway_schema_history, so that Flyway goes on with it, or set baseline_version of this database to the version that the schema is at",
-};
-
-function hasFormerHistory({ parts, scripts }: Look): boolean {
-  const names = new Set(parts.map(({ name }) => name));
-  return (
-    scripts.length === 0 &&
-    ["script", "checksum", "success"].every((column) => names.has(`schema_version.${column}`))
-  );
-}
-
-/** The files that Flyway is not to be given, unless they are applied. */
-async function flawedFiles({
-  unapplied,
-  configured,
-  location,
-  encoding,
-}: MigrationInput): Promise<Refusal[]> {
-  const refused: Refusal[] = [];
-  for (const { key, size } of unapplied.filter(isMigration)) {
-    const flaw =
-      (configured.has(key) ? configuredFlaw(key) : undefined) ??
-      flawOfName(key) ??
-      (await flawOf(fileOf(location, key), size, encoding));
-    if (flaw) refused.push({ key, ...flaw, holdsBack: true });
-  }
-  return refused;
-}
-
-function configuredFlaw(key: string): Flaw {
-  return {
-    message: `${key}.conf is not read here, and this file may not be meant to run without it`,
-    remedy: "set flyway_database_settings of this database instead, and delete that one",
-  };
-}
-
-/** Of what is refused, what has not been applied. */
-function untriedOnly(
-  refused: readonly Refusal[],
-  info: FlywayResult | null,
-  location: string,
-  scripts: readonly string[],
-): Refusal[] {
-  return refused.filter(({ key }) => {
-    if (!info?.migrations) return !scripts.includes(key);
-    const state = info.migrations.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
-    return state !== undefined && STATES[state] === "untried";
-  });
-}
-
-/** The .sql files that Flyway passes over without a word. */
-function ignoredFiles(
-  objects: readonly SeenObject[],
-  info: FlywayResult | null,
-  location: string,
-): Refusal[] {
-  if (!info?.migrations) return [];
-  const known = new Set(info.migrations.map(({ filepath }) => filepath));
-  return objects
-    .filter(({ key }) => !known.has(fileOf(location, key)) && !isCallback(fileName(key)))
-    .map(({ key }) => ({
-      key,
-      message: key.endsWith(".sql")
-        ? "Flyway takes no notice of it: a migration is named V<version>__<description>.sql or R__<description>.sql"
-        : "Flyway takes no notice of it: a migration's name ends in .sql, in small letters",
-      remedy: "upload it again under such a name, and delete this one",
-    }));
 }

@@ -82,8 +82,9 @@ function untriedFiles({ info, location, keys, scripts }: TriedInput): string[] {
       .filter(({ state, filepath }) => STATES[state] === "untried" && filepath)
       .map(({ filepath }) => filepath);
   }
+  const applied = new Set(scripts);
   return keys
-    .filter((key) => /^[VR]/.test(fileName(key)) && !scripts.includes(key))
+    .filter((key) => /^[VR]/.test(fileName(key)) && !applied.has(key))
     .sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }))
     .map((key) => fileOf(location, key));
 }

@@ -1,0 +1,88 @@
+import type { Encoding } from "../deployment/mapping";
+import { type FlywayResult, isCallback, STATES } from "../records/flyway";
+import { fileName, fileOf, type Refusal, type SeenObject } from "../records/record";
+import { isMigration } from "./copy";
+import type { Look } from "./database";
+import { type Flaw, flawOf, flawOfName } from "./script";
+
+/*
+ * What Flyway is not to be given, and what it passes over.
+ */
+
+/** The files of a bucket, as far as it is told whether Flyway is to have them. */
+export interface Files {
+  /** Those that are not known to be applied. */
+  readonly unapplied: readonly SeenObject[];
+  /** Keys of those that have settings of their own beside them: `V1__a.sql.conf`. */
+  readonly configured: ReadonlySet<string>;
+  readonly location: string;
+  readonly encoding: Encoding;
+}
+
+/** Flyway from 5 on does not look for it, and would run all files again: https://github.com/flyway/flyway/issues/1848 */
+export const FORMER_HISTORY = {
+  message: "the schema has the table schema_version, which is the history of a Flyway before 5",
+  remedy:
+    "rename that table to flyway_schema_history, so that Flyway goes on with it, or set baseline_version of this database to the version that the schema is at",
+};
+
+export function hasFormerHistory({ parts, scripts }: Look): boolean {
+  const names = new Set(parts.map(({ name }) => name));
+  return (
+    scripts.length === 0 &&
+    ["script", "checksum", "success"].every((column) => names.has(`schema_version.${column}`))
+  );
+}
+
+/** The files that Flyway is not to be given, unless they are applied. */
+export async function flawedFiles({ unapplied, configured, location, encoding }: Files): Promise<Refusal[]> {
+  const refused: Refusal[] = [];
+  for (const { key, size } of unapplied.filter(isMigration)) {
+    const flaw =
+      (configured.has(key) ? configuredFlaw(key) : undefined) ??
+      flawOfName(key) ??
+      (await flawOf(fileOf(location, key), size, encoding));
+    if (flaw) refused.push({ key, ...flaw, holdsBack: true });
+  }
+  return refused;
+}
+
+function configuredFlaw(key: string): Flaw {
+  return {
+    message: `${key}.conf is not read here, and this file may not be meant to run without it`,
+    remedy: "set flyway_database_settings of this database instead, and delete that one",
+  };
+}
+
+/** Of what is refused, what has not been applied. */
+export function untriedOnly(
+  refused: readonly Refusal[],
+  info: FlywayResult | null,
+  location: string,
+  scripts: readonly string[],
+): Refusal[] {
+  return refused.filter(({ key }) => {
+    if (!info?.migrations) return !scripts.includes(key);
+    const state = info.migrations.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
+    return state !== undefined && STATES[state] === "untried";
+  });
+}
+
+/** The .sql files that Flyway passes over without a word. */
+export function ignoredFiles(
+  objects: readonly SeenObject[],
+  info: FlywayResult | null,
+  location: string,
+): Refusal[] {
+  if (!info?.migrations) return [];
+  const known = new Set(info.migrations.map(({ filepath }) => filepath));
+  return objects
+    .filter(({ key }) => !known.has(fileOf(location, key)) && !isCallback(fileName(key)))
+    .map(({ key }) => ({
+      key,
+      message: key.endsWith(".sql")
+        ? "Flyway takes no notice of it: a migration is named V<version>__<description>.sql or R__<description>.sql"
+        : "Flyway takes no notice of it: a migration's name ends in .sql, in small letters",
+      remedy: "upload it again under such a name, and delete this one",
+    }));
+}
