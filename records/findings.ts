@@ -154,14 +154,16 @@ export function missingFiles({ flyway, scripts, objects }: EndedRun): string[] {
   const isNeeded = (kind: "VERSIONED" | "REPEATABLE") =>
     codes.includes(`APPLIED_${kind}_MIGRATION_NOT_RESOLVED`);
   const keys = new Set(objects.map(({ key }) => key));
-  const gone = scripts.filter((script) => !keys.has(script));
+  /** By the version, or a repeatable file's name. */
+  const gone = new Map(
+    scripts
+      .filter((script) => !keys.has(script))
+      .map((script) => [versionIn(fileName(script)) ?? fileName(script), script]),
+  );
   return (flyway.info?.migrations ?? [])
     .filter(({ state, version }) => isMissingState(state) && isNeeded(version ? "VERSIONED" : "REPEATABLE"))
     .map(({ version, description }) => {
-      const script = gone.find((script) => {
-        const name = fileName(script);
-        return version ? versionIn(name) === version : name === `R__${description?.replaceAll(" ", "_")}.sql`;
-      });
+      const script = gone.get(version || `R__${description?.replaceAll(" ", "_")}.sql`);
       return script ?? (version ? `the file of version ${version}` : `the repeatable file "${description}"`);
     });
 }
