@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Look, SchemaPart } from "../runner/database";
 import { contentFingerprintOf, fingerprintOf } from "../runner/fingerprint";
 import { State } from "../runner/state";
 
@@ -68,6 +69,25 @@ describe("what a host remembers", () => {
       expect(state.interrupted()).toEqual([]);
     },
   );
+});
+
+describe("what a killed run saw of a schema", () => {
+  const look = (...kinds: SchemaPart["kind"][]): Look => ({
+    ...{ time: "2026-01-01T12:00:00Z", scripts: [] },
+    parts: kinds.map((kind) => ({ kind, name: "a", is: "x" })),
+  });
+
+  it("is kept", () => {
+    for (const seen of [look(), look("table", "schema")]) {
+      state.before = seen;
+      expect(state.before).toEqual(seen);
+    }
+  });
+
+  it("is nothing where a former runner did not look at as much: all would be other than it was", () => {
+    state.before = look("table", "column");
+    expect(state.before).toBeUndefined();
+  });
 });
 
 describe("a fingerprint", () => {

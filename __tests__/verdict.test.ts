@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { STATES } from "../records/flyway";
-import { judge, knownAfter, NOTHING_KNOWN } from "../records/judge";
+import { judge, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
 import type {
   EndedRun,
   FlywayError,
@@ -1243,6 +1243,28 @@ Message    : ${why}
       verdict: "refused",
       message: expect.stringContaining(`To do: ${remedy}`),
     });
+  });
+});
+
+describe("the file that ran and is not in the history", () => {
+  const ran = recordsOf([
+    run({ saw: ["V1__a.sql@a1", "V2__b.sql@b1"], exitCode: 1, unrecorded: "V2__b.sql" }),
+  ])[0] as RunRecord;
+  const known = knownAfter(NOTHING_KNOWN, ran);
+  const present = (...objects: string[]) => run({ saw: objects }).objects;
+
+  it("is that version of it, and no other", () => {
+    expect(unrecordedIn(known, present("V1__a.sql@a1", "V2__b.sql@b1"))).toBe("V2__b.sql");
+    expect(unrecordedIn(known, present("V1__a.sql@a2", "V2__b.sql@b2"))).toBeNull();
+    expect(unrecordedIn(known, present("V1__a.sql@a1"))).toBeNull();
+    expect(unrecordedIn(NOTHING_KNOWN, present("V1__a.sql@a1"))).toBeNull();
+  });
+
+  it("is none any more once a run says so", () => {
+    const next = recordsOf([
+      run({ at: 20, saw: ["V2__b.sql@b1"], migrate: migrated("V2__b.sql") }),
+    ])[0] as RunRecord;
+    expect(unrecordedIn(knownAfter(known, next), present("V2__b.sql@b1"))).toBeNull();
   });
 });
 

@@ -13,6 +13,7 @@ import {
   type RunRecord,
   type SeenObject,
   type Verdict,
+  versionOf,
 } from "./record";
 import { HELD_BACK } from "./text";
 
@@ -22,8 +23,8 @@ export interface Known {
   readonly objects: readonly JudgedObject[];
   /** Keys of files that have failed, and have not been applied since. */
   readonly failed: readonly string[];
-  /** As the last record's. */
-  readonly unrecorded?: string | null;
+  /** The version of an object that ran and that Flyway's history does not have, as `versionOf`; none where there is none. */
+  readonly unrecorded?: string;
   /** How the last of them ended; undefined where it is not known, as where a former runner has kept this. */
   readonly end?: RunEnd;
 }
@@ -41,15 +42,13 @@ export function knownAfter(
     if (verdict === "failed") failed.add(key);
     else if (isApplied(verdict)) failed.delete(key);
   }
-  return { objects, failed: [...failed], unrecorded, end };
+  const ran = objects.find(({ key }) => key === unrecorded);
+  return { objects, failed: [...failed], ...(ran && { unrecorded: versionOf(ran) }), end };
 }
 
-/** Key of the file that ran and that Flyway's history does not have, if the bucket has it as it was; null where there is none. */
-export function unrecordedIn({ objects, unrecorded }: Known, present: readonly SeenObject[]): string | null {
-  if (!unrecorded) return null;
-  const versionsOf = (all: readonly SeenObject[]) =>
-    all.filter(({ key }) => key === unrecorded).map(({ versionId }) => versionId);
-  return versionsOf(present)[0] === versionsOf(objects)[0] ? unrecorded : null;
+/** Key of the file that ran and that Flyway's history does not have, if a bucket has it as it was; null where there is none. */
+export function unrecordedIn({ unrecorded }: Known, objects: readonly SeenObject[]): string | null {
+  return objects.find((object) => versionOf(object) === unrecorded)?.key ?? null;
 }
 
 export function isApplied(verdict: Verdict): boolean {

@@ -66,7 +66,10 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   if (!isKept) exitCode ||= 1;
   const isUploaded = isKept && (await upload(host, folders, record));
   try {
-    if (isKept) state.known = knownAfter(progress.known, record, endOf(record));
+    const { known, listing } = progress;
+    const end = endOf(record);
+    // A run that has not seen the bucket knows nothing new of it
+    if (isKept) state.known = listing ? knownAfter(known, record, end) : { ...known, end };
     remember(host, folders, progress, { exitCode, isKept, isUploaded, hasFormer });
   } catch (error) {
     log.complain(String(error)); // the next run looks again

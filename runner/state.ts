@@ -79,7 +79,9 @@ export class State {
   /** What the last run that did not end saw of the schema before it began: what has come since is its doing. */
   get before(): Look | undefined {
     const look = this.read<Look>("before");
-    return look && Array.isArray(look.parts) && Array.isArray(look.scripts) ? look : undefined;
+    return look && Array.isArray(look.parts) && Array.isArray(look.scripts) && isWhole(look)
+      ? look
+      : undefined;
   }
 
   set before(look: Look | undefined) {
@@ -126,4 +128,9 @@ export class State {
     writeFileSync(`${file}.new`, JSON.stringify(value));
     renameSync(`${file}.new`, file);
   }
+}
+
+/** Former runners did not look at as much; whoever sees something in a schema sees the schema. */
+function isWhole({ parts }: Look): boolean {
+  return parts.length === 0 || parts.some(({ kind }) => kind === "schema");
 }
