@@ -66,6 +66,8 @@ describe("a key", () => {
   it.each([
     ["V2__b.java", /^only \.sql files are run here$/],
     ["sub/R__x.sh", /^only \.sql files/],
+    ["beforeMigrate.sh", /^only \.sql files/],
+    ["afterMigrate__x.py", /^only \.sql files/],
     ["flyway.conf", /^Flyway's settings are not read/],
     ["flyway.toml", /^Flyway's settings are not read/],
     ["V1__a.sql.conf", /^Flyway's settings are not read/],
@@ -80,7 +82,10 @@ describe("a key", () => {
     ]);
   });
 
-  it.each(["README.md", "picture.png", "deploy.sh", "V1.java", "notes.conf"])("%j gets none", (key) => {
-    expect(isUpload(key)).toBe(false);
-  });
+  it.each(["README.md", "picture.png", "deploy.sh", "before.sh", "V1.java", "notes.conf"])(
+    "%j gets none",
+    (key) => {
+      expect(isUpload(key)).toBe(false);
+    },
+  );
 });

@@ -3,7 +3,8 @@ import { fileName } from "./record";
 /** Which of a bucket's objects are uploads: what a run says something of. */
 
 /** What Flyway runs elsewhere: https://documentation.red-gate.com/fd/script-migrations-273973379.html, and Java's. */
-const OTHER_MIGRATION = /^[VRUB][^/]*__[^/]*[.](java|class|jar|sh|bash|py|ps1|bat|cmd)$/i;
+const OTHER_MIGRATION =
+  /^([VRUB][^/]*__[^/]*|(before|after)[A-Z][A-Za-z]*(__[^/]*)?)[.](java|class|jar|sh|bash|py|ps1|bat|cmd)$/;
 
 /** Flyway's own settings, and those of one script: https://documentation.red-gate.com/fd/script-configuration-277579005.html */
 const SETTINGS = /^(flyway[^/]*[.](conf|toml)|[^/]*[.]sql[.]conf)$/i;

@@ -106,7 +106,7 @@ describe("the host", () => {
     expect(new Set(judged.map(({ commandId }) => commandId)).size).toBeLessThanOrEqual(2);
   });
 
-  it("migrates nothing while a key is no file name, and goes on once it is gone", async () => {
+  it("refuses a key that is no file name, by that key", async () => {
     const judged = await migrate(chain, "Products", "V3__odd.sql//x.sql", "SELECT 1;");
     expect(judged.verdict).toBe("refused");
     expect(judged.message).toMatch(/no file name.*\nTo do: delete it$/);
@@ -129,11 +129,17 @@ describe("the host", () => {
 
   it("runs no script that lies in the bucket", async () => {
     const proof = join(folder, "proof");
-    for (const key of ["beforeMigrate.sh", "V50__evil.sh", "beforeMigrate.py"]) {
-      await upload(chain, "Users", key, `#!/bin/sh\ntouch '${proof}'\n`);
-    }
+    const keys = ["beforeMigrate.sh", "V50__evil.sh", "beforeMigrate.py"];
+    for (const key of keys) await upload(chain, "Users", key, `#!/bin/sh\ntouch '${proof}'\n`);
     const judged = await migrate(chain, "Users", "V51__good.sql", "CREATE TABLE Good (id int);");
     expect(judged.verdict).toBe("applied");
+    for (const key of keys) {
+      expect(await chain.verdicts.wait("Users", key)).toMatchObject({
+        verdict: "refused",
+        message: expect.stringMatching(/^only \.sql files are run here/),
+      });
+      await remove(chain, "Users", key);
+    }
     expect(existsSync(proof)).toBe(false);
   });
 
