@@ -120,6 +120,10 @@ class Reader implements Statements {
   read(line: string): void {
     this.line++;
     const delimiter = !this.statement && !this.open ? /^\s*delimiter\s+(\S+)/i.exec(line)?.[1] : undefined;
+    if (delimiter && delimiter.length > IDENTIFIER) {
+      this.isOpaque = true;
+      return;
+    }
     if (delimiter) {
       this.delimiter = delimiter;
       this.token = tokenOf(delimiter);
@@ -194,20 +198,13 @@ class Reader implements Statements {
 
   /** Where what is open ends; a name in quotes is a word. */
   private close(line: string, at: number, end: string): number {
+    const isText = end === "'" || end === '"';
     let to = at;
-    for (;;) {
-      to = line.indexOf(end, to);
-      const escaped = end === "'" || end === '"' ? line.indexOf("\\", at) : -1;
-      if (escaped >= 0 && (to < 0 || escaped < to)) {
-        at = to = escaped + 2;
-        continue;
-      }
-      break;
-    }
-    if (to < 0) return line.length;
+    while (to < line.length && !line.startsWith(end, to)) to += isText && line[to] === "\\" ? 2 : 1;
+    if (to >= line.length) return line.length;
     this.open = null;
-    const text = line.slice(at, to);
-    if ((end === "`" || end === '"') && text.length <= IDENTIFIER) this.word(text, true);
+    const length = to - at;
+    if ((end === "`" || end === '"') && length <= IDENTIFIER) this.word(line.slice(at, to), true);
     return to + end.length;
   }
 }
