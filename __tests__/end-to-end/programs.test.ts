@@ -48,7 +48,9 @@ describe("on a host with the programs that the script asks for, and no other", (
     await host.remove("bare", "V3__c.sql");
     const failed = await host.run("*", { env });
     expect(failed).toMatchObject({ code: 1, stderr: expect.not.stringMatching(missed) });
-    expect((await host.verdictOf("bare", "V2__b.sql")).message).toContain("\n- table B added\nStatement: bad\nTo do: ");
+    expect((await host.verdictOf("bare", "V2__b.sql")).message).toContain(
+      "\n- table B added\nStatement: bad\nTo do: ",
+    );
 
     await host.put("bare", "V2__b.sql", "CREATE TABLE C (id int);");
     const repaired = await host.run("bare", { operation: "repair", env });
