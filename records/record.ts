@@ -43,7 +43,7 @@ export interface RunRecord {
   readonly exitCode: number;
   /** How often Flyway was started to migrate: more than once where the database was not ready. */
   readonly attempts: number;
-  /** Why the run ended without a result of Flyway's, or what is wrong beside a good one; null where nothing is. */
+  /** Why the run ended without a result of Flyway's, or which applied files are missing from the bucket; null where nothing is. */
   readonly reason: string | null;
   /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
   readonly repairRefused: string | null;

@@ -40,7 +40,7 @@ export interface Progress {
   history?: string;
   /** The objects that the host itself refused. */
   refused: readonly Refusal[];
-  /** Why it ended without Flyway's own result, or what is wrong beside a good one. */
+  /** Why it ended without Flyway's own result. */
   reason: string | null;
 }
 
@@ -66,8 +66,8 @@ export async function bringContent(
   progress.known = await knownBefore(host, folders, listing);
   const passedOver = refusedKeys(listing.objects);
   progress.refused = passedOver; // also where the mapping is wrong
-  const refusedKeySet = new Set(passedOver.map(({ key }) => key));
-  const objects = listing.objects.filter(({ key }) => !refusedKeySet.has(key));
+  const passedOverKeys = new Set(passedOver.map(({ key }) => key));
+  const objects = listing.objects.filter(({ key }) => !passedOverKeys.has(key));
   const mapping = await readMapping(host);
   progress.mapping = mapping;
   progress.target = await readTarget(host, mapping);
@@ -120,20 +120,13 @@ export async function bringContent(
   const former = state.before;
   const migration = await migrate(
     {
-      ...{
-        operation,
-        objects,
-        unapplied,
-        configured,
-        log,
-        encoding: mapping.encoding ?? "UTF-8",
-        placeholderPrefix: mapping.placeholderPrefix ?? "${",
-        isBaselinedByDefault: mapping.baselineVersion === undefined,
-      },
+      ...{ operation, objects, unapplied, configured, former, log },
+      encoding: mapping.encoding ?? "UTF-8",
+      placeholderPrefix: mapping.placeholderPrefix ?? "${",
+      isBaselinedByDefault: mapping.baselineVersion === undefined,
       schema: mapping.schema,
       flywayVersion: mapping.flywayVersion,
       location: copy.location,
-      former,
       unrecorded: unrecordedIn(progress.known, objects),
       retrySeconds: environment.retrySeconds,
     },

@@ -35,7 +35,8 @@ type Part = "statement" | "line comment" | "block comment" | "'" | '"' | "`" | "
 
 /**
  * Reads a script as Flyway does (MySQLParser of flyway-mysql), as far as it tells where comments and quoted texts end, and finds
- * what Flyway passes over without a word, or never comes to an end with.
+ * what Flyway passes over without a word, or never comes to an end with. statements.ts reads as the server does: there `--` begins a
+ * comment only before white space.
  *
  * @param size of the file, in bytes
  * @returns undefined where nothing is wrong
@@ -65,7 +66,7 @@ export async function flawOf(file: string, size: number, encoding: Encoding): Pr
 
 class Scanner {
   /** Where it is, from 1. */
-  line = 1;
+  private line = 1;
   private part: Part = "statement";
   /** The line in which the part began. */
   private began = 1;

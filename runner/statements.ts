@@ -80,7 +80,7 @@ const OBJECTS: Readonly<Record<string, string>> = {
   ...{ database: "schema", schema: "schema" },
 };
 
-/** What an ALTER TABLE may do without a name of it. */
+/** What an ALTER TABLE may do without a name of it, and where a CREATE TABLE takes its columns from. */
 const KEYWORDS = new Set(
   "convert index key unique fulltext spatial foreign references check drop change select like".split(" "),
 );

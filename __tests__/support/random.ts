@@ -11,7 +11,7 @@ import type { Chain, ChainOptions } from "../../local/chain";
 import { cacheFolder } from "../../local/machine/downloads";
 import { findExecutable, type LeashedProcess, leashed } from "../../local/machine/processes";
 import type { UploadVerdict } from "../../local/verdicts";
-import { HELD_BACK } from "../../records/text";
+import { isHeldBack } from "../../records/text";
 import { query, remove, startTestChain } from "./chain";
 import { gate, until, waitAt } from "./gate";
 import { objectPath, recordsIn, s3Request } from "./s3";
@@ -493,7 +493,7 @@ export class World {
     bad: readonly { file: File; verdict: UploadVerdict }[],
     verdicts: readonly UploadVerdict[],
   ): Promise<void> {
-    const causes = bad.filter(({ verdict }) => !verdict.message.startsWith(HELD_BACK));
+    const causes = bad.filter(({ verdict }) => !isHeldBack(verdict.message));
     const toDo = (what: string) => causes.filter(({ verdict }) => lastLine(verdict).includes(what));
     const half = toDo("have the host repair");
     const edited = toDo("upload its former content again");
