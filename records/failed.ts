@@ -1,5 +1,5 @@
-import { failureOf } from "./failures";
-import { failedEvent, failedStatementIn, isLockTimeout, textOfError } from "./flyway";
+import { causeOf, failureOf } from "./failures";
+import { eventOf, failedEvent, failedStatementIn, isLockTimeout, textOfError } from "./flyway";
 import { type EndedRun, fileName, type HalfApplied, type JudgedObject, type SchemaChange } from "./record";
 import { holderLines } from "./work";
 
@@ -14,7 +14,12 @@ const THERE_ALREADY = [1050, 1060, 1061];
 
 export const LOOK_AT_LOG = "look at the log of the run, and mend what it names";
 
-const REPAIR = "upload it, and have the host repair (docs/verdicts.md)";
+const HAVE_REPAIRED = "and have the host repair (docs/verdicts.md)";
+
+const REPAIR = `upload it, ${HAVE_REPAIRED}`;
+
+/** What to do about a file that stands as failed since a run before. */
+export const FAILED_BEFORE = `correct the file that failed, so that it does not repeat what is in the schema already, ${REPAIR}`;
 
 /** A file that failed: what is wrong, what of it is in the schema, its statement, and the way out. */
 export function failedFile(run: EndedRun, key: string): Judgement {
@@ -88,7 +93,7 @@ function firstLine(run: EndedRun, key: string): string {
 function callbackBehind(run: EndedRun, key: string): string | undefined {
   const error = run.flyway.migrate?.error;
   const event = error && failedEvent(error);
-  return event !== undefined && !fileName(key).startsWith(event) ? event : undefined;
+  return event !== undefined && eventOf(fileName(key)) !== event ? event : undefined;
 }
 
 /** Whether a schema had what a file makes before its first migration, by its history. */
@@ -144,17 +149,6 @@ function statementLine(statement: string): string {
   return `Statement: ${text}${text.length < statement.length ? "…" : ""}`;
 }
 
-/** What a server forbids, or lacks, by its codes: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html */
-const CAUSES: readonly (readonly [codes: readonly number[], remedy: string])[] = [
-  [[1419], "set log_bin_trust_function_creators to 1 in the cluster's parameter group"],
-  [[1044, 1142, 1143, 1370], "give the secret's user the right that it lacks"],
-  [[1227], "leave out what needs a right that a managed server gives nobody, such as SUPER"],
-  [[1449], "name a definer that exists, or write SQL SECURITY INVOKER, also in what was applied before"],
-  [[3750], "give the table a primary key"],
-  [[1193, 1694], "leave out what a dump sets for its own server: mysqldump --set-gtid-purged=OFF"],
-  [[3948, 4166], "load the rows by INSERT: there is no local file here"],
-];
-
 /** What to do about a file that failed; first what the server has against it, whatever is in it. */
 function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isThere: boolean): string {
   const { migrate } = run.flyway;
@@ -166,13 +160,11 @@ function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isTher
       : "correct the callback; then take back what of this file is there and have the host repair (docs/verdicts.md), or upload this file so that it does not repeat that";
   }
   if (behind !== undefined) {
-    return `correct both, this file so that it does not repeat what is there, ${REPAIR.replace("upload it", "upload them")}`;
+    return `correct both, this file so that it does not repeat what is there, upload them, ${HAVE_REPAIRED}`;
   }
   if (event !== undefined) return "correct the callback and upload it; the next run tries everything again";
-  const cause = CAUSES.find(([codes]) => codes.includes(migrate?.error?.sqlErrorCode ?? 0))?.[1];
-  return cause === undefined
-    ? correction(run, landed, isThere)
-    : `${cause}; ${correction(run, landed, isThere)}`;
+  const cause = migrate?.error && causeOf(migrate.error);
+  return [...(cause === undefined ? [] : [cause]), correction(run, landed, isThere)].join("; ");
 }
 
 function correction(run: EndedRun, landed: HalfApplied | null, isThere: boolean): string {

@@ -84,3 +84,19 @@ export function failureOf(error: FlywayError): Failure | undefined {
     return error.sqlState?.startsWith(failure.state as string);
   });
 }
+
+/** What a server forbids, or lacks, whatever else is in the script that fails; by its codes, as above. */
+const CAUSES: readonly (readonly [codes: readonly number[], remedy: string])[] = [
+  [[1419], "set log_bin_trust_function_creators to 1 in the cluster's parameter group"],
+  [[1044, 1142, 1143, 1370], GRANT],
+  [[1227], "leave out what needs a right that a managed server gives nobody, such as SUPER"],
+  [[1449], "name a definer that exists, or write SQL SECURITY INVOKER, also in what was applied before"],
+  [[3750], "give the table a primary key"],
+  [[1193, 1694], "leave out what a dump sets for its own server: mysqldump --set-gtid-purged=OFF"],
+  [[3948, 4166], "load the rows by INSERT: there is no local file here"],
+];
+
+/** What to do about what a server has against a script of the bucket; undefined where it is the script's own fault. */
+export function causeOf({ sqlErrorCode }: FlywayError): string | undefined {
+  return CAUSES.find(([codes]) => codes.includes(sqlErrorCode ?? 0))?.[1];
+}

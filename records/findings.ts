@@ -1,4 +1,12 @@
-import { failedEvent, failedStatementIn, isCallback, isMissingState, textOfError } from "./flyway";
+import {
+  eventOf,
+  failedEvent,
+  failedStatementIn,
+  isCallback,
+  isMissingState,
+  textOfError,
+  versionIn,
+} from "./flyway";
 import { type EndedRun, type FlywayError, fileName, fileOf, keyOf } from "./record";
 
 /** What stands against a file. */
@@ -64,9 +72,7 @@ function namedIn(error: FlywayError, run: EndedRun): (readonly [string, Finding]
   }
   const callback = /^Found more than 1 SQL callback script called (\w+)!/.exec(message)?.[1];
   if (callback !== undefined) {
-    const twins = objects
-      .map(({ key }) => key)
-      .filter((key) => fileName(key).replace(/(__.*)?[.]sql$/, "") === callback);
+    const twins = objects.map(({ key }) => key).filter((key) => eventOf(fileName(key)) === callback);
     return twins.map((key) => [
       key,
       twin(
@@ -131,11 +137,6 @@ function renameRemedy(run: EndedRun, key: string): string {
   const version = versionIn(fileName(key));
   const former = run.scripts.find((script) => script !== key && versionIn(fileName(script)) === version);
   return `upload it again as ${former ?? "what it was applied as"}, and delete this one: a version's name stays`;
-}
-
-/** The version in a file's name, as `info` has it; undefined for a repeatable one. */
-export function versionIn(name: string): string | undefined {
-  return /^[VB](\d+(?:[._]\d+)*)__/.exec(name)?.[1]?.replaceAll("_", ".");
 }
 
 /** The key of the file that failed, as an error names it; undefined where it names none of the bucket. */

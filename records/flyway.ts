@@ -13,6 +13,9 @@ export type FlywayResult = FlywayValidate &
     readonly error?: FlywayError;
   };
 
+/** What `info` says of one migration. */
+export type InfoMigration = NonNullable<FlywayInfo["migrations"]>[number];
+
 /** What Flyway says when it has looked at the files and will not begin, or not begin with the one that it names. */
 const REFUSAL_CODES = /^(VALIDATE_ERROR|DUPLICATE_\w+)$/;
 const REFUSAL_MESSAGE =
@@ -161,6 +164,17 @@ export const STATES: Readonly<Record<string, StateMeaning>> = {
   Available: "foreign",
 };
 
+/** What `info` says of each file, by its path. */
+export function migrationsByFile(info: FlywayInfo | null): Map<string, InfoMigration> {
+  return new Map(info?.migrations?.map((migration) => [migration.filepath, migration]));
+}
+
+/** The paths of the files that have failed, in the order of Flyway's history. */
+export function failedFilesIn(info: FlywayInfo | null): string[] {
+  const failed = (info?.migrations ?? []).filter(({ state }) => STATES[state] === "failed");
+  return failed.map(({ filepath }) => filepath).filter((filepath) => filepath !== "");
+}
+
 /** The states of an applied migration whose file is not there. */
 export function isMissingState(state: string): boolean {
   return state === "Missing" || state === "Failed (Missing)";
@@ -171,14 +185,26 @@ export function isLeftByRepair(errorCode: string): boolean {
   return /^FAILED_|^OUTDATED_|_NOT_APPLIED$/.test(errorCode);
 }
 
-/** Names of files that Flyway runs at a moment of its own: https://documentation.red-gate.com/fd/callback-events-277579314.html */
-export function isCallback(name: string): boolean {
-  return /^((before|after)(Each)?[A-Z][A-Za-z]*|createSchema)(__.*)?[.]sql$/.test(name);
+/**
+ * The moment at which Flyway runs a file of that name, `afterMigrate`; undefined for what is no callback.
+ * https://documentation.red-gate.com/fd/callback-events-277579314.html
+ */
+export function eventOf(name: string): string | undefined {
+  return /^((?:before|after)(?:Each)?[A-Z][A-Za-z]*|createSchema)(?:__.*)?[.]sql$/.exec(name)?.[1];
 }
 
-/** The event of a callback that no run here is to come to: Flyway's other commands, and `info`, which each run asks for itself. */
-export function unusedEvent(name: string): string | undefined {
-  return /^((?:before|after)(?:Each)?(?:Clean|Undo|Info)[A-Za-z]*)(?:__.*)?[.]sql$/.exec(name)?.[1];
+export function isCallback(name: string): boolean {
+  return eventOf(name) !== undefined;
+}
+
+/** Whether no run here is to come to an event: of Flyway's other commands, and of `info`, which each run asks for itself. */
+export function isUnusedEvent(event: string): boolean {
+  return /^(before|after)(Each)?(Clean|Undo|Info)/.test(event);
+}
+
+/** The version in a file's name, as `info` has it; undefined for a repeatable one. */
+export function versionIn(name: string): string | undefined {
+  return /^[VB](\d+(?:[._]\d+)*)__/.exec(name)?.[1]?.replaceAll("_", ".");
 }
 
 /** How much of a text in a result is kept, in characters. */

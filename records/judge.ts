@@ -1,10 +1,16 @@
-import { errorLine, failedFile, type Judgement, LOOK_AT_LOG, letDown } from "./failed";
+import { errorLine, FAILED_BEFORE, failedFile, type Judgement, LOOK_AT_LOG, letDown } from "./failed";
 import type { RunEnd } from "./fault";
 import { type Finding, failedKeyIn, findingsOf, missingFiles, namesFile } from "./findings";
-import { isRefusal, STATES, textOfError } from "./flyway";
+import {
+  failedFilesIn,
+  type InfoMigration,
+  isRefusal,
+  migrationsByFile,
+  STATES,
+  textOfError,
+} from "./flyway";
 import {
   type EndedRun,
-  type FlywayInfo,
   fileName,
   fileOf,
   type JudgedObject,
@@ -76,7 +82,7 @@ export function judge(run: EndedRun, known: Known): JudgedObject[] {
       .filter((key) => !refused.has(key) || refused.get(key)?.holdsBack)
       .sort(),
     baseline: baselineIn(run),
-    states: new Map(info?.migrations?.map((migration) => [migration.filepath, migration])),
+    states: migrationsByFile(info),
     migrated: new Set(migrate?.migrations?.map(({ filepath }) => filepath)),
     known: new Map(known.objects.map((object) => [object.key, object])),
     failed: new Set(known.failed),
@@ -110,25 +116,24 @@ interface Facts {
   readonly holding: readonly string[];
   /** What stands for all files up to its version. */
   readonly baseline: string;
-  readonly states: ReadonlyMap<string, Migration>;
+  readonly states: ReadonlyMap<string, InfoMigration>;
   readonly migrated: ReadonlySet<string>;
   readonly known: ReadonlyMap<string, JudgedObject>;
   /** Keys of files that have failed, and have not been applied since. */
   readonly failed: ReadonlySet<string>;
 }
 
-type Migration = NonNullable<FlywayInfo["migrations"]>[number];
-
 function failingKeys(run: EndedRun, isRefused: boolean): string[] {
   const { info, migrate } = run.flyway;
-  const inHistory = (info?.migrations ?? [])
-    .filter(({ state, filepath }) => STATES[state] === "failed" && filepath)
-    .map(({ filepath }) => keyOf(run.location, filepath));
+  const inHistory = failedFilesIn(info).map((file) => keyOf(run.location, file));
   const named = migrate?.error && !isRefused ? failedKeyIn(migrate.error, run) : undefined;
   return [run.halfApplied?.key, run.unrecorded, run.takenOut, named, ...inHistory].filter(
     (key) => key != null,
   );
 }
+
+const BELOW_NEWEST =
+  "give it a version above the newest that is applied, or set out_of_order for this database";
 
 function judgeObject(facts: Facts, object: SeenObject): Judgement {
   const { run, findings, states } = facts;
@@ -165,13 +170,13 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
     return {
       verdict: "refused",
       message: "its version is below the newest that is applied",
-      remedy: "give it a version above the newest that is applied, or set out_of_order for this database",
+      remedy: BELOW_NEWEST,
     };
   }
   return heldBack(facts) ?? withInterruption(facts, file, letDown(run));
 }
 
-function judgeApplied({ run }: Facts, state: Migration, before: JudgedObject | undefined): Judgement {
+function judgeApplied({ run }: Facts, state: InfoMigration, before: JudgedObject | undefined): Judgement {
   const { migrate } = run.flyway;
   // Under Flyway 7 a run that fails does not list what it applied: then the history's own time tells.
   const isUnlisted =
@@ -179,9 +184,6 @@ function judgeApplied({ run }: Facts, state: Migration, before: JudgedObject | u
   const isNew = isUnlisted && (state.installedOnUTC ?? "") >= (run.databaseTime ?? run.startedAt);
   return { verdict: isNew ? "applied" : "already-applied", message: "", remedy: null };
 }
-
-const FAILED_BEFORE =
-  "correct the file that failed, so that it does not repeat what is in the schema already, upload it, and have the host repair (docs/verdicts.md)";
 
 /** A file that failed in this run, or that stands as failed since one before. */
 function judgeFailing(facts: Facts, object: SeenObject, former: JudgedObject | undefined): Judgement {
@@ -238,19 +240,17 @@ function baselineIn({ flyway, location }: EndedRun): string {
   return `the baseline at version ${baseline.version} (baseline_version)`;
 }
 
-function isBaseline({ type, state }: Migration): boolean {
+function isBaseline({ type, state }: InfoMigration): boolean {
   return type === "SQL_BASELINE" && STATES[state] === "untried";
 }
 
 /** What a run that ended well has not applied. */
-function leftBy({ state }: Migration): Judgement {
+function leftBy({ state }: InfoMigration): Judgement {
   const isOld = state === "Ignored";
   return {
     verdict: "refused",
     message: `Flyway left it as it was: its state is "${state}"${STATES[state] ? "" : ", which is not known here"}`,
-    remedy: isOld
-      ? "give it a version above the newest that is applied, or set out_of_order for this database"
-      : "look at Flyway's documentation of that state, or delete the file",
+    remedy: isOld ? BELOW_NEWEST : "look at Flyway's documentation of that state, or delete the file",
   };
 }
 
@@ -267,10 +267,7 @@ const UNNAMED: readonly (readonly [message: RegExp, remedy: string])[] = [
   [/Detected failed migration|Detected failed repeatable/, FAILED_BEFORE],
   [/checksum mismatch/, "upload the former content of that file again, and the change as a new version"],
   [/not resolved locally/, "upload the file that is applied but missing from the bucket again"],
-  [
-    /resolved migration not applied/,
-    "give it a version above the newest that is applied, or set out_of_order for this database",
-  ],
+  [/resolved migration not applied/, BELOW_NEWEST],
 ];
 
 /** A file that waits for others; undefined where none is known to hold it back. */

@@ -1,5 +1,5 @@
 import type { Encoding } from "../deployment/mapping";
-import { type FlywayResult, isCallback, STATES } from "../records/flyway";
+import { type FlywayResult, isCallback, migrationsByFile, STATES } from "../records/flyway";
 import { fileName, fileOf, type Refusal, type SeenObject } from "../records/record";
 import { isMigration } from "./copy";
 import type { Look } from "./database";
@@ -61,11 +61,11 @@ export function untriedOnly(
   location: string,
   scripts: readonly string[],
 ): Refusal[] {
-  return refused.filter(({ key }) => {
-    if (!info?.migrations) return !scripts.includes(key);
-    const state = info.migrations.findLast(({ filepath }) => filepath === fileOf(location, key))?.state;
-    return state !== undefined && STATES[state] === "untried";
-  });
+  if (!info?.migrations) return refused.filter(({ key }) => !scripts.includes(key));
+  const migrations = migrationsByFile(info);
+  return refused.filter(
+    ({ key }) => STATES[migrations.get(fileOf(location, key))?.state ?? ""] === "untried",
+  );
 }
 
 /** The .sql files that Flyway passes over without a word. */
@@ -75,7 +75,7 @@ export function ignoredFiles(
   location: string,
 ): Refusal[] {
   if (!info?.migrations) return [];
-  const known = new Set(info.migrations.map(({ filepath }) => filepath));
+  const known = migrationsByFile(info);
   return objects
     .filter(({ key }) => !known.has(fileOf(location, key)) && !isCallback(fileName(key)))
     .map(({ key }) => ({

@@ -1,4 +1,4 @@
-import { unusedEvent } from "../records/flyway";
+import { eventOf, isUnusedEvent } from "../records/flyway";
 import { fileName, type Refusal, type SeenObject } from "../records/record";
 import { isOtherMigration, isSettings } from "../records/upload";
 
@@ -28,9 +28,7 @@ function refusalOf(key: string, keys: ReadonlySet<string>): Omit<Refusal, "key">
       remedy: "upload it again under another name, and delete it",
     };
   }
-  const file = parts
-    .map((_, index) => parts.slice(0, index).join("/"))
-    .find((folder) => folder !== "" && keys.has(folder));
+  const file = foldersOf(key).find((folder) => keys.has(folder));
   if (file !== undefined) {
     return { message: `${file} is an object too, so it can be no folder`, remedy: "delete one of them" };
   }
@@ -49,10 +47,17 @@ function refusalOf(key: string, keys: ReadonlySet<string>): Omit<Refusal, "key">
       remedy: "delete it; to take a change back, upload a new version that does so",
     };
   }
-  const event = unusedEvent(fileName(key));
-  if (event === undefined) return undefined;
+  const event = eventOf(fileName(key));
+  if (event === undefined || !isUnusedEvent(event)) return undefined;
   return {
     message: `no run here comes to ${event}`,
     remedy: "put it into another callback, such as afterMigrate.sql, and delete this file",
   };
+}
+
+/** The folders that a key is in, the outermost first. */
+function foldersOf(key: string): string[] {
+  const folders: string[] = [];
+  for (let end = key.indexOf("/"); end >= 0; end = key.indexOf("/", end + 1)) folders.push(key.slice(0, end));
+  return folders;
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf } from "../records/failures";
 import {
   type FlywayResult,
+  failedFilesIn,
   failedStatementIn,
   isLeftByRepair,
   isLockTimeout,
@@ -241,19 +242,20 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     );
     const failed = tried?.file ?? (isKilled ? failedBefore(input, results.info) : undefined);
     const unrecorded = tried && !tried.isRecorded ? keyOf(location, tried.file.file) : null;
-    const halfApplied = failed && (await halfAppliedBy(failed, isKilled, before, after));
+    const others = failed ? othersApplied(results.info, { file: failed.file, location }, before) : [];
+    const halfApplied =
+      failed && (await landed({ failed, location, schema: input.schema, before, after, others, isKilled }));
     if (!isOnContent(error) && unrecorded === null) return end({ kind: "unreachable" });
-    if (passes && unrecorded !== null && halfApplied?.changes?.length === 0) {
-      if (await isTakenBack(halfApplied.key, credentials)) {
-        if (!isTimeLeft) return end({ kind: "unreachable" });
-        log.complain(`nothing of ${unrecorded} is left, trying again: ${firstPart(error.message)}`);
-        results.migrate = results.validate = null;
-        refused.length = 0;
-        continue;
-      }
+    const hasNoTrace = halfApplied?.changes?.length === 0;
+    if (passes && unrecorded !== null && hasNoTrace && (await isTakenBack(halfApplied.key, credentials))) {
+      if (!isTimeLeft) return end({ kind: "unreachable" });
+      log.complain(`nothing of ${unrecorded} is left, trying again: ${firstPart(error.message)}`);
+      results.migrate = results.validate = null;
+      refused.length = 0;
+      continue;
     }
     const isFirstTry = !isKilled && !isTouched; // else an earlier one may have done more than is in the history
-    if (halfApplied?.changes?.length === 0 && isFirstTry && isLockTimeout(error) && unrecorded === null) {
+    if (hasNoTrace && isFirstTry && isLockTimeout(error) && unrecorded === null) {
       const { key } = halfApplied;
       const isUndone = await nothingLanded(error, credentials);
       if (isUndone && (await steps.takeOutFailed(key, credentials))) return end({ kind: "locked", key });
@@ -268,26 +270,18 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   /** Whether the file of a statement that failed cannot have done anything. */
   async function nothingLanded(error: FlywayError, credentials: Credentials): Promise<boolean> {
     const failed = failedStatementIn(error);
-    const kind =
-      failed &&
-      firstStatement(decode(await readFile(failed.file), input.encoding), failed, input.placeholderPrefix);
+    const kind = failed && firstStatement(await read(failed.file), failed, input.placeholderPrefix);
     return kind === "definition" || (kind === "rows" && (await steps.takesBack(credentials)));
   }
 
   /** Whether the server has taken back all that a file wrote whose connection was lost, if nothing of it is in the schema. */
   async function isTakenBack(key: string, credentials: Credentials): Promise<boolean> {
-    const sql = decode(await readFile(fileOf(location, key)), input.encoding);
+    const sql = await read(fileOf(location, key));
     return isAllOrNothing(sql, input.placeholderPrefix) && (await steps.takesBack(credentials));
   }
 
-  async function halfAppliedBy(
-    failed: FailedFile,
-    isKilled: boolean,
-    before: Look | undefined,
-    after: Look | undefined,
-  ): Promise<HalfApplied> {
-    const others = othersApplied(results.info, { file: failed.file, location }, before);
-    return landed({ failed, location, schema: input.schema, before, after, others, isKilled });
+  async function read(file: string): Promise<string> {
+    return decode(await readFile(file), input.encoding);
   }
 }
 
@@ -309,9 +303,9 @@ function failedBefore(
   { objects, location }: MigrationInput,
   info: FlywayResult | null,
 ): FailedFile | undefined {
-  const failed = info?.migrations?.findLast(({ state }) => state === "Failed");
-  if (!failed || !objects.some(({ key }) => fileOf(location, key) === failed.filepath)) return undefined;
-  return { file: failed.filepath, line: null, statement: null };
+  const file = failedFilesIn(info).at(-1);
+  if (file === undefined || !objects.some(({ key }) => fileOf(location, key) === file)) return undefined;
+  return { file, line: null, statement: null };
 }
 
 /** Whether two looks saw something else; undefined where that is not known. */

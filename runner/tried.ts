@@ -1,11 +1,13 @@
-import { versionIn } from "../records/findings";
 import {
   failedEvent,
+  failedFilesIn,
   failedStatementIn,
   isOfBookkeeping,
+  migrationsByFile,
   NO_RESULT,
   STATES,
   unwrittenVersion,
+  versionIn,
 } from "../records/flyway";
 import { type FlywayError, type FlywayInfo, fileName, fileOf, keyOf } from "../records/record";
 import type { FailedFile } from "./landed";
@@ -41,15 +43,13 @@ export function triedFile(input: TriedInput, isTouched: boolean | undefined): Tr
   const event = failedEvent(error);
   const failed = failedStatementIn(error);
   if (event && event !== BEFORE_A_FILE && /EachMigrate|Error$/.test(event)) {
-    const behind = info?.migrations?.findLast(
-      ({ state, filepath }) => STATES[state] === "failed" && filepath,
-    );
-    return behind ? triedAs(behind.filepath, true) : unrecorded(nextFile(input));
+    const behind = failedFilesIn(info).at(-1);
+    return behind === undefined ? unrecorded(nextFile(input)) : triedAs(behind, true);
   }
   // A message of the server's, which a script may make, can look as if it named one
   if (failed && keys.includes(keyOf(location, failed.file))) {
-    const state = info?.migrations?.findLast(({ filepath }) => filepath === failed.file)?.state;
-    const isRecorded = event !== undefined || STATES[state ?? ""] === "failed";
+    const state = migrationsByFile(info).get(failed.file)?.state ?? "";
+    const isRecorded = event !== undefined || STATES[state] === "failed";
     return { file: failed, isRecorded };
   }
   if (failed || event) return undefined;
