@@ -88,10 +88,11 @@ export class Watch {
   }
 }
 
-/** Says what Flyway does, into the log and into the bucket: at first, when a wait begins or ends, and every so often. */
+/** Says what Flyway does, into the log and into the bucket: at first, when a statement or a wait begins, and every so often. */
 class Teller {
   private last = 0;
   private wasWaiting = false;
+  private wasWorking = false;
 
   constructor(
     private readonly input: WatchInput,
@@ -100,9 +101,11 @@ class Teller {
 
   tell({ statement, isWaiting, holders }: Sight): void {
     const { host, now, schema } = this.input;
-    if (isWaiting === this.wasWaiting && Date.now() - this.last < TELL) return;
+    const isNew = isWaiting !== this.wasWaiting || (statement !== null && !this.wasWorking);
+    if (!isNew && Date.now() - this.last < TELL) return;
     this.last = Date.now();
     this.wasWaiting = isWaiting;
+    this.wasWorking = statement !== null;
     const { commandId, bucket } = host.environment;
     if (statement) host.log.say(describeWork({ statement, isWaiting, holders }));
     now.write({
