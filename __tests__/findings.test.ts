@@ -10,7 +10,8 @@ const path = (key: string) => `${LOCATION}/${key}`;
 interface Given {
   /** Key to state; empty for a file that `info` does not know. */
   readonly files: Readonly<Record<string, string>>;
-  readonly error?: Partial<FlywayError>;
+  /** Null where it was not tried to migrate. */
+  readonly error?: Partial<FlywayError> | null;
   /** Key, code and message of findings of `validate`; an empty key for a file that is not there. */
   readonly invalid?: readonly (readonly [key: string, code: string, message: string])[];
   /** Rows of `info` that have no file. */
@@ -21,7 +22,7 @@ interface Given {
 
 function judged({ files, error, invalid = [], rows = [], run = {}, known = NOTHING_KNOWN }: Given) {
   const states = Object.entries(files).filter(([, state]) => state !== "");
-  const migrate = error && { error: { errorCode: "ERROR", message: "", ...error } };
+  const failed = error && { error: { errorCode: "ERROR", message: "", ...error } };
   const ended: EndedRun = {
     ...{
       startedAt: "2026-01-01T12:00:00Z",
@@ -34,7 +35,7 @@ function judged({ files, error, invalid = [], rows = [], run = {}, known = NOTHI
     ...{ refused: [], scripts: [] },
     objects: Object.keys(files).map(object),
     flyway: {
-      migrate: migrate ?? { migrations: [] },
+      migrate: error === null ? null : (failed ?? { migrations: [] }),
       info: {
         migrations: [
           ...rows.map((row) => ({ filepath: "", ...row })),
@@ -104,7 +105,7 @@ const CASES: readonly (readonly [string, Given, Readonly<Record<string, Expected
         1146,
       ),
       run: {
-        unrecorded: "V2__b.sql",
+        unrecorded: { key: "V2__b.sql", eTag: "e" },
         halfApplied: landed("V2__b.sql", { line: null, statement: null, changes: TABLE_ADDED }),
       },
     },
@@ -112,7 +113,7 @@ const CASES: readonly (readonly [string, Given, Readonly<Record<string, Expected
       "V2__b.sql": [
         "failed",
         /^V2__b\.sql ran, but Flyway could not write that into its history: Unable to insert row [^\n]*: Table doesn't exist \(error 1146, SQL state 42S02\)\nOf V2__b\.sql, this is in the schema already:\n- table b added$/,
-        /^correct it, so that it does not repeat what is there, and upload it: this version is not tried again, unless the host repairs/,
+        /^correct it, so that it does not repeat what is there, and upload it: as it is, it is not tried again, unless the host repairs/,
       ],
       "V3__c.sql": held("V2__b.sql"),
     },
@@ -122,7 +123,7 @@ const CASES: readonly (readonly [string, Given, Readonly<Record<string, Expected
     {
       files: { ...APPLIED, "V2__b.sql": "Pending" },
       error: failure(script("V2__b.sql"), 1064),
-      run: { unrecorded: "V2__b.sql", halfApplied: landed("V2__b.sql") },
+      run: { unrecorded: { key: "V2__b.sql", eTag: "e" }, halfApplied: landed("V2__b.sql") },
     },
     {
       "V2__b.sql": [
@@ -139,7 +140,10 @@ const CASES: readonly (readonly [string, Given, Readonly<Record<string, Expected
         `Error while executing afterEachMigrate callback: ${script("afterEachMigrate.sql")}`,
         1064,
       ),
-      run: { unrecorded: "V1__a.sql", halfApplied: landed("V1__a.sql", { line: null, statement: null }) },
+      run: {
+        unrecorded: { key: "V1__a.sql", eTag: "e" },
+        halfApplied: landed("V1__a.sql", { line: null, statement: null }),
+      },
     },
     {
       "V1__a.sql": [
@@ -193,6 +197,87 @@ const CASES: readonly (readonly [string, Given, Readonly<Record<string, Expected
         /^upload its former content/,
       ],
       "V3__c.sql": held("V1__a.sql"),
+    },
+  ],
+  [
+    "a version below the newest, beside a new one",
+    {
+      files: { ...APPLIED, "V2__b.sql": "Ignored", "V4__d.sql": "Pending" },
+      error: VALIDATE(
+        "Detected resolved migration not applied to database: 2.\nTo ignore this migration, set -ignoreMigrationPatterns='*:ignored'.",
+      ),
+      invalid: ["V2__b.sql", "V4__d.sql"].map((key) => [
+        ...([
+          key,
+          "RESOLVED_VERSIONED_MIGRATION_NOT_APPLIED",
+          "Detected resolved migration not applied",
+        ] as const),
+      ]),
+    },
+    {
+      "V2__b.sql": [
+        "refused",
+        /^its version is below the newest that is applied$/,
+        /^give it a version above/,
+      ],
+      "V4__d.sql": held("V2__b.sql"),
+    },
+  ],
+  [
+    "a misnamed file, beside one of which Flyway says nothing",
+    {
+      files: { "readme.sql": "", "V1__a.sql": "Pending", "V2_b.sql": "" },
+      error: { message: "Invalid SQL filenames found:\r\nUnrecognised migration name format: V2_b.sql" },
+    },
+    { "V1__a.sql": held("V2_b.sql"), "V2_b.sql": ["refused", /V2_b\.sql$/, /^upload it again as V/] },
+  ],
+  ...(
+    [
+      ["nothing is tried, as for a file that ran before", null],
+      ["the database is away at the repair of one", failure("Unable to obtain connection", 0)],
+      ["another file fails at the repair of one", failure(script("V1__a.sql"), 1064)],
+    ] as const
+  ).map(
+    ([is, error]) =>
+      [
+        `a run in which ${is}`,
+        {
+          files: {
+            "V1__a.sql": error?.message?.startsWith("Script") ? "Failed" : "Pending",
+            "V2__b.sql": "Pending",
+          },
+          error,
+          run: { unrecorded: { key: "V2__b.sql", eTag: "e" } },
+          known: {
+            ...{ failed: ["V2__b.sql"], unrecorded: { key: "V2__b.sql", eTag: "e" } },
+            objects: [
+              {
+                ...object("V2__b.sql"),
+                versionId: "0",
+                verdict: "failed",
+                message: "V2__b.sql ran",
+                remedy: "mend",
+              },
+            ],
+          },
+        },
+        { "V2__b.sql": ["failed", /^V2__b\.sql ran$/, /^mend$/] },
+      ] as const,
+  ),
+  [
+    "a file that ran before, of whose words nothing is left",
+    {
+      files: { "V1__a.sql": "Pending", "V2__b.sql": "Pending" },
+      error: null,
+      run: { unrecorded: { key: "V1__a.sql", eTag: "e" } },
+    },
+    {
+      "V1__a.sql": [
+        "failed",
+        /^V1__a\.sql has run, and is not in Flyway's history\.$/,
+        /^correct it, so that/,
+      ],
+      "V2__b.sql": held("V1__a.sql"),
     },
   ],
   [

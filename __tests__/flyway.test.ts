@@ -102,6 +102,30 @@ describe("Flyway's JSON", () => {
     expect(parse({ message: "no" })).toMatchObject({ sqlState: null, sqlErrorCode: null });
   });
 
+  it.each([
+    ["CREATE USER u IDENTIFIED BY 's3cret' BOGUS", "BOGUS"],
+    ["CREATE USER u IDENTIFIED BY 'a' 's3cret'", "'s3cret'"],
+    ["CREATE USER u\nIDENTIFIED\nBY\n's3cret' x", "IDENTIFIED\nBY\n's3cret' x"],
+    ["CREATE USER u IDENTIFED BY 's3cret'", "IDENTIFED BY 's3cret'"],
+    ["GRANT ALL ON *.* TO u IDENTIFID BY 's3cret\\' s3cret'", "IDENTIFID BY 's3cret\\' s3cret'"],
+    ["ALTER USER u IDENTIFIED BY 's3cret", "'s3cret"],
+    ["SET PASSWORD FOR u = 's3cret' x", "'s3cret' x"],
+    ["CREATE SERVER s FOREIGN DATA WRAPPER mysql OPTION (PASSWD 's3cret')", "OPTION (PASSWD 's3cret')"],
+  ])("shows no password of %j, nor of what the server shows of it", (statement, near) => {
+    const what = `You have an error in your SQL syntax; check the manual for the right syntax to use near '${near}' at line 1`;
+    const message = `Script failed\n---\nSQL State  : 42000\nError Code : 1064\nMessage    : ${what}\nLocation   : a.sql (a.sql)\nLine       : 1\nStatement  : ${statement}\n`;
+    const whole = JSON.stringify({ error: { errorCode: "X", message } });
+    const shown = parseResult(whole, ["migrate"])?.error?.message;
+    expect(shown).not.toContain("s3cret");
+    expect(shown).toMatch(/right syntax to use near … at line 1\nLocation[\s\S]*\nStatement {2}: /);
+  });
+
+  it("shows what the server shows of any other statement", () => {
+    const message = "Message    : syntax to use near 'SELEC 1' at line 1\nStatement  : SELEC 1\n";
+    const whole = JSON.stringify({ error: { errorCode: "X", message } });
+    expect(parseResult(whole, ["migrate"])?.error?.message).toBe(message);
+  });
+
   it("loses Java's stack traces, and the end of what is very long", () => {
     const long = {
       error: { ...error, message: "x".repeat(9_000), stackTrace: "at", cause: { exception: "e" } },

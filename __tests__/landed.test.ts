@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SchemaChange } from "../records/record";
 import type { Look, SchemaPart } from "../runner/database";
-import { landed, namesIn, othersApplied } from "../runner/landed";
+import { landed, linesOf, namesIn, othersApplied } from "../runner/landed";
 
 let location: string;
 beforeAll(() => {
@@ -35,6 +35,7 @@ function landedOf(
     failed: { file: join(location, "V2__b.sql"), line: sql.split("\n").length, statement: "SELEC 1" },
     others: Object.keys(others).map((key) => join(location, key)),
     ...{ location, schema: "users", before, after, isKilled: false },
+    ...{ encoding: "UTF-8", placeholderPrefix: "${", log: { complain() {} } },
   });
 }
 
@@ -187,7 +188,8 @@ describe("the names in a file", () => {
     const path = join(folder, "a.sql");
     writeFileSync(path, "CREATE TABLE `Orders`(id int);\r\nALTER TABLE users ADD x int;\nDROP TABLE late;\n");
     const names = new Set(["orders", "users", "late", "order", "x"]);
-    expect(await namesIn(path, names, 2)).toEqual(new Set(["orders", "users", "x"]));
-    expect(await namesIn(path, names)).toEqual(new Set(["orders", "users", "x", "late"]));
+    const found = (line?: number) => namesIn(linesOf(path, "UTF-8"), names, line);
+    expect(await found(2)).toEqual(new Set(["orders", "users", "x"]));
+    expect(await found()).toEqual(new Set(["orders", "users", "x", "late"]));
   });
 });

@@ -247,6 +247,93 @@ describe("a migration", () => {
     });
   });
 
+  describe("after a file that ran and is not in the history", () => {
+    const pending = () => info({ "V1__a.sql": "Pending" });
+    const edited = () => info({ "V0__z.sql": "Success", "V1__a.sql": "Pending" });
+    const input = { unrecorded: "V1__a.sql" };
+
+    it("is failed, and nothing is tried", async () => {
+      const files = { "V1__a.sql": "SELECT 1;", "x.sql": "SELECT 1;" };
+      const played = await play({ files, input, says: { info: [pending()] } });
+      expect(played).toMatchObject({
+        ...{ outcome: { kind: "failed", unrecorded: "V1__a.sql" }, started: ["info"] },
+        refused: [{ key: "x.sql" }],
+      });
+    });
+
+    it("goes on once the history has it, be it by hand", async () => {
+      const says = { info: [info({ "V1__a.sql": "Success" })], "migrate info": [info({})] };
+      expect(await play({ input, says })).toMatchObject({ outcome: { kind: "migrated" } });
+    });
+
+    it("does not forget it where a repair fails by something else", async () => {
+      const script = `failed\nLocation   : ${location}/V0__z.sql (x)\nLine       : 1\nStatement  : bad`;
+      const played = await play({
+        files: { "V0__z.sql": "bad", "V1__a.sql": "SELECT 1;" },
+        input: { ...input, operation: "repair" },
+        says: {
+          info: [edited(), info({ "V0__z.sql": "Failed", "V1__a.sql": "Pending" })],
+          validate: [{}],
+          "migrate info": [{ errorCode: "FAILED", message: script }],
+        },
+      });
+      expect(played.outcome).toMatchObject({
+        ...{ kind: "failed", landed: { key: "V0__z.sql" }, unrecorded: "V1__a.sql" },
+      });
+    });
+  });
+
+  describe.each([
+    ["the JVM died", broken, "unreachable"],
+    [
+      "a callback for errors failed, and none is failed in the history",
+      { errorCode: "FAILED", message: "Error while executing afterMigrateError callback: x" },
+      "failed",
+    ],
+  ] as const)("in which %s", (_, error, kind) => {
+    const says = {
+      ...{ "migrate info": [error], validate: [{}] },
+      get info() {
+        return [info({ "V1__a.sql": "Pending" })];
+      },
+    };
+    const table: Look["parts"] = [{ kind: "table", name: "a", is: "InnoDB" }];
+
+    it.each<[string, string, World["looks"], boolean?]>([
+      ["what it adds is not there", "CREATE TABLE a (id int);", [LOOK, LOOK]],
+      ["all that it wrote is taken back", "INSERT INTO a VALUES (1);", [LOOK, LOOK]],
+    ])("has run no file where %s", async (_, sql, looks, takesBack) => {
+      const played = await play({ files: { "V1__a.sql": sql }, says, looks, takesBack });
+      expect(played.outcome).toMatchObject({ kind });
+      expect(played.outcome).not.toMatchObject({ unrecorded: "V1__a.sql" });
+    });
+
+    it.each<[string, string, World["looks"], boolean?]>([
+      ["what it adds is there", "CREATE TABLE a (id int);", [LOOK, { ...LOOK, parts: table }]],
+      ["rows of it may be there", "INSERT INTO a VALUES (1); COMMIT;", [LOOK, LOOK]],
+      ["rows cannot be taken back", "INSERT INTO a VALUES (1);", [LOOK, LOOK], false],
+      ["the schema cannot be looked at", "CREATE TABLE a (id int);", [LOOK, undefined]],
+    ])("counts a file as run where %s", async (_, sql, looks, takesBack) => {
+      const played = await play({ files: { "V1__a.sql": sql }, says, looks, takesBack });
+      expect(played.outcome).toMatchObject({ kind: "failed", unrecorded: "V1__a.sql" });
+    });
+  });
+
+  it("is failed all the same where what landed cannot be told", async () => {
+    const message = `failed\nLocation   : ${location}/V1__a.sql (x)\nLine       : 2\nStatement  : bad`;
+    const played = await play({
+      files: { "V1__a.sql": "SELECT 1;" }, // no whole number of two bytes
+      input: { encoding: "UTF-16", unapplied: [] },
+      says: {
+        "migrate info": [{ errorCode: "FAILED", message }],
+        info: [info({ "V1__a.sql": "Failed" })],
+        validate: [{}],
+      },
+    });
+    expect(played.outcome).toMatchObject({ kind: "failed", landed: { key: "V1__a.sql", changes: null } });
+    expect(played.output).toContain("what V1__a.sql has left in the schema cannot be told");
+  });
+
   it("is not tried again once it took longer than it may", async () => {
     const played = await play({
       says: { "migrate info": [away] },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { FlywayError, FlywayInfo } from "../records/record";
-import { triedFile } from "../runner/tried";
+import { type TriedInput, triedFile } from "../runner/tried";
 
 const LOCATION = "/copies/users1/sql";
 const path = (key: string) => `${LOCATION}/${key}`;
@@ -33,9 +33,11 @@ const LOST = info({
 const KEYS = ["R__r.sql", "V1__a.sql", "V10__d.sql", "V2__b.sql", "V3__c.sql", "afterMigrate.sql"];
 
 /** The key of the file that was tried, and whether Flyway's history has that; undefined where none was. */
-function tried(error: FlywayError, given: FlywayInfo | null, isTouched?: boolean, scripts = ["V1__a.sql"]) {
-  const input = { error, info: given, location: LOCATION, keys: KEYS, scripts };
-  const file = triedFile(input, isTouched);
+function tried(error: FlywayError, given: FlywayInfo | null, input: Partial<TriedInput> = {}) {
+  const file = triedFile({
+    ...{ error, info: given, location: LOCATION, keys: KEYS, unapplied: KEYS, scripts: ["V1__a.sql"] },
+    ...input,
+  });
   return file && [file.file.file.slice(LOCATION.length + 1), file.isRecorded];
 }
 
@@ -105,11 +107,7 @@ describe("the file that ran when Flyway failed", () => {
     ],
   ])("%s", (_, error, given, expected) => {
     const keys = error.message.includes("beforeMigrate") ? [...KEYS, "beforeMigrate.sql"] : KEYS;
-    const file = triedFile(
-      { error, info: given, location: LOCATION, keys, scripts: ["V1__a.sql"] },
-      undefined,
-    );
-    expect(file && [file.file.file.slice(LOCATION.length + 1), file.isRecorded]).toEqual(expected);
+    expect(tried(error, given, { keys })).toEqual(expected);
   });
 
   it.each<readonly [string, FlywayError]>([
@@ -130,15 +128,35 @@ describe("the file that ran when Flyway failed", () => {
     expect(tried(error, PENDING)).toBeUndefined();
   });
 
-  it("is the next one where Flyway died and something is other than before, and else none", () => {
-    expect(tried(noResult, PENDING, true)).toEqual(["V2__b.sql", false]);
-    expect(tried(noResult, PENDING, false)).toBeUndefined();
-    expect(tried(noResult, PENDING, undefined)).toBeUndefined();
+  it("is the next one where Flyway died", () => {
+    expect(tried(noResult, PENDING)).toEqual(["V2__b.sql", false]);
+    expect(tried(noResult, info({ "V1__a.sql": "Success" }))).toBeUndefined();
   });
 
+  const unwritten = plain(`Unable to insert row for version 'null' in ${HISTORY}`);
+  const versions = KEYS.filter((key) => key.startsWith("V"));
+
   it("is a repeatable one once all versions are applied", () => {
-    const error = plain(`Unable to insert row for version 'null' in ${HISTORY}`);
-    const applied = KEYS.filter((key) => key.startsWith("V"));
-    expect(tried(error, null, undefined, applied)).toEqual(["R__r.sql", false]);
+    expect(tried(unwritten, null, { scripts: versions })).toEqual(["R__r.sql", false]);
+  });
+
+  it("is the repeatable one that was edited, which the history has as it was, and no other", () => {
+    const edited = {
+      migrations: [
+        { filepath: path("R__a.sql"), state: "Success" },
+        { filepath: path("R__r.sql"), state: "Outdated" },
+        { filepath: path("R__s.sql"), state: "Pending" },
+        { filepath: path("R__r.sql"), state: "Pending" },
+      ],
+    };
+    const keys = ["R__a.sql", "R__r.sql", "R__s.sql"];
+    const input = { keys, scripts: ["R__a.sql", "R__r.sql"], unapplied: ["R__r.sql"] };
+    expect(tried(unwritten, edited, input)).toEqual(["R__r.sql", false]);
+    expect(tried(unwritten, null, input)).toEqual(["R__r.sql", false]);
+  });
+
+  it("is none that is known to be applied where the schema could not be looked at", () => {
+    const unknown = { scripts: undefined, unapplied: ["V3__c.sql", "V10__d.sql"] };
+    expect(tried(unwritten, null, unknown)).toEqual(["V3__c.sql", false]);
   });
 });

@@ -98,7 +98,7 @@ function run(given: Run): TestRun {
     databaseTime: given.databaseTime ?? null,
     halfApplied: given.halfApplied ?? null,
     takenOut: given.takenOut ?? null,
-    unrecorded: given.unrecorded ?? null,
+    unrecorded: given.unrecorded ? { key: given.unrecorded, eTag: "e" } : null,
     scripts: given.scripts ?? [],
     lockHolders: given.lockHolders ?? [],
     timedOutAfter: given.timedOutAfter ?? null,
@@ -1253,9 +1253,11 @@ describe("the file that ran and is not in the history", () => {
   const known = knownAfter(NOTHING_KNOWN, ran);
   const present = (...objects: string[]) => run({ saw: objects }).objects;
 
-  it("is that version of it, and no other", () => {
+  it("is one of that content, uploaded anew too, and no other", () => {
     expect(unrecordedIn(known, present("V1__a.sql@a1", "V2__b.sql@b1"))).toBe("V2__b.sql");
-    expect(unrecordedIn(known, present("V1__a.sql@a2", "V2__b.sql@b2"))).toBeNull();
+    expect(unrecordedIn(known, present("V1__a.sql@a1", "V2__b.sql@b2"))).toBe("V2__b.sql");
+    const corrected = present("V2__b.sql@b2").map((object) => ({ ...object, eTag: "other" }));
+    expect(unrecordedIn(known, corrected)).toBeNull();
     expect(unrecordedIn(known, present("V1__a.sql@a1"))).toBeNull();
     expect(unrecordedIn(NOTHING_KNOWN, present("V1__a.sql@a1"))).toBeNull();
   });

@@ -21,6 +21,10 @@ const REPAIR = `upload it, ${HAVE_REPAIRED}`;
 /** What to do about a file that stands as failed since a run before. */
 export const FAILED_BEFORE = `correct the file that failed, so that it does not repeat what is in the schema already, ${REPAIR}`;
 
+/** What to do about a file that ran and is not in Flyway's history. */
+const NOT_TRIED_AGAIN =
+  "correct it, so that it does not repeat what is there, and upload it: as it is, it is not tried again, unless the host repairs (docs/verdicts.md)";
+
 /** A file that failed: what is wrong, what of it is in the schema, its statement, and the way out. */
 export function failedFile(run: EndedRun, key: string): Judgement {
   const error = run.flyway.migrate?.error;
@@ -60,6 +64,15 @@ export function failedFile(run: EndedRun, key: string): Judgement {
   return { verdict: "failed", message: [...lines, ...statement].join("\n"), remedy };
 }
 
+/** A file that ran in a former run, of whose words nothing is left. */
+export function ranBefore(key: string): Judgement {
+  return {
+    verdict: "failed",
+    message: `${key} has run, and is not in Flyway's history.`,
+    remedy: NOT_TRIED_AGAIN,
+  };
+}
+
 /** What went wrong with the database, its host or the way to it, for every file that it concerns. */
 export function letDown(run: EndedRun): Judgement {
   const error = run.flyway.migrate?.error;
@@ -76,7 +89,7 @@ export function errorLine({ flyway, reason, location }: EndedRun): string {
 /** What went wrong with a file of which Flyway does not say that, or whose failure it could not write down. */
 function firstLine(run: EndedRun, key: string): string {
   const event = callbackBehind(run, key);
-  const isUnrecorded = run.unrecorded === key;
+  const isUnrecorded = run.unrecorded?.key === key;
   if (event !== undefined) {
     return isUnrecorded
       ? `${key} ran, but Flyway did not write that into its history: its ${event} callback failed.`
@@ -154,9 +167,9 @@ function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isTher
   const { migrate } = run.flyway;
   const event = migrate?.error && failedEvent(migrate.error);
   const behind = callbackBehind(run, key);
-  if (run.unrecorded === key) {
+  if (run.unrecorded?.key === key) {
     return behind === undefined
-      ? "correct it, so that it does not repeat what is there, and upload it: this version is not tried again, unless the host repairs (docs/verdicts.md)"
+      ? NOT_TRIED_AGAIN
       : "correct the callback; then take back what of this file is there and have the host repair (docs/verdicts.md), or upload this file so that it does not repeat that";
   }
   if (behind !== undefined) {

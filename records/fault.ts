@@ -1,9 +1,9 @@
-import { isOnContent } from "./flyway";
+import { isOnContent, textOfError } from "./flyway";
 import { type JudgedObject, type RunRecord, versionOf } from "./record";
 import { isHeldBack, lineOf } from "./text";
 
 /** A run that was no success, as far as it says by what. */
-type FailedRun = Pick<RunRecord, "objects" | "reason" | "halfApplied" | "flyway">;
+type FailedRun = Pick<RunRecord, "objects" | "reason" | "halfApplied" | "flyway" | "location">;
 
 /** How a run ended. */
 export interface RunEnd {
@@ -24,9 +24,9 @@ export function filesAtFault(run: FailedRun): JudgedObject[] {
 }
 
 /** Why a run failed where that is no file's doing, as when the database could not be reached; null where it is one's. */
-export function ownReasonOf({ objects, reason, halfApplied, flyway }: FailedRun): string | null {
+export function ownReasonOf({ objects, reason, halfApplied, flyway, location }: FailedRun): string | null {
   const error = flyway.migrate?.error;
-  const words = reason ?? error?.message ?? null;
+  const words = reason ?? (error ? textOfError(error, location) : null);
   if (words === null || halfApplied !== null) return null;
   const refused = objects.filter(isRefused);
   const isOfFiles =

@@ -25,6 +25,12 @@ const VALIDATION: Readonly<Record<string, string>> = {
   TYPE_MISMATCH: "give it a version of its own: this one was applied as another kind of migration",
 };
 
+/** A version that came too late. */
+export const BELOW_NEWEST: Finding = {
+  message: "its version is below the newest that is applied",
+  remedy: "give it a version above the newest that is applied, or set out_of_order for this database",
+};
+
 /** What a script cannot be read for; the first that fits. */
 const UNREADABLE: readonly (readonly [message: RegExp, remedy: string])[] = [
   [
@@ -40,7 +46,7 @@ const UNREADABLE: readonly (readonly [message: RegExp, remedy: string])[] = [
 
 /** What stands against single files, by key: by the host's rules, by Flyway's validation, and by the error that names them. */
 export function findingsOf(run: EndedRun): Map<string, Finding> {
-  const { validate, migrate } = run.flyway;
+  const { validate, migrate, info } = run.flyway;
   const keys = new Set(run.objects.map(({ key }) => key));
   const findings = new Map<string, Finding>();
   const add = (key: string, finding: Finding) => {
@@ -56,6 +62,10 @@ export function findingsOf(run: EndedRun): Map<string, Finding> {
     add(key, { message, remedy: remedy ?? "correct it, and upload it again" });
   }
   if (migrate?.error) for (const [key, finding] of namedIn(migrate.error, run)) add(key, finding);
+  const isLeft = migrate !== null && !migrate.error; // then Flyway's state says it
+  for (const { state, filepath } of info?.migrations ?? []) {
+    if (state === "Ignored" && !isLeft) add(keyOf(run.location, filepath), BELOW_NEWEST);
+  }
   return findings;
 }
 
@@ -65,9 +75,10 @@ function namedIn(error: FlywayError, run: EndedRun): (readonly [string, Finding]
   const message = textOfError(error, location);
   if (message.startsWith("Invalid SQL filenames found")) {
     const lines = message.split("\n").slice(1);
+    const isCut = message.endsWith("…");
     return objects
       .map(({ key }) => [key, lines.find((line) => namesFile(line, fileName(key)))] as const)
-      .filter(([key, line]) => line !== undefined || !isNamed(fileName(key)))
+      .filter(([key, line]) => line !== undefined || (isCut && !isNamed(fileName(key))))
       .map(([key, line]) => [key, misnamed(fileName(key), line)] as const);
   }
   const callback = /^Found more than 1 SQL callback script called (\w+)!/.exec(message)?.[1];

@@ -50,7 +50,7 @@ export function failedEvent({ message }: FlywayError): string | undefined {
 
 /** Advice of Flyway's that does not hold here: there is no such command, or it would hide an edit or a deletion. */
 const ADVICE = [
-  /\n?(Either revert the changes|Please remove any half-completed|If you removed this migration|To fix this error|Need more flexibility|Please ensure you have configured the correct file encoding|Run Flyway with -X)[^\n]*/g,
+  /\n?(Either revert the changes|Please remove any half-completed|If you removed this migration|To ignore this migration|To fix this error|Need more flexibility|Please ensure you have configured the correct file encoding|Run Flyway with -X)[^\n]*/g,
   /\n?Validate failed: Migrations have failed validation/g,
   / See https?:\S+ for more information\./g,
   / *Check your configuration!/g,
@@ -247,12 +247,16 @@ export function parseResult(
   return { results };
 }
 
-/** What a message of the server's shows of a statement with a password, from there on. */
-const NEAR = /(near '[^\n]*?\b(?:IDENTIFIED|[A-Z_]*PASSWORD)\b)[\s\S]*?(?=' at line \d)/i;
+/** What a message of the server's shows of a statement. */
+const NEAR = /near '[\s\S]*' at line /;
 
 function withCodes(given: FlywayError): FlywayError {
   const [before = "", ...statement] = (given.message ?? "").split(/(?=\nStatement +: )/);
-  const error = { ...given, message: before.replace(NEAR, "$1 …") + withoutPasswords(statement.join("")) };
+  const whole = statement.join("");
+  const shown = withoutPasswords(whole);
+  // Where the statement has a password, the message may begin within it
+  const plain = shown === whole && withoutPasswords(before) === before;
+  const error = { ...given, message: (plain ? before : before.replace(NEAR, "near … at line ")) + shown };
   const line = (name: string) => new RegExp(`\\n${name} +: ([^\\n]+)`).exec(`\n${error.message ?? ""}`)?.[1];
   const code = line("Error Code");
   return {

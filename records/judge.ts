@@ -1,6 +1,14 @@
-import { errorLine, FAILED_BEFORE, failedFile, type Judgement, LOOK_AT_LOG, letDown } from "./failed";
+import {
+  errorLine,
+  FAILED_BEFORE,
+  failedFile,
+  type Judgement,
+  LOOK_AT_LOG,
+  letDown,
+  ranBefore,
+} from "./failed";
 import type { RunEnd } from "./fault";
-import { type Finding, failedKeyIn, findingsOf, missingFiles, namesFile } from "./findings";
+import { BELOW_NEWEST, type Finding, failedKeyIn, findingsOf, missingFiles, namesFile } from "./findings";
 import {
   failedFilesIn,
   type InfoMigration,
@@ -19,7 +27,6 @@ import {
   type RunRecord,
   type SeenObject,
   type Verdict,
-  versionOf,
 } from "./record";
 import { HELD_BACK } from "./text";
 
@@ -29,10 +36,12 @@ export interface Known {
   readonly objects: readonly JudgedObject[];
   /** Keys of files that have failed, and have not been applied since. */
   readonly failed: readonly string[];
-  /** The version of an object that ran and that Flyway's history does not have, as `versionOf`; none where there is none. */
-  readonly unrecorded?: string;
+  /** As a record's. */
+  readonly unrecorded?: RunRecord["unrecorded"];
   /** How the last of them ended; undefined where it is not known, as where a former runner has kept this. */
   readonly end?: RunEnd;
+  /** Whether it is not known yet what the runs of former hosts have left. */
+  readonly isBlind?: boolean;
 }
 
 export const NOTHING_KNOWN: Known = { objects: [], failed: [] };
@@ -48,13 +57,13 @@ export function knownAfter(
     if (verdict === "failed") failed.add(key);
     else if (isApplied(verdict)) failed.delete(key);
   }
-  const ran = objects.find(({ key }) => key === unrecorded);
-  return { objects, failed: [...failed], ...(ran && { unrecorded: versionOf(ran) }), end };
+  return { objects, failed: [...failed], unrecorded, end };
 }
 
 /** Key of the file that ran and that Flyway's history does not have, if a bucket has it as it was; null where there is none. */
 export function unrecordedIn({ unrecorded }: Known, objects: readonly SeenObject[]): string | null {
-  return objects.find((object) => versionOf(object) === unrecorded)?.key ?? null;
+  const isIt = ({ key, eTag }: SeenObject) => key === unrecorded?.key && eTag === unrecorded.eTag;
+  return objects.find(isIt)?.key ?? null;
 }
 
 export function isApplied(verdict: Verdict): boolean {
@@ -127,13 +136,10 @@ function failingKeys(run: EndedRun, isRefused: boolean): string[] {
   const { info, migrate } = run.flyway;
   const inHistory = failedFilesIn(info).map((file) => keyOf(run.location, file));
   const named = migrate?.error && !isRefused ? failedKeyIn(migrate.error, run) : undefined;
-  return [run.halfApplied?.key, run.unrecorded, run.takenOut, named, ...inHistory].filter(
+  return [run.halfApplied?.key, run.unrecorded?.key, run.takenOut, named, ...inHistory].filter(
     (key) => key != null,
   );
 }
-
-const BELOW_NEWEST =
-  "give it a version above the newest that is applied, or set out_of_order for this database";
 
 function judgeObject(facts: Facts, object: SeenObject): Judgement {
   const { run, findings, states } = facts;
@@ -146,7 +152,7 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
   const before = facts.known.get(object.key);
   const former = before?.versionId === object.versionId ? before : undefined;
 
-  if (facts.failing.has(object.key)) return judgeFailing(facts, object, former);
+  if (facts.failing.has(object.key)) return judgeFailing(facts, object, before);
   const finding = findings.get(object.key);
   if (finding) return { verdict: "refused", message: finding.message, remedy: finding.remedy };
   if (facts.migrated.has(file)) return { verdict: "applied", message: "", remedy: null };
@@ -166,13 +172,6 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
   if (!state && former && isApplied(former.verdict) && !isNamed) {
     return { verdict: "already-applied", message: "", remedy: null };
   }
-  if (state?.state === "Ignored" && facts.isRefused) {
-    return {
-      verdict: "refused",
-      message: "its version is below the newest that is applied",
-      remedy: BELOW_NEWEST,
-    };
-  }
   return heldBack(facts) ?? withInterruption(facts, file, letDown(run));
 }
 
@@ -186,15 +185,18 @@ function judgeApplied({ run }: Facts, state: InfoMigration, before: JudgedObject
 }
 
 /** A file that failed in this run, or that stands as failed since one before. */
-function judgeFailing(facts: Facts, object: SeenObject, former: JudgedObject | undefined): Judgement {
+function judgeFailing(facts: Facts, object: SeenObject, before: JudgedObject | undefined): Judgement {
   const { run, isRefused } = facts;
   const { key } = object;
   const file = fileOf(run.location, key);
-  const isRun = run.flyway.migrate !== null && !isRefused;
+  const isUnrecorded = run.unrecorded?.key === key;
+  const isRun = isUnrecorded ? run.halfApplied?.key === key : run.flyway.migrate !== null && !isRefused;
   if (isRun) return withInterruption(facts, file, failedFile(run, key));
+  const id = isUnrecorded ? "eTag" : "versionId";
   // Half applied, it stands in the way of every run to come, the corrected file's too
-  if (former?.verdict === "failed")
-    return { verdict: "failed", message: former.message, remedy: former.remedy };
+  if (before?.verdict === "failed" && before[id] === object[id])
+    return { verdict: "failed", message: before.message, remedy: before.remedy };
+  if (isUnrecorded) return ranBefore(key);
   // Unless a run was killed and left no word of its failure: then this is the first
   if (run.halfApplied?.key === key && !facts.failed.has(key)) {
     return withInterruption(facts, file, failedFile(run, key));
@@ -250,7 +252,7 @@ function leftBy({ state }: InfoMigration): Judgement {
   return {
     verdict: "refused",
     message: `Flyway left it as it was: its state is "${state}"${STATES[state] ? "" : ", which is not known here"}`,
-    remedy: isOld ? BELOW_NEWEST : "look at Flyway's documentation of that state, or delete the file",
+    remedy: isOld ? BELOW_NEWEST.remedy : "look at Flyway's documentation of that state, or delete the file",
   };
 }
 
@@ -267,7 +269,7 @@ const UNNAMED: readonly (readonly [message: RegExp, remedy: string])[] = [
   [/Detected failed migration|Detected failed repeatable/, FAILED_BEFORE],
   [/checksum mismatch/, "upload the former content of that file again, and the change as a new version"],
   [/not resolved locally/, "upload the file that is applied but missing from the bucket again"],
-  [/resolved migration not applied/, BELOW_NEWEST],
+  [/resolved migration not applied/, BELOW_NEWEST.remedy],
 ];
 
 /** A file that waits for others; undefined where none is known to hold it back. */

@@ -70,10 +70,10 @@ export interface RunRecord {
   /** Who held the lock that a statement waited for in vain; none where none did, or the server does not tell. */
   readonly lockHolders: readonly LockHolder[];
   /**
-   * Key of the file that ran, while Flyway could not write that into its history: this version of it is not tried again before it is
-   * uploaded anew, or a repair is asked for. Null where there is none.
+   * The file that ran, while Flyway could not write that into its history: with this content it is not tried again unless a repair is
+   * asked for. Null where there is none.
    */
-  readonly unrecorded: string | null;
+  readonly unrecorded: Pick<SeenObject, "key" | "eTag"> | null;
   /** The time in seconds after which the migration was ended, by its migration_timeout; null where it was not. */
   readonly timedOutAfter: number | null;
   /** Flyway's own JSON, without Java's stack traces; null where it was not reached. */

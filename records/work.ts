@@ -61,10 +61,7 @@ export function shownStatement(sql: string): string {
 
 /** The same of a statement of others: without its values too, which are theirs. */
 export function shownForeignStatement(sql: string): string {
-  const text = shownStatement(sql).replace(
-    /'(?:[^'\\]|\\[\s\S]|'')*('|$)|"(?:[^"\\]|\\[\s\S]|"")*("|$)/g,
-    "?",
-  );
+  const text = withoutTexts(shownStatement(sql), "?");
   return text.replace(/\b(0x[0-9a-f]+|\d+(\.\d+)?(e[+-]?\d+)?)\b/gi, "?");
 }
 
@@ -99,7 +96,19 @@ function inLine(sql: string): string {
   return line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH)}…` : line;
 }
 
-/** A statement up to where a password may stand. */
+/** What makes a login, or gives one a password, however what follows is written. */
+const LOGIN =
+  /\b((?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:USER|SERVER)|GRANT|CHANGE\s+(?:MASTER|REPLICATION))\b/i;
+
+/** A statement up to where a password may stand; of one that is of a login, what is in quotes is left out. */
 export function withoutPasswords(sql: string): string {
-  return sql.replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …");
+  const text = sql.replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …");
+  const login = LOGIN.exec(text);
+  if (!login) return text;
+  const end = login.index + login[0].length;
+  return text.slice(0, end) + withoutTexts(text.slice(end), "'…'");
+}
+
+function withoutTexts(sql: string, instead: string): string {
+  return sql.replace(/'(?:[^'\\]|\\[\s\S]|'')*('|$)|"(?:[^"\\]|\\[\s\S]|"")*("|$)/g, instead);
 }

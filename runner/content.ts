@@ -62,8 +62,8 @@ export async function bringContent(
   const list = () => orFail(listBucket(aws, bucket), "cannot list the bucket", log.complain);
   const onChange = () => log.say("the bucket changes; waiting until it is still");
   const listing = await listStillBucket(list, environment.settleSeconds, onChange);
+  progress.known = await knownBefore(host, progress.known, listing);
   progress.listing = listing;
-  progress.known = await knownBefore(host, folders, listing);
   const passedOver = refusedKeys(listing.objects);
   progress.refused = passedOver; // also where the mapping is wrong
   const passedOverKeys = new Set(passedOver.map(({ key }) => key));
@@ -122,7 +122,7 @@ export async function bringContent(
     {
       ...{ operation, objects, unapplied, configured, former, log },
       encoding: mapping.encoding ?? "UTF-8",
-      placeholderPrefix: mapping.placeholderPrefix ?? "${",
+      placeholderPrefix: placeholderPrefixOf(mapping),
       isBaselinedByDefault: mapping.baselineVersion === undefined,
       schema: mapping.schema,
       flywayVersion: mapping.flywayVersion,
@@ -169,17 +169,22 @@ export async function bringContent(
   progress.history = await readHash();
 }
 
-/** What is known from the runs before: as this host remembers, else by the bucket's newest record. */
+/**
+ * What is known from the runs before: as this host remembers, else by the bucket's newest record.
+ *
+ * @throws Failure where that cannot be had: it may say that a file is not to be tried again
+ */
 async function knownBefore(
-  { environment, aws }: Host,
-  { state }: BucketFolders,
+  { environment, aws, log }: Host,
+  known: Known,
   { newestRecord }: Listing,
 ): Promise<Known> {
-  const { known } = state;
-  if (known) return known;
+  if (!known.isBlind) return known;
   if (!newestRecord) return NOTHING_KNOWN;
+  const read = async () => text(await aws.get(environment.bucket, newestRecord));
+  const json = await orFail(read(), "cannot read the newest run record", log.complain);
   try {
-    const record = JSON.parse(await text(await aws.get(environment.bucket, newestRecord)));
+    const record = JSON.parse(json);
     return record.recordVersion === 2 ? knownAfter(NOTHING_KNOWN, record, endOf(record)) : NOTHING_KNOWN;
   } catch {
     return NOTHING_KNOWN; // then a verdict says less
@@ -213,6 +218,10 @@ async function isUnchanged(
 /** What each connection of Flyway's begins with. */
 function initSqlOf({ lockWaitTimeout = LOCK_WAIT_TIMEOUT }: Mapping, marks: Marks | undefined): string {
   return `SET SESSION lock_wait_timeout = ${lockWaitTimeout}${marks ? `, @flyway_on_aws = ${marks.taking}` : ""}`;
+}
+
+function placeholderPrefixOf({ placeholderReplacement, placeholderPrefix }: Mapping): string | undefined {
+  return placeholderReplacement === false ? undefined : (placeholderPrefix ?? "${");
 }
 
 function optionsOf({ baselineVersion = "0", outOfOrder, placeholders = {}, ...mapping }: Mapping): string[] {

@@ -18,14 +18,14 @@ const ROWS = /^(INSERT|UPDATE|DELETE|REPLACE)\b/i;
  * not at all. When in doubt it is not.
  *
  * @param sql the file's content
- * @param prefix what a placeholder begins with
+ * @param prefix what a placeholder begins with; undefined where there are none
  */
 export function firstStatement(
   sql: string,
   { line, statement }: Pick<FailedStatement, "line" | "statement">,
-  prefix: string,
+  prefix: string | undefined,
 ): "definition" | "rows" | undefined {
-  if (sql.includes(prefix)) return undefined; // Flyway has another text than the file
+  if (prefix !== undefined && sql.includes(prefix)) return undefined; // Flyway has another text than the file
   const start = BLANKS.exec(sql)?.[0].length ?? 0;
   const text = statement.replace(BLANKS, "").trimEnd();
   const before = sql.split("\n", line - 1).join("\n");
@@ -40,19 +40,36 @@ export function firstStatement(
   return ROWS.test(text) ? "rows" : undefined;
 }
 
-/** What writes rows, or may. */
-const WRITES = /\b(INSERT|UPDATE|DELETE|REPLACE|LOAD|IMPORT|CALL|EXECUTE|HANDLER)\b/i;
-
-/** What commits, as definitions do by themselves: https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html */
-const COMMITS =
-  /\b(CREATE|ALTER|DROP|RENAME|TRUNCATE|COMMIT|BEGIN|START|LOCK|UNLOCK|GRANT|REVOKE|AUTOCOMMIT|ANALYZE|OPTIMIZE|REPAIR|FLUSH|LOAD|CALL|EXECUTE|XA)\b/i;
+/** What a statement is read without: its comments, but MySQL's own, and what stands in quotes. */
+const COMMENTS = /--(?:[ \t][^\n]*)?(?:\n|$)|#[^\n]*|\/\*(?![!+M])[\s\S]*?\*\//;
+const QUOTES = /'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|`[^`]*`/;
+const APART = new RegExp(`(${COMMENTS.source})|${QUOTES.source}`, "g");
 
 /**
- * Whether a file cannot have committed rows: then what is left of it, once its connection is gone, is in the schema, if anything is.
- * When in doubt it can.
- *
- * @param prefix what a placeholder begins with
+ * A definition that is in the bucket's schema once it is committed, and that nothing which only adds can take out again: of no other
+ * schema, and not only where it is not there.
  */
-export function isAllOrNothing(sql: string, prefix: string): boolean {
-  return !sql.includes(prefix) && !(WRITES.test(sql) && COMMITS.test(sql));
+const ADDS =
+  /^(CREATE (UNIQUE |FULLTEXT |SPATIAL )?(TABLE|INDEX)|ALTER TABLE [^ .]+ ADD(?! PARTITION)) (?![^(]*[.])(?!.*\b(IF|SELECT|DROP|RENAME)\b)/;
+
+/** What only a commit makes last. */
+const WRITES_ROWS = /^((INSERT|UPDATE|DELETE|REPLACE|SELECT|WITH|DO|VALUES) |SET (@|NAMES )[^,]*$)/;
+
+/**
+ * Whether a file cannot have committed anything that is not in the schema: it only has rows, which are committed at its end, or
+ * begins with a definition that adds something. When in doubt it can.
+ *
+ * @param prefix what a placeholder begins with; undefined where there are none
+ */
+export function isAllOrNothing(sql: string, prefix: string | undefined): boolean {
+  if (prefix !== undefined && sql.includes(prefix)) return false; // Flyway has another text than the file
+  const plain = sql.replace(APART, (_, comment) => (comment === undefined ? "x" : " "));
+  if (/['"`]|\/\*|\bDELIMITER\b/i.test(plain)) return false;
+  const statements = plain
+    .split(";")
+    .map((statement) => `${statement.trim().replace(/\s+/g, " ").toUpperCase()} `)
+    .filter((statement) => statement !== " ");
+  const isKnown = statements.every((statement) => ADDS.test(statement) || WRITES_ROWS.test(statement));
+  const firstAddition = statements.findIndex((statement) => ADDS.test(statement));
+  return isKnown && firstAddition <= 0;
 }

@@ -1,9 +1,15 @@
 import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
-import type { FailedStatement } from "../records/flyway";
+import type { Encoding } from "../deployment/mapping";
+import { type FailedStatement, STATES } from "../records/flyway";
 import { type FlywayInfo, type HalfApplied, keyOf, type SchemaChange } from "../records/record";
+import { withoutPasswords } from "../records/work";
 import { changesOf, type Doings, type PartChange } from "./attribution";
 import type { Look, SchemaPart } from "./database";
+import { decode } from "./decode";
+import { messageOf } from "./failure";
+import type { Log } from "./log";
 import { type Names, namesOf, statementsIn } from "./statements";
 
 /** The most changes that a record lists. */
@@ -34,31 +40,37 @@ export function othersApplied(
   const former = new Set(before.scripts);
   const isNew = (key: string, time = "") => (former.has(key) ? time > before.time : time >= before.time);
   return (info?.migrations ?? [])
-    .filter(({ state, filepath }) => state === "Success" && filepath !== "" && filepath !== file)
+    .filter(({ state, filepath }) => STATES[state] === "applied" && filepath !== "" && filepath !== file)
     .filter(({ filepath, installedOnUTC }) => isNew(keyOf(location, filepath), installedOnUTC))
     .map(({ filepath }) => filepath);
 }
 
 /** Those of some names that a file's SQL has in it, in small letters. By line, for a file may have 50 MB. */
 export async function namesIn(
-  file: string,
+  lines: AsyncIterable<string>,
   names: ReadonlySet<string>,
-  lines = Number.POSITIVE_INFINITY,
+  lastLine = Number.POSITIVE_INFINITY,
 ): Promise<Set<string>> {
   const hits = new Set<string>();
   let line = 0;
-  for await (const text of linesOf(file)) {
-    if (++line > lines) break;
+  for await (const text of lines) {
+    if (++line > lastLine) break;
     for (const word of text.toLowerCase().split(/[\s`"'(),;.=]+/)) if (names.has(word)) hits.add(word);
   }
   return hits;
 }
 
 /** What a file does, or has done when it failed on a line. */
-async function doingsIn(file: string, names: Names, line?: number): Promise<Doings> {
-  const { definitions, isOpaque, schemas } = await statementsIn(linesOf(file), names, line);
+async function doingsIn(
+  file: string,
+  names: Names,
+  { encoding, placeholderPrefix }: Reading,
+  line?: number,
+): Promise<Doings> {
+  const lines = () => linesOf(file, encoding);
+  const { definitions, isOpaque, schemas } = await statementsIn(lines(), names, placeholderPrefix, line);
   if (!isOpaque) return { definitions, isOpaque, schemas, names: new Set() };
-  const all = await namesIn(file, names.all, line);
+  const all = await namesIn(lines(), names.all, line);
   return {
     definitions,
     isOpaque,
@@ -67,11 +79,20 @@ async function doingsIn(file: string, names: Names, line?: number): Promise<Doin
   };
 }
 
-function linesOf(file: string): AsyncIterable<string> {
-  return createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+/** The lines of a file; of the usual encoding as they come, for it may have 50 MB. */
+export async function* linesOf(file: string, encoding: Encoding): AsyncGenerator<string> {
+  if (encoding !== "UTF-8") yield* decode(await readFile(file), encoding).split(/\r?\n/);
+  else yield* createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
 }
 
-export interface LandedInput {
+/** How Flyway reads a bucket's files. */
+export interface Reading {
+  readonly encoding: Encoding;
+  /** What a placeholder begins with in them; undefined where there are none. */
+  readonly placeholderPrefix: string | undefined;
+}
+
+export interface LandedInput extends Reading {
   readonly failed: FailedFile;
   readonly location: string;
   /** The schema of the bucket. */
@@ -82,22 +103,37 @@ export interface LandedInput {
   readonly others: readonly string[];
   /** Whether a run that was killed had begun with the file: it may have gone further. */
   readonly isKilled: boolean;
+  readonly log: Pick<Log, "complain">;
 }
 
-/** What a file that failed has left in the schema: MySQL cannot take DDL back. */
+/** What a file that failed has left in the schema: MySQL cannot take DDL back. Where the files cannot be read, that is not known. */
 export async function landed(input: LandedInput): Promise<HalfApplied> {
-  const { failed, location, schema, before, after, others, isKilled } = input;
-  const parts = [...(before?.parts ?? []), ...(after?.parts ?? [])];
-  const names = namesOf(parts);
-  const own = await doingsIn(failed.file, names, isKilled ? undefined : (failed.line ?? undefined));
-  const doings: Doings[] = [];
-  for (const other of others) doings.push(await doingsIn(other, names));
-  const changes = before && after ? changesOf(own, doings, changesBetween(before.parts, after.parts)) : null;
-  return {
+  const { failed, location, others, log } = input;
+  const whole = {
     key: keyOf(location, failed.file),
     line: failed.line,
     statement: failed.statement?.slice(0, STATEMENT_LENGTH) ?? null,
     applied: others.map((file) => keyOf(location, file)),
+  };
+  try {
+    return { ...whole, ...(await changesIn(input)) };
+  } catch (error) {
+    log.complain(`what ${whole.key} has left in the schema cannot be told: ${messageOf(error)}`);
+    return { ...whole, changes: null, moreChanges: 0, otherSchemas: [] };
+  }
+}
+
+async function changesIn(
+  input: LandedInput,
+): Promise<Pick<HalfApplied, "changes" | "moreChanges" | "otherSchemas">> {
+  const { failed, schema, before, after, others, isKilled } = input;
+  const parts = [...(before?.parts ?? []), ...(after?.parts ?? [])];
+  const names = namesOf(parts);
+  const own = await doingsIn(failed.file, names, input, isKilled ? undefined : (failed.line ?? undefined));
+  const doings: Doings[] = [];
+  for (const other of others) doings.push(await doingsIn(other, names, input));
+  const changes = before && after ? changesOf(own, doings, changesBetween(before.parts, after.parts)) : null;
+  return {
     changes: changes?.slice(0, CHANGES).map(shortened) ?? null,
     moreChanges: Math.max((changes?.length ?? 0) - CHANGES, 0),
     otherSchemas: otherSchemas(parts, schema).filter((name) => own.schemas.has(name.toLowerCase())),
@@ -115,7 +151,8 @@ function shortened({ before, after, ...change }: SchemaChange): SchemaChange {
   return { ...change, before: begin(before), after: begin(after) };
 }
 
-function begin(text: string | null): string | null {
+function begin(part: string | null): string | null {
+  const text = part === null ? null : withoutPasswords(part);
   return text !== null && text.length > PART_LENGTH ? `${text.slice(0, PART_LENGTH - 1)}…` : text;
 }
 

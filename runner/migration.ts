@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf } from "../records/failures";
 import {
   type FlywayResult,
+  failedEvent,
   failedFilesIn,
   failedStatementIn,
   isLeftByRepair,
@@ -11,6 +12,8 @@ import {
   isOnContent,
   isRefusal,
   isWithoutConnection,
+  migrationsByFile,
+  NO_RESULT,
   STATES,
 } from "../records/flyway";
 import {
@@ -35,7 +38,7 @@ import {
   untriedOnly,
 } from "./flaws";
 import type { Answer } from "./flyway";
-import { type FailedFile, landed, othersApplied } from "./landed";
+import { type FailedFile, landed, othersApplied, type Reading } from "./landed";
 import type { Log } from "./log";
 import { triedFile } from "./tried";
 
@@ -93,15 +96,13 @@ export interface MigrationSteps {
   isOverLimit(): boolean;
 }
 
-export interface MigrationInput extends Files {
+export interface MigrationInput extends Files, Reading {
   readonly operation: "migrate" | "repair";
   readonly schema: string;
   readonly flywayVersion: string;
   readonly objects: readonly SeenObject[];
   /** Whether no baseline_version is set. */
   readonly isBaselinedByDefault: boolean;
-  /** What a placeholder begins with in them. */
-  readonly placeholderPrefix: string;
   /** What a run that was killed before saw of the schema. */
   readonly former: Look | undefined;
   /** Key of a file that has run, as it is, and that Flyway's history does not have: it is not tried again but for a repair. */
@@ -197,7 +198,11 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     }
     if (input.unrecorded !== null && operation === "migrate") {
       await flyway(["info"]);
-      return end({ kind: "failed", landed: null, unrecorded: input.unrecorded });
+      const unrecorded = stillUnrecorded();
+      if (unrecorded !== null) {
+        refused.push(...ignoredFiles(input.objects, results.info, location));
+        return end({ kind: "failed", landed: null, unrecorded });
+      }
     }
     if (before && input.isBaselinedByDefault && hasFormerHistory(before)) {
       refused.push(...input.unapplied.map(({ key }) => ({ key, ...FORMER_HISTORY, holdsBack: true })));
@@ -232,23 +237,22 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     refused.push(...ignoredFiles(input.objects, results.info, location));
     const after = await steps.look(credentials);
     const isKilled = input.former !== undefined;
-    const tried = triedFile(
-      {
-        ...{ error, location, info: results.info },
-        keys: input.objects.map(({ key }) => key),
-        scripts: before?.scripts ?? [],
-      },
-      isOtherThan(before, after),
-    );
+    const tried = triedFile({
+      ...{ error, location, info: results.info, scripts: before?.scripts },
+      keys: input.objects.map(({ key }) => key),
+      unapplied: input.unapplied.map(({ key }) => key),
+    });
     const failed = tried?.file ?? (isKilled ? failedBefore(input, results.info) : undefined);
     const unrecorded = tried && !tried.isRecorded ? keyOf(location, tried.file.file) : null;
     const others = failed ? othersApplied(results.info, { file: failed.file, location }, before) : [];
-    const halfApplied =
-      failed && (await landed({ failed, location, schema: input.schema, before, after, others, isKilled }));
+    const halfApplied = failed && (await landed({ ...input, failed, before, after, others, isKilled }));
     if (!isOnContent(error) && unrecorded === null) return end({ kind: "unreachable" });
     const hasNoTrace = halfApplied?.changes?.length === 0;
-    if (passes && unrecorded !== null && hasNoTrace && (await isTakenBack(halfApplied.key, credentials))) {
-      if (!isTimeLeft) return end({ kind: "unreachable" });
+    const isOfCallback = failedEvent(error) !== undefined;
+    const isGuess = passes || isOfCallback || error.errorCode === NO_RESULT;
+    if (isGuess && unrecorded !== null && hasNoTrace && (await isTakenBack(unrecorded, credentials))) {
+      if (isOfCallback) return end({ kind: "failed", landed: null, unrecorded: stillUnrecorded() });
+      if (!passes || !isTimeLeft) return end({ kind: "unreachable" });
       log.complain(`nothing of ${unrecorded} is left, trying again: ${firstPart(error.message)}`);
       results.migrate = results.validate = null;
       refused.length = 0;
@@ -263,8 +267,15 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     return end(
       isRefusal(error) && !halfApplied
         ? { kind: "refused", reason: null }
-        : { kind: "failed", landed: halfApplied ?? null, unrecorded },
+        : { kind: "failed", landed: halfApplied ?? null, unrecorded: unrecorded ?? stillUnrecorded() },
     );
+  }
+
+  /** The file that ran before, unless Flyway's history has it by now. */
+  function stillUnrecorded(): string | null {
+    if (input.unrecorded === null) return null;
+    const { state = "" } = migrationsByFile(results.info).get(fileOf(location, input.unrecorded)) ?? {};
+    return ["applied", "covered", "failed"].includes(STATES[state] ?? "") ? null : input.unrecorded;
   }
 
   /** Whether the file of a statement that failed cannot have done anything. */
@@ -306,12 +317,6 @@ function failedBefore(
   const file = failedFilesIn(info).at(-1);
   if (file === undefined || !objects.some(({ key }) => fileOf(location, key) === file)) return undefined;
   return { file, line: null, statement: null };
-}
-
-/** Whether two looks saw something else; undefined where that is not known. */
-function isOtherThan(before: Look | undefined, after: Look | undefined): boolean | undefined {
-  const own = ({ parts }: Look) => JSON.stringify(parts.filter(({ kind }) => kind !== "schema"));
-  return before && after && own(before) !== own(after);
 }
 
 /** Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none. */

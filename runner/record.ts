@@ -7,7 +7,6 @@ import { holderLines } from "../records/work";
 import type { Progress } from "./content";
 import type { Host } from "./host";
 import type { Log } from "./log";
-import type { Outcome } from "./migration";
 import { isoTime } from "./time";
 
 /** The highest number that a record's name has room for. */
@@ -42,7 +41,7 @@ export function recordOf(input: RecordInput): RunRecord {
     databaseTime: migration?.before?.time ?? null,
     halfApplied: outcome?.kind === "failed" ? outcome.landed : null,
     takenOut: outcome?.kind === "locked" ? outcome.key : null,
-    unrecorded: unrecordedAfter(outcome, unrecordedIn(known, listing?.objects ?? [])),
+    unrecorded: unrecordedAfter(progress),
     lockHolders: watch && error && isLockTimeout(error) ? watch.holders : [],
     timedOutAfter: error && watch?.isOverLimit ? (mapping?.migrationTimeout ?? null) : null,
     flyway: migration?.results ?? NO_RESULTS,
@@ -77,10 +76,14 @@ export function recordOf(input: RecordInput): RunRecord {
   return { ...record, isRepetition: isRepetition(record, known) };
 }
 
-/** What is not tried again after a run. */
-function unrecordedAfter(outcome: Outcome | undefined, before: string | null): string | null {
-  if (outcome?.kind === "failed") return outcome.unrecorded;
-  return outcome?.kind === "migrated" || outcome?.kind === "locked" ? null : before;
+/** What is not tried again after a run. One that did not come to it, or did not see the bucket, changes nothing of that. */
+function unrecordedAfter({ known, listing, migration }: Progress): RunRecord["unrecorded"] {
+  if (!listing) return known.unrecorded ?? null;
+  const outcome = migration?.outcome;
+  if (outcome?.kind === "migrated" || outcome?.kind === "locked") return null;
+  const key = outcome?.kind === "failed" ? outcome.unrecorded : unrecordedIn(known, listing.objects);
+  const object = listing.objects.find((object) => object.key === key);
+  return object ? { key: object.key, eTag: object.eTag } : null;
 }
 
 /** What a person reads in the command's output. */

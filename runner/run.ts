@@ -42,7 +42,8 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   }
 
   const now = new Now(host);
-  const progress: Progress = { judged, known: state.known ?? NOTHING_KNOWN, refused: [], reason: null };
+  const known = state.known ?? { ...NOTHING_KNOWN, isBlind: true };
+  const progress: Progress = { judged, known, refused: [], reason: null };
   let exitCode = 0;
   try {
     await Promise.race([bringContent(host, folders, now, progress), interruption]);
@@ -68,8 +69,10 @@ export async function run(host: Host, interruption: Promise<never>): Promise<num
   try {
     const { known, listing } = progress;
     const end = endOf(record);
-    // A run that has not seen the bucket knows nothing new of it
-    if (isKept) state.known = listing ? knownAfter(known, record, end) : { ...known, end };
+    const { unrecorded } = record;
+    // A run that has not seen the bucket knows nothing new of it; of one without a record, nobody knows but what it ran
+    if (isKept && listing) state.known = knownAfter(known, record, end);
+    else state.known = { ...known, unrecorded, ...(isKept && { end }) };
     remember(host, folders, progress, { exitCode, isKept, isUploaded, hasFormer });
   } catch (error) {
     log.complain(String(error)); // the next run looks again

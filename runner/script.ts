@@ -79,7 +79,7 @@ class Scanner {
   read(text: string): void {
     const all = this.rest + text;
     // The longest thing that is looked for as a whole
-    const last = all.length - "DELIMITER ".length;
+    const last = all.length - Math.max("DELIMITER ".length, this.delimiter.length);
     let at = 0;
     while (at < last) at += this.step(all, at);
     this.rest = all.slice(at);

@@ -43,14 +43,16 @@ export function wordsOf(name: string): string[] {
 /**
  * Reads statements up to and with those that begin on a line.
  *
+ * @param prefix what a placeholder begins with; undefined where there are none
  * @param lastLine where the statement failed; what cannot be placed is no SQL there. By default all is read, and went well.
  */
 export async function statementsIn(
   lines: AsyncIterable<string> | Iterable<string>,
   names: Names,
+  prefix: string | undefined,
   lastLine = Number.POSITIVE_INFINITY,
 ): Promise<Statements> {
-  const reader = new Reader(names, lastLine);
+  const reader = new Reader(names, prefix, lastLine);
   for await (const line of lines) {
     if (reader.isDone) break;
     reader.read(line);
@@ -102,15 +104,18 @@ class Reader implements Statements {
   isOpaque = false;
   private line = 0;
   private delimiter = ";";
-  private token = tokenOf(";");
+  private token: RegExp;
   /** What ends the text, comment or quoted name that is open; null outside of those. */
   private open: "'" | '"' | "`" | "*/" | null = null;
   private statement: { line: number; head: Word[]; words: Set<string>; last: string } | undefined;
 
   constructor(
     private readonly names: Names,
+    private readonly prefix: string | undefined,
     private readonly lastLine: number,
-  ) {}
+  ) {
+    this.token = tokenOf(this.delimiter, prefix);
+  }
 
   /** Whether no other statement is to be read. */
   get isDone(): boolean {
@@ -126,7 +131,7 @@ class Reader implements Statements {
     }
     if (delimiter) {
       this.delimiter = delimiter;
-      this.token = tokenOf(delimiter);
+      this.token = tokenOf(delimiter, this.prefix);
       return;
     }
     for (let at = 0; at < line.length; ) {
@@ -143,7 +148,7 @@ class Reader implements Statements {
       else if (/^(#|--)/.test(text)) break;
       else if (text === "/*") this.open = "*/";
       else if (text === "'" || text === '"' || text === "`") this.open = text;
-      else if (text === "${")
+      else if (text === this.prefix)
         this.isOpaque = true; // Flyway has another text than the file
       else if (text === ".") this.dot();
       else if (!/^[/*]/.test(text)) this.word(text, false); // MySQL's own comments are statements
@@ -213,10 +218,11 @@ class Reader implements Statements {
 export const RENAMES = "rename to";
 
 /** What is told apart outside of quotes. */
-function tokenOf(delimiter: string): RegExp {
-  const end = delimiter.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+function tokenOf(delimiter: string, prefix: string | undefined): RegExp {
+  const marks = [delimiter, ...(prefix === undefined ? [] : [prefix])];
+  const mark = marks.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
   return new RegExp(
-    `${end}|\\$\\{|(?:(?!${end}|\\$\\{)[\\w$\\u0080-\\uffff])+|['"\`.]|--(?=\\s|$)|#|/\\*M?!\\d*|/\\*|\\*/`,
+    `${mark}|(?:(?!${mark})[\\w$\\u0080-\\uffff])+|['"\`.]|--(?=\\s|$)|#|/\\*M?!\\d*|/\\*|\\*/`,
     "g",
   );
 }

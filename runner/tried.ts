@@ -19,8 +19,10 @@ export interface TriedInput {
   readonly location: string;
   /** Keys of the bucket. */
   readonly keys: readonly string[];
-  /** The scripts in Flyway's history before, as keys. */
-  readonly scripts: readonly string[];
+  /** Of them, those that the runs before do not know to be applied as they are. */
+  readonly unapplied: readonly string[];
+  /** The scripts in Flyway's history before, as keys; undefined where it could not be looked at. */
+  readonly scripts: readonly string[] | undefined;
 }
 
 /** The file that ran when Flyway failed, and whether its history has that. */
@@ -35,10 +37,8 @@ const BEFORE_A_FILE = "beforeEachMigrate";
 /**
  * The file that ran, or may have run, when Flyway failed: by the error, and else by the order of the files, for what is before it is
  * in the history. When in doubt whether a file ran, it did; undefined where none can have.
- *
- * @param isTouched whether something is other than before in the schema; undefined where that is not known
  */
-export function triedFile(input: TriedInput, isTouched: boolean | undefined): TriedFile | undefined {
+export function triedFile(input: TriedInput): TriedFile | undefined {
   const { error, info, location, keys } = input;
   const event = failedEvent(error);
   const failed = failedStatementIn(error);
@@ -53,7 +53,7 @@ export function triedFile(input: TriedInput, isTouched: boolean | undefined): Tr
     return { file: failed, isRecorded };
   }
   if (failed || event) return undefined;
-  const mayHaveRun = isOfBookkeeping(error) || (error.errorCode === NO_RESULT && isTouched === true);
+  const mayHaveRun = isOfBookkeeping(error) || error.errorCode === NO_RESULT;
   return mayHaveRun ? unrecorded(nextFile(input)) : undefined;
 }
 
@@ -67,24 +67,32 @@ function triedAs(file: string, isRecorded: boolean): TriedFile {
 
 /** The file whose turn it was, as a path. */
 function nextFile(input: TriedInput): string | undefined {
-  const { error, location, scripts } = input;
+  const { error, location } = input;
   const untried = untriedFiles(input);
   const version = unwrittenVersion(error);
   const named = untried.find((file) => version !== undefined && versionIn(fileName(file)) === version);
-  const next = untried.find((file) => !scripts.includes(keyOf(location, file)));
+  const next = untried.find((file) => isLeft(keyOf(location, file), input));
   return named ?? next ?? untried[0];
 }
 
+/** Whether it was to be run, by what was known before: a version never again, a repeatable file when it is other than it was. */
+function isLeft(key: string, { unapplied, scripts }: TriedInput): boolean {
+  const isVersion = versionIn(fileName(key)) !== undefined;
+  return isVersion && scripts ? !scripts.includes(key) : unapplied.includes(key);
+}
+
 /** The files that the history does not have, in the order in which Flyway tries them. */
-function untriedFiles({ info, location, keys, scripts }: TriedInput): string[] {
+function untriedFiles(input: TriedInput): string[] {
+  const { info, location, keys } = input;
   if (info?.migrations) {
+    const newest = migrationsByFile(info); // an edited repeatable file is there once as it was, and once as it is
     return info.migrations
-      .filter(({ state, filepath }) => STATES[state] === "untried" && filepath)
+      .filter((migration) => migration.filepath && newest.get(migration.filepath) === migration)
+      .filter(({ state }) => STATES[state] === "untried")
       .map(({ filepath }) => filepath);
   }
-  const applied = new Set(scripts);
   return keys
-    .filter((key) => /^[VR]/.test(fileName(key)) && !applied.has(key))
+    .filter((key) => /^[VR]/.test(fileName(key)) && isLeft(key, input))
     .sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }))
     .map((key) => fileOf(location, key));
 }

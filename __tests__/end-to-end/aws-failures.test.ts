@@ -1,3 +1,5 @@
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { RECORD_PREFIX } from "../../records/record";
@@ -63,6 +65,33 @@ describe("a host whose AWS", () => {
     host.letThrough();
     expect((await host.run("*")).code).toBe(0);
     expect((await host.verdictOf("secretless", "V1__a.sql")).verdict).toBe("applied");
+  });
+
+  it("does not give the newest record to a new host, which runs nothing: it may say what has run", async () => {
+    host.bucket("forgotten");
+    await host.put("forgotten", "V1__a.sql", table("A"));
+    await host.put(
+      "forgotten",
+      "V2__b.sql",
+      "LOCK TABLES A WRITE; INSERT INTO A VALUES (1); ALTER TABLE A ADD x int;",
+    );
+    expect((await host.run("forgotten")).code).toBe(1);
+    const rows = () => query(host, "SELECT count(*) AS n FROM forgotten.A");
+    expect(await rows()).toEqual([{ n: 1 }]);
+    for (const name of readdirSync(join(host.root, "state")).filter((name) =>
+      name.startsWith("forgotten."),
+    )) {
+      rmSync(join(host.root, "state", name));
+    }
+    host.intercept(({ method, url }) =>
+      method === "GET" && url?.startsWith(`/forgotten/${RECORD_PREFIX}`) ? { status: 500 } : undefined,
+    );
+    const { code, stderr } = await host.run("forgotten");
+    expect([code, stderr]).toEqual([1, expect.stringContaining("cannot read the newest run record")]);
+    host.letThrough();
+    expect((await host.run("forgotten")).code).toBe(1);
+    expect((await host.verdictOf("forgotten", "V2__b.sql")).message).toMatch(/^V2__b\.sql ran, /);
+    expect(await rows()).toEqual([{ n: 1 }]);
   });
 
   it("takes no record loses no result: it is in the log, and the next run uploads it", async () => {

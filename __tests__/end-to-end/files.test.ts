@@ -73,6 +73,13 @@ const CASES: readonly Case[] = [
         },
       },
       {
+        change: { "V2__b.sql": "LOCK TABLES A WRITE; INSERT INTO A VALUES (1); ALTER TABLE A ADD x int;" },
+        green: false, // the same content, uploaded anew
+        verdicts: {
+          "V2__b.sql": ["failed", /^V2__b\.sql ran, [\s\S]*1100[\s\S]*- column A\.x added/],
+        },
+      },
+      {
         operation: "repair",
         green: false,
         verdicts: { "V2__b.sql": ["failed", /^V2__b\.sql ran, [\s\S]*rows may be\.\n/] },
@@ -93,6 +100,77 @@ const CASES: readonly Case[] = [
         verdicts: { "V2__b.sql": ["applied"] },
       },
       { green: true, verdicts: { "V2__b.sql": ["applied"], "V3__c.sql": ["applied"] } },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A", 1],
+  },
+  {
+    is: "a repeatable file that was edited so that it leaves a table locked, beside one that was not",
+    steps: [
+      {
+        change: { ...first, "R__a.sql": "SELECT 1;", "R__v.sql": "SELECT 2;" },
+        green: true,
+        verdicts: {},
+      },
+      {
+        change: { "R__v.sql": "LOCK TABLES A WRITE; INSERT INTO A VALUES (1); ALTER TABLE A ADD x int;" },
+        runs: 2,
+        green: false,
+        verdicts: {
+          "R__a.sql": ["applied"],
+          "R__v.sql": ["failed", /^R__v\.sql ran, [\s\S]*- column A\.x added/],
+        },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A", 1],
+  },
+  {
+    is: "a version below the newest that is applied, beside a new one",
+    steps: [
+      { change: { ...first, "V3__c.sql": table("C") }, green: true, verdicts: {} },
+      {
+        change: { "V2__b.sql": table("B"), "V4__d.sql": table("D") },
+        green: false,
+        verdicts: {
+          "V2__b.sql": [
+            "refused",
+            /^its version is below the newest that is applied\nTo do: [^\n]*out_of_order/,
+          ],
+          "V4__d.sql": ["refused", WAITS("V2__b.sql")],
+        },
+      },
+    ],
+  },
+  {
+    is: "a callback for errors that fails behind another: no file is said to have run",
+    steps: [
+      {
+        change: { ...first, "beforeMigrate.sql": "SELEC 1;", "afterMigrateError.sql": "SELEC 2;" },
+        green: false,
+        verdicts: {
+          "V1__a.sql": ["refused", WAITS("beforeMigrate.sql")],
+          "beforeMigrate.sql": ["failed", /To do: correct the callback and upload it/],
+        },
+      },
+    ],
+  },
+  {
+    is: "a callback that fails behind a file of rows, which the server takes back: it suffices to correct the callback",
+    steps: [
+      { change: first, green: true, verdicts: {} },
+      {
+        change: { "V2__b.sql": "INSERT INTO A VALUES (1);", "afterEachMigrate.sql": "SELEC 1;" },
+        runs: 2,
+        green: false,
+        verdicts: {
+          "V2__b.sql": ["refused", WAITS("afterEachMigrate.sql")],
+          "afterEachMigrate.sql": ["failed", /To do: correct the callback and upload it/],
+        },
+      },
+      {
+        change: { "afterEachMigrate.sql": "SELECT 1;" },
+        green: true,
+        verdicts: { "V2__b.sql": ["applied"] },
+      },
     ],
     last: ["SELECT count(*) AS n FROM $.A", 1],
   },
@@ -557,6 +635,17 @@ const REPORTED: readonly Case[] = [
       },
     ],
   },
+  ...[
+    "CREATE USER u1\nIDENTIFIED\nBY\n's3cret' BOGUS;",
+    "CREATE USER u1 IDENTIFIED BY 's3cret'BOGUS's3cret';",
+    "CREATE USER u1 IDENTIFED BY 's3cret';",
+    "CREATE PROCEDURE p() SET PASSWORD = 's3cret-s3cret';\nSELEC 1;",
+  ].map(
+    (sql): Case => ({
+      is: `a password elsewhere: ${JSON.stringify(sql)}`,
+      steps: [{ change: { "V1__a.sql": sql }, green: false, verdicts: { "V1__a.sql": ["failed"] } }],
+    }),
+  ),
   {
     is: "two repeatable files of one description (1953)",
     steps: [
