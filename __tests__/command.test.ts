@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { commandFor, decodeKey, readEnvironment, reconcileCommand, uploadsOf } from "../lambda/command";
+import { commandFor, reconcileCommand } from "../deployment/command";
+import { decodeKey, readEnvironment, uploadsOf } from "../lambda/command";
 import { uploadRecord as record, TEST_EVENT } from "./support/events";
 
 const environment = {

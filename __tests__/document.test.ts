@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { commandDocument, contentOf, LONGEST_VALUES } from "../constructs/document";
-import { commandFor, reconcileCommand } from "../lambda/command";
+import { commandFor, reconcileCommand } from "../deployment/command";
 
 const RUNNER = { url: "s3://artifacts/runner/x.cjs", sha256: "0".repeat(64) };
 const document = commandDocument("/flyway", RUNNER);

@@ -20,9 +20,9 @@ import {
 import { mockClient } from "aws-sdk-client-mock";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { bundleFunction } from "../constructs/bundle";
+import { commandFor, reconcileCommand } from "../deployment/command";
 import { MappingError, mappingName } from "../deployment/mapping";
 import { createHandler, type Dependencies } from "../lambda";
-import { commandFor, reconcileCommand } from "../lambda/command";
 import { logEvent, uploadRecord as record, statusChangeEvent, TEST_EVENT } from "./support/events";
 import { judged, recordOf } from "./support/records";
 

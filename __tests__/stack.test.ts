@@ -83,6 +83,7 @@ describe("the stack", () => {
       "aws_sns_topic_subscription.email",
       "aws_ssm_document.flyway_migrate",
       "aws_ssm_parameter.flyway_archive",
+      "aws_ssm_parameter.flyway_deployment",
       "aws_ssm_parameter.s3_mapping",
       "aws_ssm_parameter.target",
       "aws_ssm_parameter.targets",

@@ -3,9 +3,10 @@ import { CloudwatchLogGroup } from "@cdktf/provider-aws/lib/cloudwatch-log-group
 import type { IamRole } from "@cdktf/provider-aws/lib/iam-role";
 import { LambdaFunction } from "@cdktf/provider-aws/lib/lambda-function";
 import { LambdaPermission } from "@cdktf/provider-aws/lib/lambda-permission";
-import { TerraformOutput, Token } from "cdktf";
+import { SsmParameter } from "@cdktf/provider-aws/lib/ssm-parameter";
+import { Fn, TerraformOutput, Token } from "cdktf";
 import { Construct } from "constructs";
-import { mappingName } from "../deployment/mapping";
+import { deploymentName, mappingName } from "../deployment/mapping";
 import type { Names } from "../deployment/names";
 import { fileAsset } from "./asset";
 import { bundleFunction, zip } from "./bundle";
@@ -75,6 +76,19 @@ export class Lambda extends Construct {
       sourceFile: `\${${fileAsset(this, "flyway_trigger", file, bundleFunction())}}`,
       outputPath: `\${${fileAsset(this, "flyway_trigger_zip", "flyway_trigger.zip", archived)}}`,
     });
+    const target = {
+      instanceId: ec2.host.id,
+      documentName: ec2.document.name,
+      logGroupName: ec2.logGroup.name,
+      settleSeconds: `\${tostring(${addressOf(variables.flywaySettleSeconds)})}`,
+      reconcileMinutes: `\${tostring(${addressOf(variables.reconcileMinutes)})}`,
+    } as const;
+    new SsmParameter(this, "aws_ssm_parameter.flyway_deployment", {
+      name: deploymentName(names.parameters),
+      description: "Where the commands of this deployment go: for the command flyway-aws",
+      type: "String",
+      value: Fn.jsonencode(target),
+    });
     this.fn = new LambdaFunction(this, "aws_lambda_function.flyway_trigger", {
       functionName: names.of("flyway-trigger"),
       role: role.arn,
@@ -88,13 +102,13 @@ export class Lambda extends Construct {
       dependsOn: [managed, ssm.attachment],
       environment: {
         variables: {
-          INSTANCE_ID: ec2.host.id,
-          DOCUMENT_NAME: ec2.document.name,
-          CLOUDWATCH_LOG_GROUP_NAME: ec2.logGroup.name,
+          INSTANCE_ID: target.instanceId,
+          DOCUMENT_NAME: target.documentName,
+          CLOUDWATCH_LOG_GROUP_NAME: target.logGroupName,
           PARAMETERS: names.parameters,
-          SETTLE_SECONDS: `\${tostring(${addressOf(variables.flywaySettleSeconds)})}`,
+          SETTLE_SECONDS: target.settleSeconds,
           TOPIC_ARN: notifications.topic.arn,
-          RECONCILE_MINUTES: `\${tostring(${addressOf(variables.reconcileMinutes)})}`,
+          RECONCILE_MINUTES: target.reconcileMinutes,
           METRICS_NAMESPACE: notifications.namespace,
         },
       },

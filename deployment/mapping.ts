@@ -1,3 +1,5 @@
+import type { CommandTarget } from "./command";
+
 /**
  * What the function, the runner and the constructs must agree on: names, patterns, the mapping's shape. It knows
  * nothing of AWS, so all sides can import it.
@@ -145,6 +147,11 @@ export function targetName(parameters: string, flywayConf: string): string {
   return `${parameters}/${TARGET_PATH}/${flywayConf}`;
 }
 
+/** The name of the parameter that says where the deployment's commands go: `/flyway/deployment`. */
+export function deploymentName(parameters: string): string {
+  return `${parameters}/deployment`;
+}
+
 /** The name of the parameter that says where a Flyway release is. */
 export function archiveName(parameters: string, flywayVersion: string): string {
   return `${parameters}/${ARCHIVE_PATH}/${flywayVersion}`;
@@ -229,6 +236,27 @@ export function parseTarget(name: string, value: string): Target {
 export function parseArchive(name: string, value: string): Source {
   const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.flyway_archive");
   return sourceOf(object, undefined, wrong);
+}
+
+/**
+ * Reads the value of a deployment's parameter.
+ *
+ * @throws MappingError that names the parameter, what is wrong with it and the remedy
+ */
+export function parseDeployment(name: string, value: string): CommandTarget {
+  const { object, wrong } = membersOf(name, value, "aws_ssm_parameter.flyway_deployment");
+  const text = (member: keyof CommandTarget) => {
+    const value = object[member];
+    if (typeof value !== "string" || value === "") throw wrong(`has no "${member}"`);
+    return value;
+  };
+  return {
+    instanceId: text("instanceId"),
+    documentName: text("documentName"),
+    logGroupName: text("logGroupName"),
+    settleSeconds: text("settleSeconds"),
+    reconcileMinutes: Number(text("reconcileMinutes")),
+  };
 }
 
 type Wrong = (what: string) => MappingError;

@@ -1,24 +1,11 @@
-import type { SendCommandCommandInput } from "@aws-sdk/client-ssm";
-
-/** How long a run may take: ten hours, as the contract has it. Systems Manager allows up to 172,800 s. */
-const EXECUTION_TIMEOUT_SECONDS = "36000";
+import type { CommandTarget } from "../deployment/command";
 
 /** The function's environment, set by `lambda.tf`. */
-export interface Environment {
-  /** `INSTANCE_ID`: the Flyway host. */
-  readonly instanceId: string;
-  /** `DOCUMENT_NAME`: the Command document that the host runs. */
-  readonly documentName: string;
-  /** `CLOUDWATCH_LOG_GROUP_NAME`: where Run Command writes the host's output. */
-  readonly logGroupName: string;
+export interface Environment extends CommandTarget {
   /** `PARAMETERS`: what the names of the deployment's parameters begin with, `/flyway`. */
   readonly parameters: string;
-  /** `SETTLE_SECONDS`: how long a bucket must be still before it is migrated. */
-  readonly settleSeconds: string;
   /** `TOPIC_ARN`: where people are told of what was no success. */
   readonly topicArn: string;
-  /** `RECONCILE_MINUTES`: how often every bucket is looked at; 0 if a person alone asks for it. */
-  readonly reconcileMinutes: number;
   /** `METRICS_NAMESPACE`: of the metrics in CloudWatch; also what a message's subject begins with. */
   readonly metricsNamespace: string;
 }
@@ -105,58 +92,9 @@ export function decodeKey(encoded: string): string {
 /** The event that asks for a reconcile: the schedule's input, and what a person may invoke the function with. */
 export const RECONCILE = { reconcile: true };
 
-/** Instead of a bucket's name in a command: every bucket that has a mapping. */
-export const EVERY_BUCKET = "*";
-
 /** Whether an event asks for a reconcile. */
 export function isReconcile(event: unknown): boolean {
   return (event as Partial<typeof RECONCILE> | null)?.reconcile === true;
-}
-
-/** What a command's comment begins with; the bucket follows. */
-export const COMMENT = "Flyway: ";
-
-/**
- * The command for one bucket, or for every one. What is done with a bucket, the host reads from its mapping.
- *
- * @param bucket its name, or EVERY_BUCKET
- */
-export function commandFor(bucket: string, environment: Environment): SendCommandCommandInput {
-  return {
-    DocumentName: environment.documentName,
-    InstanceIds: [environment.instanceId],
-    Parameters: {
-      Bucket: [bucket],
-      SettleSeconds: [environment.settleSeconds],
-      executionTimeout: [EXECUTION_TIMEOUT_SECONDS],
-    },
-    MaxConcurrency: "1",
-    Comment: `${COMMENT}${bucket}`,
-    CloudWatchOutputConfig: {
-      CloudWatchLogGroupName: environment.logGroupName,
-      CloudWatchOutputEnabled: true,
-    },
-  };
-}
-
-/** How long a reconcile that a person asks for may wait for the host, where there is no schedule: an hour, in minutes. */
-const UNSCHEDULED_MINUTES = 60;
-
-/**
- * The command for every bucket. Once the next one is due it is of no use, so it expires: a host that takes it later, or has no
- * room for it before, ends it at once. Systems Manager itself delivers it for as long as TimeoutSeconds and the execution
- * timeout together: https://docs.aws.amazon.com/systems-manager/latest/userguide/monitor-commands.html
- *
- * @param now in milliseconds, as `Date.now()` has it
- */
-export function reconcileCommand(environment: Environment, now: number): SendCommandCommandInput {
-  const seconds = (environment.reconcileMinutes || UNSCHEDULED_MINUTES) * 60;
-  const command = commandFor(EVERY_BUCKET, environment);
-  return {
-    ...command,
-    TimeoutSeconds: seconds,
-    Parameters: { ...command.Parameters, ExpiresAt: [String(Math.floor(now / 1_000) + seconds)] },
-  };
 }
 
 /** The statuses of a command that its host, which may be stopped, has not taken yet. */

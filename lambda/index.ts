@@ -9,19 +9,10 @@ import {
   type SendCommandCommandInput,
   SSMClient,
 } from "@aws-sdk/client-ssm";
+import { COMMENT, commandFor, EVERY_BUCKET, reconcileCommand } from "../deployment/command";
 import { MappingError, mappingName, parseMapping } from "../deployment/mapping";
 import type { RunRecord } from "../records/record";
-import {
-  COMMENT,
-  commandFor,
-  type Environment,
-  EVERY_BUCKET,
-  isReconcile,
-  readEnvironment,
-  reconcileCommand,
-  uploadsOf,
-  WAITING_STATUSES,
-} from "./command";
+import { type Environment, isReconcile, readEnvironment, uploadsOf, WAITING_STATUSES } from "./command";
 import { logDataOf, metricsOf } from "./metrics";
 import {
   bucketOf,

@@ -1,9 +1,9 @@
 import type { GetCommandInvocationCommandOutput } from "@aws-sdk/client-ssm";
+import { COMMENT, EVERY_BUCKET } from "../deployment/command";
 import { filesAtFault } from "../records/fault";
 import { isCallback } from "../records/flyway";
 import { fileName, type RunRecord } from "../records/record";
 import { printable } from "../records/text";
-import { COMMENT, EVERY_BUCKET } from "./command";
 import { bucketIn, complaintsIn, failedLooksIn, reasonIn, unreportedIn } from "./output";
 import { cut, list, REASON_LENGTH, type Reason, reasonsIn, textOfReasons } from "./reason";
 

@@ -1,6 +1,6 @@
+import { EVERY_BUCKET } from "../deployment/command";
 import { isMatch } from "../deployment/mapping";
 import { type ReconcileReport, type RunReport, reportIn, reportsIn } from "../records/report";
-import { EVERY_BUCKET } from "./command";
 
 /** A line in which the host says what it does for a bucket, and how one begins that says why it gives up. */
 const PROGRESS = /^\d\d:\d\d:\d\d (\S+): (.*)$/;

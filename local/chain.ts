@@ -6,10 +6,11 @@ import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import type { S3Event } from "aws-lambda";
 import { commandDocument } from "../constructs/document";
 import type { FlywayArchives } from "../deployment/archives";
+import { EVERY_BUCKET } from "../deployment/command";
 import { bucketPrefixOf } from "../deployment/databases";
-import { archiveName, type Mapping, mappingName, targetName } from "../deployment/mapping";
+import { archiveName, deploymentName, type Mapping, mappingName, targetName } from "../deployment/mapping";
 import { Names } from "../deployment/names";
-import { EVERY_BUCKET, RECONCILE } from "../lambda/command";
+import { RECONCILE } from "../lambda/command";
 import { type Message, STATUS_CHANGE } from "../lambda/notification";
 import { Commands, type RunningCommand } from "./aws/commands";
 import { type Faults, serveAws } from "./aws/endpoint";
@@ -173,6 +174,14 @@ async function start(
   const target = targetOf(database, SECRET, caFile);
   parameters.set(targetName(NAMES.parameters, CONF), JSON.stringify(target));
   parameters.set(archiveName(NAMES.parameters, flyway.version), JSON.stringify(flyway.archive));
+  const deployment = {
+    instanceId: HOST_ID,
+    documentName: DOCUMENT,
+    logGroupName: LOG_GROUP,
+    settleSeconds: String(options.settleSeconds ?? 2),
+    reconcileMinutes: "15",
+  };
+  parameters.set(deploymentName(NAMES.parameters), JSON.stringify(deployment));
   const login = { username: database.user, password: database.password };
   const secrets = new Map([[SECRET, JSON.stringify(login)]]);
   const commands = new Commands({
@@ -211,13 +220,13 @@ async function start(
       AWS_ACCESS_KEY_ID: accessKeyId,
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
       AWS_ENDPOINT_URL: endpoint,
-      INSTANCE_ID: HOST_ID,
-      DOCUMENT_NAME: DOCUMENT,
-      CLOUDWATCH_LOG_GROUP_NAME: LOG_GROUP,
+      INSTANCE_ID: deployment.instanceId,
+      DOCUMENT_NAME: deployment.documentName,
+      CLOUDWATCH_LOG_GROUP_NAME: deployment.logGroupName,
       PARAMETERS: NAMES.parameters,
-      SETTLE_SECONDS: String(options.settleSeconds ?? 2),
+      SETTLE_SECONDS: deployment.settleSeconds,
       TOPIC_ARN: TOPIC,
-      RECONCILE_MINUTES: "15",
+      RECONCILE_MINUTES: deployment.reconcileMinutes,
       METRICS_NAMESPACE: "Flyway",
     },
     onFailure: (event, error) => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { EVERY_BUCKET, RECONCILE } from "../../lambda/command";
+import { EVERY_BUCKET } from "../../deployment/command";
+import { RECONCILE } from "../../lambda/command";
 import type { Fault } from "../../local/aws/endpoint";
 import type { Chain } from "../../local/chain";
 import { applied, put, startTestChain, table } from "../support/chain";
