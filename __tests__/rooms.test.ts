@@ -91,7 +91,7 @@ async function packagesOf(entry: string): Promise<Set<string>> {
 }
 
 describe("the rooms", () => {
-  it.each(["constructs", "deployment", "records", "lambda", "runner", "local"])(
+  it.each(["constructs", "deployment", "records", "lambda", "runner", "local", "cli"])(
     "have no files in %s that import one another",
     (room) => {
       const files = filesOf(room);
@@ -105,6 +105,7 @@ describe("the rooms", () => {
     ["records", []],
     ["lambda", ["deployment", "records"]],
     ["runner", ["deployment", "records"]],
+    ["cli", ["deployment", "records", "package.json"]],
     ["constructs", ["deployment", "records", "lambda"]],
     ["local", ["deployment", "records", "lambda", "constructs"]],
   ])("let %s import of the others only %j", (room, others) => {

@@ -8,6 +8,7 @@ import { Names } from "../deployment/names";
 import type { Message } from "../lambda/notification";
 import { isApplied } from "../records/judge";
 import type { Verdict } from "../records/record";
+import { byFlywayOrder } from "../records/upload";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./machine/downloads";
 import { report } from "./report";
@@ -128,19 +129,9 @@ function readMigrations(folder: string): Map<string, string[]> {
       const keys = readdirSync(join(folder, database), { recursive: true, encoding: "utf8" })
         .filter((name) => name.endsWith(".sql") && statSync(join(folder, database, name)).isFile())
         .map((name) => name.replaceAll(sep, "/"));
-      return [database, keys.sort(flywayOrder)] as const;
+      return [database, keys.sort(byFlywayOrder)] as const;
     }),
   );
-}
-
-const byNumber = new Intl.Collator("en", { numeric: true }).compare;
-
-/** The order in which Flyway takes them, wherever they lie: callbacks, versions by number, repeatables. */
-function flywayOrder(a: string, b: string): number {
-  const name = (key: string) => key.slice(key.lastIndexOf("/") + 1);
-  const rank = (key: string) => (/^V\d/.test(name(key)) ? 1 : name(key).startsWith("R__") ? 2 : 0);
-  const version = (key: string) => name(key).replace(/_(?=\d)/g, ".");
-  return rank(a) - rank(b) || byNumber(version(a), version(b)) || byNumber(a, b);
 }
 
 function archiveOption(version: string, url?: string, sha256?: string): FlywayArchives {

@@ -22,3 +22,12 @@ export function isSettings(key: string): boolean {
 export function isUpload(key: string): boolean {
   return /[.]sql$/i.test(key) || isOtherMigration(key) || isSettings(key);
 }
+
+const byNumber = new Intl.Collator("en", { numeric: true }).compare;
+
+/** The order in which Flyway takes files, wherever they lie: callbacks, versions by number, repeatables. */
+export function byFlywayOrder(a: string, b: string): number {
+  const rank = (key: string) => (/^V\d/.test(fileName(key)) ? 1 : fileName(key).startsWith("R__") ? 2 : 0);
+  const version = (key: string) => fileName(key).replace(/_(?=\d)/g, ".");
+  return rank(a) - rank(b) || byNumber(version(a), version(b)) || byNumber(a, b);
+}

@@ -10,6 +10,7 @@ import {
   versionIn,
 } from "../records/flyway";
 import { type FlywayError, type FlywayInfo, fileName, fileOf, keyOf } from "../records/record";
+import { byFlywayOrder } from "../records/upload";
 import type { FailedFile } from "./landed";
 
 export interface TriedInput {
@@ -93,13 +94,6 @@ function untriedFiles(input: TriedInput): string[] {
   }
   return keys
     .filter((key) => /^[VR]/.test(fileName(key)) && isLeft(key, input))
-    .sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }))
+    .sort(byFlywayOrder)
     .map((key) => fileOf(location, key));
-}
-
-/** Versions come first, then what is repeatable. */
-function order(key: string): string {
-  const name = fileName(key);
-  const version = versionIn(name);
-  return version === undefined ? `2 ${name}` : `1 ${version}`;
 }

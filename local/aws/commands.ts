@@ -201,6 +201,7 @@ export class Commands {
         const after = filters.find(({ key }) => key === "InvokedAfter")?.value ?? 0;
         const equal = filters.filter(({ key }) => key !== "InvokedAfter");
         const described = [...this.invocations]
+          .filter(([id]) => input.CommandId === undefined || input.CommandId === id)
           .filter(([, { sentAt }]) => sentAt > new Date(after).getTime())
           .map(([commandId, invocation]) => this.describe(commandId, invocation));
         return {
@@ -209,12 +210,35 @@ export class Commands {
           ),
         };
       }
+      case "AmazonSSM.DescribeInstanceInformation": {
+        const PingStatus = this.hostStopped ? "ConnectionLost" : "Online";
+        return { InstanceInformationList: [{ InstanceId: this.options.hostId, PingStatus }] };
+      }
+      case "Logs_20140328.FilterLogEvents":
+        return { events: this.logEvents(String(input.logStreamNamePrefix)) };
       default:
         throw new ServiceError("NotImplemented", `${target} is not in this subset of AWS`);
     }
   }
 
-  private describe(commandId: string, { comment, status }: Invocation): object {
+  /** The lines of commands' output, as Run Command writes them to CloudWatch; all as of the time when they were sent. */
+  private logEvents(prefix: string): object[] {
+    const { hostId, document } = this.options;
+    return [...this.invocations]
+      .filter(([commandId]) => `${commandId}/`.startsWith(prefix))
+      .flatMap(([commandId, { folder, sentAt }]) =>
+        ["stdout", "stderr"].flatMap((name) => {
+          const logStreamName = `${commandId}/${hostId}/${document.mainSteps[0].name}/${name}`;
+          const lines = head(join(folder, name), Number.POSITIVE_INFINITY).trimEnd();
+          return lines.split("\n").map((message, index) => ({
+            ...{ eventId: `${logStreamName}/${index}`, logStreamName, timestamp: sentAt, message },
+          }));
+        }),
+      )
+      .filter(({ message }) => message !== "");
+  }
+
+  private describe(commandId: string, { comment, status, sentAt }: Invocation): object {
     const { documentName, hostId } = this.options;
     return {
       CommandId: commandId,
@@ -223,6 +247,7 @@ export class Commands {
       Comment: comment,
       Status: status,
       StatusDetails: status,
+      RequestedDateTime: sentAt / 1_000,
     };
   }
 

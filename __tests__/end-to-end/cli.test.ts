@@ -1,0 +1,271 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Chain } from "../../local/chain";
+import { put, query, remove, startTestChain, table } from "../support/chain";
+import { bundleCli, type Ended, startCli } from "../support/cli";
+import { gate } from "../support/gate";
+
+// The command as its users have it: each start a process of its own, against the chain.
+
+const DATABASES = [
+  "Pushed",
+  "Broken",
+  "Refused",
+  "Dry",
+  "Deleted",
+  "Order",
+  "One",
+  "Two",
+  "Three",
+  "Slow",
+  "Waited",
+  "Repaired",
+  "Edited",
+  "Looked",
+  "Same",
+];
+
+let chain: Chain;
+let folder: string;
+let file: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "cli-"));
+  file = join(__dirname, "..", "..", "dist", `cli-test-${process.pid}.cjs`);
+  await bundleCli(file);
+  chain = await startTestChain({ databases: DATABASES });
+});
+afterAll(async () => {
+  await chain?.stop();
+  rmSync(file, { force: true });
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const cli = (...args: string[]): Promise<Ended> => startCli(file, args, chain).ended;
+
+/** Makes a folder of migrations; where it is. */
+function migrations(name: string, files: Readonly<Record<string, string>>): string {
+  const path = join(folder, name);
+  for (const [key, sql] of Object.entries(files)) {
+    mkdirSync(join(path, key, ".."), { recursive: true });
+    writeFileSync(join(path, key), sql);
+  }
+  return path;
+}
+
+describe("flyway-aws push", () => {
+  it("uploads a folder, waits for the verdicts, and shows them", async () => {
+    const path = migrations("Pushed", {
+      "V1__a.sql": table("A"),
+      "sub/V2__b.sql": table("B"),
+      "notes.txt": "x",
+    });
+    const { code, stdout } = await cli("push", "Pushed", path);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^Pushed\/V1__a\.sql +applied$/m)]);
+    expect(stdout).toMatch(/^Pushed\/sub\/V2__b\.sql +applied$/m);
+    expect(await query(chain, "SELECT count(*) AS n FROM Pushed.B")).toEqual([{ n: 0 }]);
+  });
+
+  it("has nothing to do the second time, and ends well", async () => {
+    const { code, stdout } = await cli("push", "pushed", join(folder, "Pushed")); // by whatever case
+    expect([code, stdout]).toEqual([0, expect.stringContaining("Pushed: nothing to do")]);
+  });
+
+  it("ends with 3 where a file fails, with what landed, and again where nothing is to be uploaded", async () => {
+    const path = migrations("Broken", { "V1__a.sql": `${table("A")}\nSELEC 1;`, "V2__b.sql": table("B") });
+    const { code, stdout } = await cli("push", "Broken", path);
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/^Broken\/V1__a\.sql +failed$/m)]);
+    expect(stdout).toMatch(/at line 2: [\s\S]*- table A added[\s\S]*\nTo do: correct it/);
+    expect(stdout).toMatch(/^Broken\/V2__b\.sql +refused$/m);
+    expect((await cli("push", "Broken", path)).code).toBe(3);
+  });
+
+  it("ends with 2 where a file is refused", async () => {
+    const path = migrations("Refused", { "V1_a.sql": table("A") });
+    const { code, stdout } = await cli("push", "Refused", path);
+    expect([code, stdout]).toEqual([2, expect.stringContaining("To do: upload it again as V<version>__")]);
+  });
+
+  it("shows what it would upload, and uploads nothing, for --dry-run", async () => {
+    const path = migrations("Dry", { "V1__a.sql": table("A") });
+    const { code, stdout } = await cli("push", "Dry", path, "--dry-run");
+    expect([code, stdout]).toEqual([0, `-- Dry/V1__a.sql\n${table("A")}\n`]);
+    const { stdout: json } = await cli("--format", "json", "push", "Dry", path, "--dry-run");
+    expect(JSON.parse(json)).toMatchObject({
+      database: "Dry",
+      uploads: [{ key: "V1__a.sql", sql: table("A") }],
+    });
+    expect((await chain.verdicts.of("Dry")).length).toBe(0);
+  });
+
+  it("deletes what is not here for --delete alone, once it is confirmed", async () => {
+    const path = migrations("Deleted", { "V1__a.sql": table("A"), "R__v.sql": "SELECT 1;" });
+    expect((await cli("push", "Deleted", path)).code).toBe(0);
+    rmSync(join(path, "R__v.sql"));
+    const keys = async () => (await chain.verdicts.of("Deleted")).length;
+    const kept = await cli("push", "Deleted", path);
+    expect([kept.code, kept.stderr]).toEqual([
+      0,
+      expect.stringContaining("has 1 more that are not here: they stay"),
+    ]);
+    const unasked = await cli("push", "Deleted", path, "--delete");
+    expect([unasked.code, unasked.stderr]).toEqual([
+      1,
+      expect.stringMatching(/Delete R__v\.sql[\s\S]*say --yes/),
+    ]);
+    expect(await keys()).toBe(2);
+    expect((await cli("--yes", "push", "Deleted", path, "--delete")).code).toBe(0);
+    const { stdout } = await cli("--format", "json", "status", "Deleted");
+    expect(JSON.parse(stdout).uploads.map(({ key }: { key: string }) => key)).toEqual(["V1__a.sql"]);
+  });
+
+  it("uploads anew what was edited here, and not what is the same but for its ETag", async () => {
+    const path = migrations("Same", { "R__v.sql": "SELECT 1;" });
+    expect((await cli("push", "Same", path)).code).toBe(0);
+    writeFileSync(join(path, "R__v.sql"), "SELECT 2;");
+    const { code, stdout } = await cli("push", "Same", path);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/R__v\.sql +applied/)]);
+  });
+
+  it("takes a folder per database for --all; a failure of one stops no other", async () => {
+    const all = join(folder, "all");
+    migrations("all/One", { "V1__a.sql": table("A") });
+    migrations("all/Two", { "V1__a.sql": "SELEC 1;" });
+    migrations("all/Three", { "V1__a.sql": table("A") });
+    const { code, stdout } = await cli("push", "--all", all);
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/^Two\/V1__a\.sql +failed$/m)]);
+    for (const name of ["One", "Three"])
+      expect(stdout).toMatch(new RegExp(`^${name}/V1__a\\.sql +applied$`, "m"));
+  });
+
+  it("says what is being done, and by Ctrl-C stops waiting, not the migration", async () => {
+    const shut = await gate(chain, "cli-slow");
+    const path = migrations("Slow", { "V1__a.sql": `${table("A")}\n${shut.sql}` });
+    const push = startCli(file, ["push", "Slow", path], chain);
+    await push.says("Slow: waiting for the verdict of 1 of 1 file");
+    await shut.reached();
+    push.signal("SIGINT");
+    expect(await push.ended).toMatchObject({
+      code: 130,
+      stderr: expect.stringContaining("the migration goes on"),
+    });
+    const late = await cli("wait", "Slow/V1__a.sql", "--timeout", "1");
+    expect([late.code, late.stdout]).toEqual([
+      4,
+      expect.stringContaining("no run has told of it within 1 s"),
+    ]);
+    const waiting = cli("wait", "Slow/V1__a.sql");
+    await shut.open();
+    expect(await waiting).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/Slow\/V1__a\.sql +applied/),
+    });
+  });
+
+  it.each<readonly [string, readonly string[], RegExp]>([
+    ["no database", ["push"], /push takes a database and what to upload/],
+    [
+      "a database that there is not",
+      ["push", "Nobody", "."],
+      /no database "Nobody"\nTo do: name one of these: Broken, /,
+    ],
+    ["a file that there is not", ["push", "Dry", "nowhere.sql"], /nowhere\.sql cannot be read/],
+    ["an object without a database", ["wait", "V1__a.sql"], /names no object\nTo do: /],
+    ["an object that there is not", ["wait", "Dry/V9__z.sql"], /has no file "V9__z\.sql"/],
+    ["a timeout that is no number", ["wait", "Dry/V9__z.sql", "--timeout", "0"], /no whole number/],
+    ["a stage that there is not", ["--stage", "dev", "status"], /no deployment of stage dev here/],
+    ["a command that there is not", ["frobnicate"], /unknown command 'frobnicate'/],
+  ])("refuses %s, and says what to do", async (_, args, words) => {
+    const { code, stderr } = await cli(...args);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(words)]);
+  });
+
+  it("ends with 5 without credentials", async () => {
+    const { endpoint, region } = chain;
+    const env = { AWS_ENDPOINT_URL: endpoint, AWS_REGION: region };
+    const { code, stderr } = await startCli(file, ["status"], undefined, env).ended;
+    expect([code, stderr]).toEqual([5, expect.stringContaining("To do: log in")]);
+  });
+});
+
+describe("flyway-aws status", () => {
+  it("has a line for each database, and is red where one is", async () => {
+    await put(chain, "Looked", "V1__a.sql", "SELEC 1;");
+    await chain.verdicts.wait("Looked", "V1__a.sql");
+    const { code, stdout } = await cli("status");
+    expect([code, stdout]).toEqual([3, expect.stringMatching(/^Looked +0 +0 +0 +1 +failed \d+ s ago$/m)]);
+    const all = JSON.parse((await cli("--format", "json", "status")).stdout);
+    expect(all.databases.map(({ name }: { name: string }) => name)).toEqual([...DATABASES].sort());
+  });
+
+  it("has a database's files, those edited since, its runs and its host", async () => {
+    await put(chain, "Edited", "V1__a.sql", table("A"));
+    await chain.verdicts.wait("Edited", "V1__a.sql");
+    chain.commands.stopHost();
+    await put(chain, "Edited", "V1__a.sql", table("Z"));
+    const { code, stdout } = await cli("status", "Edited");
+    chain.commands.startHost();
+    expect(code).toBe(4);
+    expect(stdout).toMatch(/^Host i-0+: ConnectionLost$/m);
+    expect(stdout).toMatch(/^V1__a\.sql +pending +edited since it was applied$/m);
+    expect(stdout).toMatch(/^1 +\d+ s ago +applied 1 +[0-9a-f-]{36}$/m);
+  });
+});
+
+describe("flyway-aws history and logs", () => {
+  it("tell of the runs, and of what the host said of one", async () => {
+    await put(chain, "Waited", "V1__a.sql", table("A"));
+    await chain.verdicts.wait("Waited", "V1__a.sql");
+    await remove(chain, "Waited", "V1__a.sql");
+    await put(chain, "Waited", "V1__a.sql", table("A"));
+    await chain.verdicts.wait("Waited", "V1__a.sql");
+    const { code, stdout } = await cli("--format", "json", "history", "Waited", "--limit", "2");
+    expect(code).toBe(0);
+    const { runs } = JSON.parse(stdout);
+    expect(
+      runs.map(({ number, applied }: { number: number; applied: string[] }) => [number, applied]),
+    ).toEqual([
+      [2, []],
+      [1, ["V1__a.sql"]],
+    ]);
+    const logs = await cli("logs", runs[1].commandId);
+    expect([logs.code, logs.stdout]).toEqual([0, expect.stringContaining("applied V1__a.sql")]);
+    expect((await cli("logs", "00000000-0000-0000-0000-000000000000")).stderr).toMatch(
+      /no output of command/,
+    );
+  });
+});
+
+describe("flyway-aws repair and reconcile", () => {
+  it("ask, and repair what was corrected", async () => {
+    const path = migrations("Repaired", { "V1__a.sql": `${table("A")}\nSELEC 1;` });
+    expect((await cli("push", "Repaired", path)).code).toBe(3);
+    writeFileSync(join(path, "V1__a.sql"), "SELECT 1;");
+    expect((await cli("push", "Repaired", path)).code).toBe(2);
+    const unasked = await cli("repair", "Repaired");
+    expect([unasked.code, unasked.stderr]).toEqual([1, expect.stringContaining("say --yes")]);
+    const { code, stdout } = await cli("--yes", "repair", "Repaired");
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^Repaired\/V1__a\.sql +applied$/m)]);
+    const refused = await cli("--yes", "repair", "Repaired");
+    expect([refused.code, refused.stderr]).toEqual([
+      2,
+      expect.stringContaining("there is nothing to repair"),
+    ]);
+  });
+
+  it("have the host look at every bucket", async () => {
+    const { code, stdout } = await cli("--yes", "reconcile");
+    expect([code, stdout]).toEqual([0, "All buckets were looked at.\n"]);
+  });
+});
+
+it("says of each command what it does, with an example", async () => {
+  const { stdout } = await cli("--help");
+  for (const name of ["push", "status", "wait", "logs", "history", "repair", "reconcile"]) {
+    expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
+    expect((await cli(name, "--help")).stdout).toMatch(/^Examples?:\n {2}flyway-aws /m);
+  }
+  const { version } = JSON.parse(readFileSync(join(__dirname, "..", "..", "package.json"), "utf8"));
+  expect((await cli("--version")).stdout).toBe(`${version}\n`);
+});

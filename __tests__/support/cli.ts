@@ -1,0 +1,77 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { build } from "esbuild";
+import type { Chain } from "../../local/chain";
+
+/** How a start of the command ended. */
+export interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A start of the command that may still be under way. */
+export interface StartedCli {
+  readonly ended: Promise<Ended>;
+  signal(name: NodeJS.Signals): void;
+  /** Resolves once standard error has a text. */
+  says(text: string): Promise<void>;
+}
+
+const PROJECT = join(__dirname, "..", "..");
+
+/** Bundles the command as `npm run prepare` does, into a folder of the project, where it finds its packages. */
+export async function bundleCli(file: string): Promise<void> {
+  await build({
+    absWorkingDir: PROJECT,
+    entryPoints: ["cli/main.ts"],
+    ...{ bundle: true, platform: "node", target: "node20.9", packages: "external", logLevel: "error" },
+    outfile: file,
+  });
+}
+
+/** Starts the command for a chain. */
+export function startCli(
+  file: string,
+  args: readonly string[],
+  chain: Pick<Chain, "endpoint" | "region" | "accessKeyId" | "secretAccessKey"> | undefined,
+  env: Readonly<Record<string, string>> = {},
+): StartedCli {
+  const child = spawn(process.execPath, [file, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: {
+      ...{ PATH: process.env.PATH, AWS_EC2_METADATA_DISABLED: "true" },
+      ...{ AWS_CONFIG_FILE: "/dev/null", AWS_SHARED_CREDENTIALS_FILE: "/dev/null" },
+      ...(chain && {
+        ...{ AWS_ENDPOINT_URL: chain.endpoint, AWS_REGION: chain.region },
+        ...{ AWS_ACCESS_KEY_ID: chain.accessKeyId, AWS_SECRET_ACCESS_KEY: chain.secretAccessKey },
+      }),
+      ...env,
+    },
+  });
+  let stdout = "";
+  let stderr = "";
+  const listeners = new Set<() => void>();
+  child.stdout.on("data", (text) => {
+    stdout += text;
+  });
+  child.stderr.on("data", (text) => {
+    stderr += text;
+    for (const listener of listeners) listener();
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
+  });
+  return {
+    ended,
+    signal: (name) => void child.kill(name),
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const look = () => stderr.includes(text) && resolve();
+        listeners.add(look);
+        look();
+        void ended.then(({ code }) => reject(new Error(`ended with ${code}: ${stdout}${stderr}`)));
+      }),
+  };
+}

@@ -1,0 +1,219 @@
+import { Command, InvalidArgumentError, Option } from "commander";
+import { version } from "../package.json";
+import { printable } from "../records/text";
+import { Aws } from "./aws";
+import { Deployment } from "./deployment";
+import { CliError, EXIT, type ExitCode, explain } from "./exit";
+import { createTerminal, type Format, type Terminal } from "./terminal";
+
+/** The command's options, of all its commands. */
+interface Options {
+  readonly stage?: string;
+  readonly region?: string;
+  readonly profile?: string;
+  readonly endpointUrl?: string;
+  readonly format: Format;
+  readonly yes?: boolean;
+}
+
+/** What each command is given. */
+interface Context {
+  readonly aws: Aws;
+  readonly deployment: Deployment;
+  readonly terminal: Terminal;
+}
+
+const EXIT_CODES = `
+Exit codes:
+  0  all is applied, or there was nothing to do      4  no verdict in time: the migration goes on
+  1  wrong arguments, no deployment, no network      5  AWS does not allow it, or knows no credentials
+  2  a file was refused: it was not tried          130  Ctrl-C: the migration goes on
+  3  a file, or the run for it, failed`;
+
+const EXAMPLES: Readonly<Record<string, string>> = {
+  push: `
+Examples:
+  flyway-aws push Users migrations/Users              all of a folder
+  flyway-aws push Users V7__add_index.sql             one file
+  flyway-aws push Users migrations/Users --dry-run    what would be uploaded, with its SQL
+  flyway-aws push --all migrations                    a folder per database`,
+  status: `
+Examples:
+  flyway-aws status                  a line for each database
+  flyway-aws status Users            its files, runs and host
+  flyway-aws status --format json | jq '.databases[] | select(.failed > 0)'`,
+  wait: `
+Example:
+  flyway-aws wait Users/V7__add_index.sql --timeout 600`,
+  logs: `
+Examples:
+  flyway-aws logs                    the newest command of the host
+  flyway-aws logs 0a1b2c3d-…         one that flyway-aws history names`,
+  history: `
+Example:
+  flyway-aws history Users --limit 50`,
+  repair: `
+Example:
+  flyway-aws repair Users            after a half-applied file was corrected: docs/verdicts.md`,
+  reconcile: `
+Example:
+  flyway-aws reconcile --yes`,
+};
+
+async function main(): Promise<void> {
+  // Its word on the version of Node.js is for whoever updates this command
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
+  const program = new Command("flyway-aws")
+    .description("Uploads migrations to Flyway on AWS, and tells what became of them")
+    .version(version)
+    .addOption(
+      new Option("--stage <name>", "which of several deployments of an account").env("FLYWAY_AWS_STAGE"),
+    )
+    .addOption(new Option("--region <name>", "the AWS region (AWS_REGION, the profile's)"))
+    .addOption(new Option("--profile <name>", "a profile of ~/.aws/config (AWS_PROFILE)"))
+    .addOption(
+      new Option("--endpoint-url <url>", "instead of AWS: npm start -- --serve").env("AWS_ENDPOINT_URL"),
+    )
+    .addOption(new Option("--format <format>", "of the result").choices(["text", "json"]).default("text"))
+    .option("--yes", "answer every question with yes")
+    .addHelpText("after", EXIT_CODES)
+    .showHelpAfterError("(flyway-aws --help says what there is)")
+    .exitOverride();
+
+  /** Finds the deployment, and runs a command; what is said where it is broken off stands for Ctrl-C. */
+  async function run(
+    action: (context: Context) => Promise<ExitCode>,
+    interrupted = "Broken off.",
+  ): Promise<void> {
+    const { stage, region, profile, endpointUrl, format, yes } = program.opts<Options>();
+    const terminal = createTerminal({
+      ...{ format, isYes: yes ?? false },
+      ...{ stdout: process.stdout, stderr: process.stderr, stdin: process.stdin },
+    });
+    process.once("SIGINT", () => {
+      void terminal.endProgress().then(() => {
+        terminal.note(interrupted);
+        process.exit(EXIT.interrupted);
+      });
+    });
+    try {
+      const aws = new Aws({ region, profile, endpointUrl });
+      const deployment = await Deployment.find(aws, stage);
+      process.exitCode = await action({ aws, deployment, terminal });
+    } finally {
+      await terminal.endProgress();
+    }
+  }
+  const goesOn = "Stopped waiting: the migration goes on. To see how it ends: flyway-aws status";
+  const timeout = new Option("--timeout <seconds>", "how long the end is waited for")
+    .argParser(whole)
+    .default(3_600);
+
+  // Each command's own code is loaded when it is asked for
+  program
+    .command("push")
+    .description("upload what the bucket lacks or has otherwise, and wait for the verdicts")
+    .argument("[database]")
+    .argument("[paths...]", "files, or a folder")
+    .option("--all <dir>", "a folder per database")
+    .option("--dry-run", "show what would be uploaded")
+    .option("--delete", "delete in the bucket what is not here")
+    .addOption(timeout)
+    .action(async (database: string | undefined, paths: string[], given: PushArguments) => {
+      const { all, dryRun: isDryRun = false, delete: isDelete = false, timeout } = given;
+      if (all === undefined ? database === undefined || paths.length === 0 : database !== undefined) {
+        throw new CliError(
+          "push takes a database and what to upload, or --all and a folder",
+          "flyway-aws push Users migrations/Users, or flyway-aws push --all migrations",
+        );
+      }
+      const { push, pushAll } = await import("./push.js");
+      await run((context) => {
+        const input = { ...context, timeout, isDryRun, isDelete };
+        return all === undefined ? push(input, database as string, paths) : pushAll(input, all);
+      }, goesOn);
+    });
+  program
+    .command("status")
+    .description("tell how the databases stand, or one of them")
+    .argument("[database]")
+    .action(async (database: string | undefined) => {
+      const { statusOfAll, statusOfOne } = await import("./status.js");
+      await run((context) => {
+        const input = { ...context, now: Date.now() };
+        return database === undefined ? statusOfAll(input) : statusOfOne(input, database);
+      });
+    });
+  program
+    .command("wait")
+    .description("wait for the verdict of what a bucket has now")
+    .argument("<object>", "database and file: Users/V7__add_index.sql")
+    .addOption(timeout)
+    .action(async (object: string, { timeout }: TimeoutArgument) => {
+      const { waitForObject } = await import("./wait.js");
+      await run((context) => waitForObject(context, object, timeout), goesOn);
+    });
+  program
+    .command("logs")
+    .description("show, and follow, what the host says of a command")
+    .argument("[command]", "its id; the newest, if not given")
+    .action(async (command: string | undefined) => {
+      const { logs } = await import("./logs.js");
+      await run((context) => logs(context, command), goesOn);
+    });
+  program
+    .command("history")
+    .description("list the runs of a database, and what each applied")
+    .argument("<database>")
+    .addOption(new Option("--limit <runs>", "how many of the newest").argParser(whole).default(20))
+    .action(async (database: string, { limit }: { limit: number }) => {
+      const { history } = await import("./history.js");
+      await run((context) => history(context, database, limit));
+    });
+  program
+    .command("repair")
+    .description("take failed migrations out of Flyway's history, and migrate")
+    .argument("<database>")
+    .addOption(timeout)
+    .action(async (database: string, { timeout }: TimeoutArgument) => {
+      const { repair } = await import("./operations.js");
+      await run((context) => repair({ ...context, timeout }, database), goesOn);
+    });
+  program
+    .command("reconcile")
+    .description("have the host look at every bucket, and migrate what is due")
+    .addOption(timeout)
+    .action(async ({ timeout }: TimeoutArgument) => {
+      const { reconcile } = await import("./operations.js");
+      await run((context) => reconcile({ ...context, timeout }), goesOn);
+    });
+  for (const command of program.commands) command.addHelpText("after", EXAMPLES[command.name()] ?? "");
+  await program.parseAsync();
+}
+
+interface TimeoutArgument {
+  readonly timeout: number;
+}
+
+interface PushArguments extends TimeoutArgument {
+  readonly all?: string;
+  readonly dryRun?: boolean;
+  readonly delete?: boolean;
+}
+
+/** A whole number of at least 1. */
+function whole(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It is no whole number of at least 1.");
+  return Number(text);
+}
+
+main().catch((error: unknown) => {
+  // Commander has said what is wrong with the arguments, and what --help says is no error
+  if ((error as { code?: string }).code?.startsWith("commander.")) {
+    process.exitCode = (error as { exitCode?: number }).exitCode ?? EXIT.error;
+    return;
+  }
+  const { message, remedy, exitCode } = explain(error);
+  process.stderr.write(printable(`${message}\nTo do: ${remedy}\n`));
+  process.exitCode = exitCode;
+});

@@ -1,0 +1,177 @@
+import { join } from "node:path";
+import { isApplied } from "../records/judge";
+import type { Verdict } from "../records/record";
+import { printable } from "../records/text";
+import { isUpload } from "../records/upload";
+import type { Aws, ListedVersion } from "./aws";
+import type { Database, Deployment } from "./deployment";
+import { CliError, EXIT, type ExitCode, explain } from "./exit";
+import { foldersIn, type LocalFile, md5Of, readFiles } from "./files";
+import { exitCodeOf, type Outcome, outcomeJson, showOutcomes } from "./outcome";
+import { currentVerdicts, newestListing, recordKeys } from "./runs";
+import type { Terminal } from "./terminal";
+import { waitForVerdicts } from "./wait";
+
+export interface PushOptions {
+  /** How long the verdicts are waited for, in seconds. */
+  readonly timeout: number;
+  /** Whether nothing is uploaded: it is only shown what would be. */
+  readonly isDryRun: boolean;
+  /** Whether what is not here is deleted in the bucket. */
+  readonly isDelete: boolean;
+}
+
+export interface PushInput extends PushOptions {
+  readonly aws: Aws;
+  readonly deployment: Deployment;
+  readonly terminal: Terminal;
+}
+
+/** What is to be done in a bucket so that it has what is here. */
+interface Plan {
+  readonly database: Database;
+  /** What the bucket lacks, or has otherwise, in Flyway's order. */
+  readonly uploads: readonly LocalFile[];
+  /** What the bucket has as it is here, and the database has not: pending, refused, failed. */
+  readonly standing: readonly Outcome[];
+  /** Keys that are not here. */
+  readonly others: readonly string[];
+  /** The number of the newest run record. */
+  readonly newest: number;
+}
+
+/** `flyway-aws push DATABASE [FILES|DIR]`: uploads, and waits for the verdicts. */
+export async function push(input: PushInput, name: string, paths: readonly string[]): Promise<ExitCode> {
+  const { aws, deployment, terminal, isDelete, isDryRun } = input;
+  const database = deployment.database(name);
+  const files = readFiles(paths);
+  const plan = await planOf(aws, database, files);
+  if (isDelete && plan.others.length > 0 && !isDryRun) {
+    const question = `Delete ${plan.others.join(", ")} in the bucket of ${database.name}?`;
+    if (!(await terminal.confirm(printable(question)))) return EXIT.error;
+  }
+  if (isDryRun) {
+    showPlan(plan, input);
+    return EXIT.success;
+  }
+  if (!isDelete && plan.others.length > 0) {
+    terminal.note(
+      `The bucket of ${database.name} has ${plan.others.length} more that are not here: they stay (--delete)`,
+    );
+  }
+  const outcomes = await carryOut(plan, input, (line) => terminal.progress(printable(line)));
+  await terminal.endProgress();
+  if (outcomes.length === 0) terminal.say(`${database.name}: nothing to do, the bucket has all of it`);
+  await showOutcomes(outcomes, terminal);
+  terminal.json({ uploads: outcomes.map(outcomeJson) });
+  return exitCodeOf(outcomes);
+}
+
+/** `flyway-aws push --all DIR`: a folder per database, all at once; a failure of one stops no other. */
+export async function pushAll(input: PushInput, directory: string): Promise<ExitCode> {
+  const { aws, deployment, terminal, isDryRun, isDelete } = input;
+  if (isDelete) throw new CliError("--delete is of one database", "push that one alone");
+  const names = foldersIn(directory);
+  if (names.length === 0) {
+    throw new CliError(`${directory} has no folder`, "make a folder per database in it, named after it");
+  }
+  const folders = names.map((name) => [deployment.database(name), join(directory, name)] as const);
+  const lines = new Map<string, string>();
+  const results = await Promise.all(
+    folders.map(async ([database, folder]) => {
+      try {
+        const plan = await planOf(aws, database, readFiles([folder]));
+        if (isDryRun) return { database, plan, outcomes: [] };
+        const outcomes = await carryOut(plan, input, (line) => {
+          lines.set(database.name, line);
+          terminal.progress(printable([...lines.values()].join(" · ")));
+        });
+        return { database, outcomes };
+      } catch (error) {
+        return { database, outcomes: [], error: explain(error) };
+      } finally {
+        lines.delete(database.name);
+      }
+    }),
+  );
+  await terminal.endProgress();
+  const outcomes = results.flatMap((result) => result.outcomes);
+  for (const { plan } of results) if (plan) showPlan(plan, input);
+  await showOutcomes(outcomes, terminal);
+  for (const { database, outcomes, error } of results) {
+    if (error) terminal.note(`${database.name}: ${error.message}\nTo do: ${error.remedy}`);
+    else if (outcomes.length === 0 && !isDryRun) terminal.say(`${database.name}: nothing to do`);
+  }
+  const errors = results.flatMap(({ database, error }) =>
+    error ? [{ database: database.name, error: error.message }] : [],
+  );
+  if (!isDryRun) terminal.json({ uploads: outcomes.map(outcomeJson), errors });
+  return results.find(({ error }) => error)?.error?.exitCode ?? exitCodeOf(outcomes);
+}
+
+async function planOf(aws: Aws, database: Database, files: readonly LocalFile[]): Promise<Plan> {
+  const { bucket } = database;
+  const [versions, keys] = await Promise.all([aws.versions(bucket), recordKeys(aws, bucket)]);
+  const present = new Map(
+    versions
+      .filter(({ isLatest, isDeleteMarker }) => isLatest && !isDeleteMarker)
+      .map((each) => [each.key, each]),
+  );
+  const uploads: LocalFile[] = [];
+  for (const file of files) if (!(await isSame(aws, bucket, file, present.get(file.key)))) uploads.push(file);
+  const uploaded = new Set(uploads.map(({ key }) => key));
+  const here = new Set(files.map(({ key }) => key));
+  const record = await newestListing(aws, bucket, keys);
+  const standing = currentVerdicts(versions, record)
+    .filter(({ key, verdict }) => here.has(key) && !uploaded.has(key) && !isApplied(verdict as Verdict))
+    .map((current) => ({ database: database.name, ...current }));
+  const others = [...present.keys()].filter((key) => isUpload(key) && !here.has(key));
+  return { database, uploads, standing, others, newest: keys.at(-1)?.number ?? 0 };
+}
+
+/** Whether a bucket has a file as it is. An ETag that is no MD5, as of a KMS key or of several parts, says nothing. */
+async function isSame(
+  aws: Aws,
+  bucket: string,
+  { key, content }: LocalFile,
+  present: ListedVersion | undefined,
+): Promise<boolean> {
+  if (!present || present.size !== content.byteLength) return false;
+  if (present.eTag === md5Of(content)) return true;
+  const body = await aws.get(bucket, key, present.versionId);
+  return body !== undefined && Buffer.compare(body, content) === 0;
+}
+
+async function carryOut(
+  { database, uploads, standing, others, newest }: Plan,
+  { aws, timeout, isDelete }: PushInput,
+  onProgress: (line: string) => void,
+): Promise<Outcome[]> {
+  const versions: Pick<ListedVersion, "key" | "versionId">[] = [...standing];
+  if (isDelete) for (const key of others) await aws.remove(database.bucket, key);
+  for (const [index, { key, content }] of uploads.entries()) {
+    onProgress(`${database.name}: uploading ${key} (${index + 1} of ${uploads.length})`);
+    versions.push({ key, versionId: await aws.put(database.bucket, key, content) });
+  }
+  // Of what stands, a run says something again only if there is one
+  const isRunDue = uploads.length > 0 || standing.some(({ verdict }) => verdict === "pending");
+  if (!isRunDue) return [...standing];
+  return waitForVerdicts({ aws, database, versions, after: newest, timeout, onProgress });
+}
+
+function showPlan({ database, uploads, standing, others }: Plan, { terminal, isDelete }: PushInput): void {
+  for (const { key, content } of uploads) {
+    terminal.say(terminal.paint.bold(printable(`-- ${database.name}/${key}`)));
+    terminal.say(printable(Buffer.from(content).toString().trimEnd()));
+  }
+  if (uploads.length === 0) terminal.say(`${database.name}: nothing to upload`);
+  for (const { key, verdict } of standing)
+    terminal.say(printable(`${database.name}/${key} is uploaded: ${verdict}`));
+  if (isDelete) for (const key of others) terminal.say(printable(`${database.name}/${key} would be deleted`));
+  terminal.json({
+    database: database.name,
+    uploads: uploads.map(({ key, content }) => ({ key, sql: Buffer.from(content).toString() })),
+    standing: standing.map(outcomeJson),
+    deletions: isDelete ? others : [],
+  });
+}

@@ -1,0 +1,124 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { printable } from "../records/text";
+import { type Judgement, verdicts } from "../records/verdict";
+import { describeWork } from "../records/work";
+import type { Aws, ListedVersion } from "./aws";
+import type { Database, Deployment } from "./deployment";
+import { CliError, type ExitCode } from "./exit";
+import { exitCodeOf, type Outcome, outcomeJson, showOutcomes } from "./outcome";
+import { currentVerdicts, newestListing, type RecordKey, readRecord, recordKeys, work } from "./runs";
+import type { Terminal } from "./terminal";
+
+/** How often a bucket is looked at, in milliseconds. */
+const PAUSE = 1_500;
+
+export interface WaitInput {
+  readonly aws: Aws;
+  readonly database: Database;
+  /** The versions whose verdicts are waited for. */
+  readonly versions: readonly Pick<ListedVersion, "key" | "versionId">[];
+  /** The number of the newest run record before; only what comes after it is read. */
+  readonly after: number;
+  /** How long it is waited, in seconds. */
+  readonly timeout: number;
+  /** Takes what is being done meanwhile. */
+  readonly onProgress: (line: string) => void;
+}
+
+/** The outcome of each version, once it has one, or when the time is over. */
+export async function waitForVerdicts(input: WaitInput): Promise<Outcome[]> {
+  const { aws, database, versions, timeout, onProgress } = input;
+  const deadline = Date.now() + timeout * 1_000;
+  const waiting = new Map(versions.map((version) => [id(version), version]));
+  const judged = new Map<string, Judgement>();
+  let { after } = input;
+  for (;;) {
+    const keys = await recordKeys(aws, database.bucket, after);
+    for (const key of keys) {
+      await take(key);
+      after = Math.max(after, key.number);
+    }
+    if (waiting.size === 0 || Date.now() >= deadline) break;
+    const [now] = await work(aws, database.bucket);
+    const files = `${waiting.size} of ${versions.length} ${versions.length === 1 ? "file" : "files"}`;
+    onProgress(`${database.name}: ${now ? describeWork(now) : `waiting for the verdict of ${files}`}`);
+    await sleep(Math.min(PAUSE, Math.max(0, deadline - Date.now())));
+  }
+  return versions.map((version) => ({
+    ...{ database: database.name, key: version.key, versionId: version.versionId },
+    ...(judged.get(id(version)) ?? {
+      verdict: "pending",
+      message: `no run has told of it within ${timeout} s`,
+    }),
+  }));
+
+  async function take(key: RecordKey): Promise<void> {
+    const record = await readRecord(aws, database.bucket, key);
+    if (!record) return;
+    // A version that another has taken the place of before a run saw it is known by that one
+    const seen = record.objects.map(({ key, versionId, lastModified }) => ({
+      ...{ key, versionId, lastModified, isDeleteMarker: false },
+    }));
+    for (const version of waiting.values()) {
+      const own = { ...version, lastModified: record.startedAt, isDeleteMarker: false };
+      const newer = seen.filter(
+        (other) => other.key === version.key && other.versionId !== version.versionId,
+      );
+      const judgement = verdicts([...newer, own], [record]).get(own);
+      if (!judgement || judgement.verdict === "pending") continue;
+      judged.set(id(version), judgement);
+      waiting.delete(id(version));
+    }
+  }
+}
+
+function id({ key, versionId }: Pick<ListedVersion, "key" | "versionId">): string {
+  return `${versionId}/${key}`;
+}
+
+/** `flyway-aws wait DATABASE/KEY`: the verdict of what a bucket has now under a key. */
+export async function waitForObject(
+  {
+    aws,
+    deployment,
+    terminal,
+  }: { readonly aws: Aws; readonly deployment: Deployment; readonly terminal: Terminal },
+  object: string,
+  timeout: number,
+): Promise<ExitCode> {
+  const slash = object.indexOf("/");
+  if (slash <= 0 || slash === object.length - 1) {
+    throw new CliError(
+      `${JSON.stringify(object)} names no object`,
+      "name the database and the file: flyway-aws wait Users/V7__add_index.sql",
+    );
+  }
+  const database = deployment.database(object.slice(0, slash));
+  const key = object.slice(slash + 1);
+  const [versions, keys] = await Promise.all([
+    aws.versions(database.bucket),
+    recordKeys(aws, database.bucket),
+  ]);
+  const version = versions.find((each) => each.key === key && each.isLatest && !each.isDeleteMarker);
+  if (!version) {
+    throw new CliError(
+      `${database.name} has no file ${JSON.stringify(key)} in its bucket`,
+      `see what it has: flyway-aws status ${database.name}`,
+    );
+  }
+  const record = await newestListing(aws, database.bucket, keys);
+  const known = currentVerdicts(versions, record).find((each) => each.key === key);
+  if (!known) throw new CliError(`No run looks at ${JSON.stringify(key)}`, "migrations end in .sql");
+  const outcomes =
+    known.verdict === "pending"
+      ? await waitForVerdicts({
+          ...{ aws, database, versions: [version], timeout },
+          after: record?.number ?? 0,
+          onProgress: (line) => terminal.progress(printable(line)),
+        })
+      : [{ database: database.name, ...known }];
+  await terminal.endProgress();
+  await showOutcomes(outcomes, terminal);
+  terminal.json({ uploads: outcomes.map(outcomeJson) });
+  return exitCodeOf(outcomes);
+}
