@@ -228,6 +228,7 @@ export class Aws {
       ...(profile && { profile }),
       ...(endpoint && { endpoint }),
       maxAttempts: 5,
+      userAgentAppId: "flyway-aws", // in CloudTrail
     };
   }
 }

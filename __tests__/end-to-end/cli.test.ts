@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -25,7 +26,11 @@ const DATABASES = [
   "Edited",
   "Looked",
   "Same",
+  "Allowed",
 ];
+
+/** All that AWS was asked for. */
+const requests: IncomingMessage[] = [];
 
 let chain: Chain;
 let folder: string;
@@ -34,7 +39,10 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "cli-"));
   file = join(__dirname, "..", "..", "dist", `cli-test-${process.pid}.cjs`);
   await bundleCli(file);
-  chain = await startTestChain({ databases: DATABASES });
+  chain = await startTestChain({
+    databases: DATABASES,
+    faults: (request) => void requests.push(request),
+  });
 });
 afterAll(async () => {
   await chain?.stop();
@@ -259,6 +267,38 @@ describe("flyway-aws repair and reconcile", () => {
     expect([code, stdout]).toEqual([0, "All buckets were looked at.\n"]);
   });
 });
+
+it("needs the rights in docs/permissions.md, and no others", async () => {
+  const from = requests.length;
+  const path = migrations("Allowed", { "V1__a.sql": table("A"), "R__v.sql": "SELECT 1;" });
+  expect((await cli("push", "Allowed", path)).code).toBe(0);
+  rmSync(join(path, "R__v.sql"));
+  await put(chain, "Allowed", "V1__a.sql", `${table("a")}`); // of the same size
+  expect((await cli("--yes", "push", "Allowed", path, "--delete")).code).not.toBe(1);
+  for (const args of [["status", "Allowed"], ["wait", "Allowed/V1__a.sql"], ["history", "Allowed"], ["logs"]])
+    expect((await cli(...args)).stderr).not.toContain("To do:");
+  await cli("--yes", "repair", "Allowed");
+  await cli("--yes", "reconcile");
+  const asked = requests
+    .slice(from)
+    .filter(({ headers }) => headers["user-agent"]?.includes("app/flyway-aws"))
+    .map(({ headers, method, url }) => actionOf(headers["x-amz-target"], method, url));
+  const doc = readFileSync(join(__dirname, "..", "..", "docs", "permissions.md"), "utf8");
+  const policy = JSON.parse(/```json\n([\s\S]*?)```/.exec(doc)?.[1] as string);
+  const allowed = policy.Statement.flatMap(({ Action: action }: { Action: string | string[] }) => action);
+  expect([...new Set(asked)].sort()).toEqual(allowed.sort());
+});
+
+/** What a request needs the right to. */
+function actionOf(target: string | string[] | undefined, method = "", url = ""): string {
+  const [, service, action] = /^(AmazonSSM|Logs_\d+)[.](\w+)$/.exec(String(target ?? "")) ?? [];
+  if (service) return `${service === "AmazonSSM" ? "ssm" : "logs"}:${action}`;
+  const { pathname, searchParams } = new URL(url, "http://localhost");
+  const isBucket = pathname.split("/").filter(Boolean).length === 1;
+  if (isBucket) return searchParams.has("versions") ? "s3:ListBucketVersions" : "s3:ListBucket";
+  const verb = { GET: "Get", PUT: "Put", DELETE: "Delete" }[method];
+  return `s3:${verb}Object${searchParams.has("versionId") ? "Version" : ""}`;
+}
 
 it("says of each command what it does, with an example", async () => {
   const { stdout } = await cli("--help");
