@@ -49,6 +49,11 @@ export class Deployment {
     );
   }
 
+  /** For a person: `stage dev`. */
+  get title(): string {
+    return this.names.stage === undefined ? "the deployment without a stage" : `stage ${this.names.stage}`;
+  }
+
   /** The database of a name; where no other is named so but for its case, by whatever case. @throws CliError */
   database(name: string): Database {
     const exact = this.databases.find((database) => database.name === name);

@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { version } from "../package.json";
 import { printable } from "../records/text";
-import { Aws } from "./aws";
+import { Aws, type AwsSettings } from "./aws";
 import { Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode, explain } from "./exit";
 import { createTerminal, type Format, type Terminal } from "./terminal";
@@ -37,6 +37,10 @@ Examples:
   flyway-aws push Users V7__add_index.sql             one file
   flyway-aws push Users migrations/Users --dry-run    what would be uploaded, with its SQL
   flyway-aws push --all migrations                    a folder per database`,
+  promote: `
+Examples:
+  flyway-aws promote Users --from dev --to prod
+  flyway-aws promote Users --from dev --to prod --from-profile dev-account --dry-run`,
   status: `
 Examples:
   flyway-aws status                  a line for each database
@@ -80,12 +84,17 @@ async function main(): Promise<void> {
     .showHelpAfterError("(flyway-aws --help says what there is)")
     .exitOverride();
 
+  const awsOf = (settings: AwsSettings = {}) => {
+    const { region, profile, endpointUrl } = program.opts<Options>();
+    return new Aws({ region, profile, endpointUrl, ...settings });
+  };
   /** Finds the deployment, and runs a command; what is said where it is broken off stands for Ctrl-C. */
   async function run(
     action: (context: Context) => Promise<ExitCode>,
     interrupted = "Broken off.",
+    stage = program.opts<Options>().stage,
   ): Promise<void> {
-    const { stage, region, profile, endpointUrl, format, yes } = program.opts<Options>();
+    const { format, yes } = program.opts<Options>();
     const terminal = createTerminal({
       ...{ format, isYes: yes ?? false },
       ...{ stdout: process.stdout, stderr: process.stderr, stdin: process.stdin },
@@ -97,7 +106,7 @@ async function main(): Promise<void> {
       });
     });
     try {
-      const aws = new Aws({ region, profile, endpointUrl });
+      const aws = awsOf();
       const deployment = await Deployment.find(aws, stage);
       process.exitCode = await action({ aws, deployment, terminal });
     } finally {
@@ -118,9 +127,10 @@ async function main(): Promise<void> {
     .option("--all <dir>", "a folder per database")
     .option("--dry-run", "show what would be uploaded")
     .option("--delete", "delete in the bucket what is not here")
+    .option("--require-applied-in <stage>", "refuse what is not applied, as it is here, in another stage")
     .addOption(timeout)
     .action(async (database: string | undefined, paths: string[], given: PushArguments) => {
-      const { all, dryRun: isDryRun = false, delete: isDelete = false, timeout } = given;
+      const { all, dryRun: isDryRun = false, delete: isDelete = false, timeout, requireAppliedIn } = given;
       if (all === undefined ? database === undefined || paths.length === 0 : database !== undefined) {
         throw new CliError(
           "push takes a database and what to upload, or --all and a folder",
@@ -128,10 +138,35 @@ async function main(): Promise<void> {
         );
       }
       const { push, pushAll } = await import("./push.js");
-      await run((context) => {
-        const input = { ...context, timeout, isDryRun, isDelete };
+      await run(async (context) => {
+        const tested =
+          requireAppliedIn === undefined ? undefined : await Deployment.find(context.aws, requireAppliedIn);
+        const input = { ...context, timeout, isDryRun, isDelete, tested };
         return all === undefined ? push(input, database as string, paths) : pushAll(input, all);
       }, goesOn);
+    });
+  program
+    .command("promote")
+    .description("upload to one stage what is applied in another, byte for byte, and refuse the rest")
+    .argument("<database>")
+    .option("--from <stage>", "where it was tested; the deployment without a stage, if not given")
+    .option("--to <stage>", "where it goes; the deployment without a stage, if not given")
+    .option("--from-profile <name>", "a profile for the former, where it is in another account")
+    .option("--dry-run", "show what would be uploaded")
+    .addOption(timeout)
+    .action(async (database: string, given: PromoteArguments) => {
+      const { from, to, fromProfile, dryRun: isDryRun = false, timeout } = given;
+      const { promote } = await import("./promote.js");
+      await run(
+        async (context) => {
+          const aws = fromProfile === undefined ? context.aws : awsOf({ profile: fromProfile });
+          const source = { aws, deployment: await Deployment.find(aws, from) };
+          const input = { ...context, from: source, timeout, isDryRun, isDelete: false };
+          return promote(input, database);
+        },
+        goesOn,
+        to,
+      );
     });
   program
     .command("status")
@@ -195,8 +230,16 @@ interface TimeoutArgument {
   readonly timeout: number;
 }
 
+interface PromoteArguments extends TimeoutArgument {
+  readonly from?: string;
+  readonly to?: string;
+  readonly fromProfile?: string;
+  readonly dryRun?: boolean;
+}
+
 interface PushArguments extends TimeoutArgument {
   readonly all?: string;
+  readonly requireAppliedIn?: string;
   readonly dryRun?: boolean;
   readonly delete?: boolean;
 }

@@ -8,7 +8,7 @@ import type { Database, Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode, explain } from "./exit";
 import { foldersIn, type LocalFile, md5Of, readFiles } from "./files";
 import { exitCodeOf, type Outcome, outcomeJson, showOutcomes } from "./outcome";
-import { currentVerdicts, newestListing, recordKeys } from "./runs";
+import { type CurrentVerdict, currentVerdicts, newestListing, recordKeys } from "./runs";
 import type { Terminal } from "./terminal";
 import { waitForVerdicts } from "./wait";
 
@@ -19,6 +19,8 @@ export interface PushOptions {
   readonly isDryRun: boolean;
   /** Whether what is not here is deleted in the bucket. */
   readonly isDelete: boolean;
+  /** A deployment in which all of it must be applied as it is. @default none */
+  readonly tested?: Deployment;
 }
 
 export interface PushInput extends PushOptions {
@@ -45,6 +47,7 @@ export async function push(input: PushInput, name: string, paths: readonly strin
   const { aws, deployment, terminal, isDelete, isDryRun } = input;
   const database = deployment.database(name);
   const files = readFiles(paths);
+  await requireApplied(files, name, input);
   const plan = await planOf(aws, database, files);
   if (isDelete && plan.others.length > 0 && !isDryRun) {
     const question = `Delete ${plan.others.join(", ")} in the bucket of ${database.name}?`;
@@ -80,7 +83,9 @@ export async function pushAll(input: PushInput, directory: string): Promise<Exit
   const results = await Promise.all(
     folders.map(async ([database, folder]) => {
       try {
-        const plan = await planOf(aws, database, readFiles([folder]));
+        const files = readFiles([folder]);
+        await requireApplied(files, database.name, input);
+        const plan = await planOf(aws, database, files);
         if (isDryRun) return { database, plan, outcomes: [] };
         const outcomes = await carryOut(plan, input, (line) => {
           lines.set(database.name, line);
@@ -109,7 +114,43 @@ export async function pushAll(input: PushInput, directory: string): Promise<Exit
   return results.find(({ error }) => error)?.error?.exitCode ?? exitCodeOf(outcomes);
 }
 
-async function planOf(aws: Aws, database: Database, files: readonly LocalFile[]): Promise<Plan> {
+/** @throws CliError where not all of some files is applied, as it is here, in the deployment where it must be */
+async function requireApplied(
+  files: readonly LocalFile[],
+  name: string,
+  { aws, tested }: PushInput,
+): Promise<void> {
+  if (!tested) return;
+  const database = tested.database(name);
+  const receipts = new Map((await receiptsOf(aws, database)).applied.map((each) => [each.key, each]));
+  const untested: string[] = [];
+  for (const file of files) {
+    if (!(await isSame(aws, database.bucket, file, receipts.get(file.key)))) untested.push(file.key);
+  }
+  if (untested.length > 0) {
+    throw new CliError(
+      `Not applied in ${tested.title} as it is here: ${untested.join(", ")}. Nothing was uploaded`,
+      "push it there first",
+      EXIT.refused,
+    );
+  }
+}
+
+/** What a bucket has now, by whether its database has it too. */
+export async function receiptsOf(
+  aws: Aws,
+  { bucket }: Database,
+): Promise<{ readonly applied: readonly ListedVersion[]; readonly others: readonly CurrentVerdict[] }> {
+  const [versions, keys] = await Promise.all([aws.versions(bucket), recordKeys(aws, bucket)]);
+  const current = currentVerdicts(versions, await newestListing(aws, bucket, keys));
+  const [applied, others] = [true, false].map((isIt) =>
+    current.filter(({ verdict }) => isApplied(verdict as Verdict) === isIt),
+  ) as [CurrentVerdict[], CurrentVerdict[]];
+  const ids = new Set(applied.map(({ key, versionId }) => `${versionId}/${key}`));
+  return { applied: versions.filter(({ key, versionId }) => ids.has(`${versionId}/${key}`)), others };
+}
+
+export async function planOf(aws: Aws, database: Database, files: readonly LocalFile[]): Promise<Plan> {
   const { bucket } = database;
   const [versions, keys] = await Promise.all([aws.versions(bucket), recordKeys(aws, bucket)]);
   const present = new Map(
@@ -142,7 +183,7 @@ async function isSame(
   return body !== undefined && Buffer.compare(body, content) === 0;
 }
 
-async function carryOut(
+export async function carryOut(
   { database, uploads, standing, others, newest }: Plan,
   { aws, timeout, isDelete }: PushInput,
   onProgress: (line: string) => void,
@@ -159,7 +200,10 @@ async function carryOut(
   return waitForVerdicts({ aws, database, versions, after: newest, timeout, onProgress });
 }
 
-function showPlan({ database, uploads, standing, others }: Plan, { terminal, isDelete }: PushInput): void {
+export function showPlan(
+  { database, uploads, standing, others }: Plan,
+  { terminal, isDelete }: PushInput,
+): void {
   for (const { key, content } of uploads) {
     terminal.say(terminal.paint.bold(printable(`-- ${database.name}/${key}`)));
     terminal.say(printable(Buffer.from(content).toString().trimEnd()));

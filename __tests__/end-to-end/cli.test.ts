@@ -3,6 +3,8 @@ import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { mappingName } from "../../deployment/mapping";
+import { Names } from "../../deployment/names";
 import type { Chain } from "../../local/chain";
 import { put, query, remove, startTestChain, table } from "../support/chain";
 import { bundleCli, type Ended, startCli } from "../support/cli";
@@ -27,6 +29,10 @@ const DATABASES = [
   "Looked",
   "Same",
   "Allowed",
+  "Tested",
+  "Promoted",
+  "Passed",
+  "Required",
 ];
 
 /** All that AWS was asked for. */
@@ -197,6 +203,52 @@ describe("flyway-aws push", () => {
   });
 });
 
+describe("flyway-aws promote", () => {
+  /** Has a bucket of the chain be that of a database in another stage. */
+  const stage = (name: string, database: string, bucket: string) => {
+    const mapping = { schema: database, flywayVersion: chain.flywayVersion, flywayConf: "local.conf" };
+    chain.parameters.set(
+      mappingName(new Names(name).parameters, chain.buckets[bucket] as string),
+      JSON.stringify(mapping),
+    );
+  };
+
+  it("uploads what is applied in the first stage, byte for byte, and refuses the rest", async () => {
+    stage("dev", "Promoted", "Tested");
+    await put(chain, "Tested", "V1__a.sql", table("A"));
+    await chain.verdicts.wait("Tested", "V1__a.sql");
+    await put(chain, "Tested", "V2__b.sql", "SELEC 1;");
+    await chain.verdicts.wait("Tested", "V2__b.sql");
+    const dry = await cli("promote", "Promoted", "--from", "dev", "--dry-run");
+    expect([dry.code, dry.stdout]).toEqual([0, expect.stringContaining("-- Promoted/V1__a.sql")]);
+    const { code, stdout } = await cli("promote", "Promoted", "--from", "dev");
+    expect([code, stdout]).toEqual([2, expect.stringMatching(/^Promoted\/V1__a\.sql +applied$/m)]);
+    expect(stdout).toMatch(/Promoted\/V2__b\.sql\nnot applied in stage dev: failed/);
+    const [upload, ...others] = await chain.verdicts.of("Promoted");
+    expect([upload?.key, others]).toEqual(["V1__a.sql", []]);
+  });
+
+  it("is a condition of a push for --require-applied-in", async () => {
+    stage("qa", "Required", "Passed");
+    await put(chain, "Passed", "V1__a.sql", table("A"));
+    await chain.verdicts.wait("Passed", "V1__a.sql");
+    const path = migrations("Required", { "V1__a.sql": table("A"), "V2__b.sql": table("B") });
+    const { code, stderr } = await cli("push", "Required", path, "--require-applied-in", "qa");
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(/^Not applied in stage qa as it is here: V2__b\.sql\./),
+    ]);
+    expect(await chain.verdicts.of("Required")).toEqual([]);
+    rmSync(join(path, "V2__b.sql"));
+    expect((await cli("push", "Required", path, "--require-applied-in", "qa")).code).toBe(0);
+  });
+
+  it("refuses a database that is the same in both", async () => {
+    const { code, stderr } = await cli("promote", "Promoted");
+    expect([code, stderr]).toEqual([1, expect.stringContaining("cannot be promoted to itself")]);
+  });
+});
+
 describe("flyway-aws status", () => {
   it("has a line for each database, and is red where one is", async () => {
     await put(chain, "Looked", "V1__a.sql", "SELEC 1;");
@@ -302,7 +354,7 @@ function actionOf(target: string | string[] | undefined, method = "", url = ""):
 
 it("says of each command what it does, with an example", async () => {
   const { stdout } = await cli("--help");
-  for (const name of ["push", "status", "wait", "logs", "history", "repair", "reconcile"]) {
+  for (const name of ["push", "promote", "status", "wait", "logs", "history", "repair", "reconcile"]) {
     expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
     expect((await cli(name, "--help")).stdout).toMatch(/^Examples?:\n {2}flyway-aws /m);
   }
