@@ -223,6 +223,12 @@ async function main(): Promise<void> {
       await run((context) => reconcile({ ...context, timeout }), goesOn);
     });
   for (const command of program.commands) command.addHelpText("after", EXAMPLES[command.name()] ?? "");
+  if (process.argv[2] === "complete") {
+    const { default: complete } = await import("@bomb.sh/tab/commander");
+    complete(program);
+  } else {
+    program.command("complete").description("print what a shell completes by: bash, zsh").argument("<shell>");
+  }
   await program.parseAsync();
 }
 

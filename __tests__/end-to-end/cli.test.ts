@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
@@ -351,6 +352,14 @@ function actionOf(target: string | string[] | undefined, method = "", url = ""):
   const verb = { GET: "Get", PUT: "Put", DELETE: "Delete" }[method];
   return `s3:${verb}Object${searchParams.has("versionId") ? "Version" : ""}`;
 }
+
+it("completes its commands and options, in bash and zsh", async () => {
+  expect((await cli("complete", "--", "pro")).stdout).toMatch(/^promote\t/);
+  expect((await cli("complete", "--", "push", "--dry")).stdout).toMatch(/^--dry-run\t/);
+  const { stdout } = await cli("complete", "bash");
+  expect(() => execFileSync("bash", ["-eu", "-c", `${stdout}\ncomplete -p flyway-aws`])).not.toThrow();
+  expect((await cli("complete", "zsh")).stdout).toMatch(/^#compdef flyway-aws/);
+});
 
 it("says of each command what it does, with an example", async () => {
   const { stdout } = await cli("--help");
