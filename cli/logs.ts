@@ -44,7 +44,7 @@ export async function logs(
       shown.add(id);
       since = Math.max(since, time);
       terminal.say(printable(text.trimEnd()));
-      terminal.json({ time: new Date(time).toISOString(), stream, text });
+      terminal.jsonLine({ time: new Date(time).toISOString(), stream, text });
     }
     if (!state || !UNDER_WAY.includes(state.Status ?? "")) {
       if (shown.size === 0) {

@@ -5,7 +5,7 @@ import type { Database, Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode } from "./exit";
 import { type LocalFile, md5Of } from "./files";
 import { exitCodeOf, outcomeJson, showOutcomes } from "./outcome";
-import { carryOut, type PushInput, planOf, receiptsOf, showPlan } from "./push";
+import { carryOut, type PushInput, planOf, receiptsOf, showPlans } from "./push";
 
 export interface PromoteInput extends PushInput {
   /** Where it was tested. */
@@ -34,7 +34,7 @@ export async function promote(input: PromoteInput, name: string): Promise<ExitCo
   );
   if (isDryRun) {
     await terminal.endProgress();
-    showPlan(plan, input);
+    showPlans([plan], input);
   }
   const outcomes = isDryRun
     ? []

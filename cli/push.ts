@@ -30,7 +30,7 @@ export interface PushInput extends PushOptions {
 }
 
 /** What is to be done in a bucket so that it has what is here. */
-interface Plan {
+export interface Plan {
   readonly database: Database;
   /** What the bucket lacks, or has otherwise, in Flyway's order. */
   readonly uploads: readonly LocalFile[];
@@ -54,7 +54,7 @@ export async function push(input: PushInput, name: string, paths: readonly strin
     if (!(await terminal.confirm(printable(question)))) return EXIT.error;
   }
   if (isDryRun) {
-    showPlan(plan, input);
+    showPlans([plan], input);
     return EXIT.success;
   }
   if (!isDelete && plan.others.length > 0) {
@@ -101,7 +101,8 @@ export async function pushAll(input: PushInput, directory: string): Promise<Exit
   );
   await terminal.endProgress();
   const outcomes = results.flatMap((result) => result.outcomes);
-  for (const { plan } of results) if (plan) showPlan(plan, input);
+  const plans = results.flatMap(({ plan }) => plan ?? []);
+  if (isDryRun) showPlans(plans, input);
   await showOutcomes(outcomes, terminal);
   for (const { database, outcomes, error } of results) {
     if (error) terminal.note(`${database.name}: ${error.message}\nTo do: ${error.remedy}`);
@@ -200,22 +201,25 @@ export async function carryOut(
   return waitForVerdicts({ aws, database, versions, after: newest, timeout, onProgress });
 }
 
-export function showPlan(
-  { database, uploads, standing, others }: Plan,
-  { terminal, isDelete }: PushInput,
-): void {
-  for (const { key, content } of uploads) {
-    terminal.say(terminal.paint.bold(printable(`-- ${database.name}/${key}`)));
-    terminal.say(printable(Buffer.from(content).toString().trimEnd()));
+/** What would be done in the buckets. */
+export function showPlans(plans: readonly Plan[], { terminal, isDelete }: PushInput): void {
+  const { say, paint } = terminal;
+  for (const { database, uploads, standing, others } of plans) {
+    for (const { key, content } of uploads) {
+      say(paint.bold(printable(`-- ${database.name}/${key}`)));
+      say(printable(Buffer.from(content).toString().trimEnd()));
+    }
+    if (uploads.length === 0) say(`${database.name}: nothing to upload`);
+    for (const { key, verdict } of standing)
+      say(printable(`${database.name}/${key} is uploaded: ${verdict}`));
+    if (isDelete) for (const key of others) say(printable(`${database.name}/${key} would be deleted`));
   }
-  if (uploads.length === 0) terminal.say(`${database.name}: nothing to upload`);
-  for (const { key, verdict } of standing)
-    terminal.say(printable(`${database.name}/${key} is uploaded: ${verdict}`));
-  if (isDelete) for (const key of others) terminal.say(printable(`${database.name}/${key} would be deleted`));
   terminal.json({
-    database: database.name,
-    uploads: uploads.map(({ key, content }) => ({ key, sql: Buffer.from(content).toString() })),
-    standing: standing.map(outcomeJson),
-    deletions: isDelete ? others : [],
+    plans: plans.map(({ database, uploads, standing, others }) => ({
+      database: database.name,
+      uploads: uploads.map(({ key, content }) => ({ key, sql: Buffer.from(content).toString() })),
+      standing: standing.map(outcomeJson),
+      deletions: isDelete ? others : [],
+    })),
   });
 }

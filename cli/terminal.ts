@@ -14,6 +14,8 @@ export interface Terminal {
   say(line: string): void;
   /** The result as JSON; nothing where text is asked for. */
   json(value: unknown): void;
+  /** A part of it, in a line of its own. */
+  jsonLine(value: unknown): void;
   /** A line that is no part of the result. */
   note(line: string): void;
   /** What is being done at the moment: on a terminal a line that is replaced, else one when it changes. */
@@ -51,6 +53,7 @@ export function createTerminal({ format, isYes, stdout, stderr, stdin }: Termina
     // Colors are ours, and printable would show them as text
     say: (line) => void (format === "text" && stdout.write(`${line}\n`)),
     json: (value) => void (format === "json" && stdout.write(`${JSON.stringify(value, null, 2)}\n`)),
+    jsonLine: (value) => void (format === "json" && stdout.write(`${JSON.stringify(value)}\n`)),
     note: (line) => void write(stderr, line),
     progress(line) {
       if (line === last) return;

@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import Ajv2020 from "ajv/dist/2020";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import outputSchema from "../../cli/output.schema.json";
 import { mappingName } from "../../deployment/mapping";
 import { Names } from "../../deployment/names";
 import type { Chain } from "../../local/chain";
@@ -59,6 +61,19 @@ afterAll(async () => {
 
 const cli = (...args: string[]): Promise<Ended> => startCli(file, args, chain).ended;
 
+const output = new Ajv2020({ allowUnionTypes: true });
+output.addSchema(outputSchema, "output");
+
+/** What the command prints as JSON, which is of a shape in cli/output.schema.json. */
+async function json(shape: keyof typeof outputSchema.$defs, ...args: string[]) {
+  const { stdout } = await cli("--format", "json", ...args);
+  const documents = shape === "logLine" ? stdout.trimEnd().split("\n") : [stdout];
+  const values = documents.map((text) => JSON.parse(text));
+  const validate = output.getSchema(`output#/$defs/${shape}`);
+  for (const value of values) expect([validate?.(value), validate?.errors]).toEqual([true, null]);
+  return values[0];
+}
+
 /** Makes a folder of migrations; where it is. */
 function migrations(name: string, files: Readonly<Record<string, string>>): string {
   const path = join(folder, name);
@@ -106,10 +121,8 @@ describe("flyway-aws push", () => {
     const path = migrations("Dry", { "V1__a.sql": table("A") });
     const { code, stdout } = await cli("push", "Dry", path, "--dry-run");
     expect([code, stdout]).toEqual([0, `-- Dry/V1__a.sql\n${table("A")}\n`]);
-    const { stdout: json } = await cli("--format", "json", "push", "Dry", path, "--dry-run");
-    expect(JSON.parse(json)).toMatchObject({
-      database: "Dry",
-      uploads: [{ key: "V1__a.sql", sql: table("A") }],
+    expect(await json("plans", "push", "Dry", path, "--dry-run")).toMatchObject({
+      plans: [{ database: "Dry", uploads: [{ key: "V1__a.sql", sql: table("A") }] }],
     });
     expect((await chain.verdicts.of("Dry")).length).toBe(0);
   });
@@ -131,8 +144,8 @@ describe("flyway-aws push", () => {
     ]);
     expect(await keys()).toBe(2);
     expect((await cli("--yes", "push", "Deleted", path, "--delete")).code).toBe(0);
-    const { stdout } = await cli("--format", "json", "status", "Deleted");
-    expect(JSON.parse(stdout).uploads.map(({ key }: { key: string }) => key)).toEqual(["V1__a.sql"]);
+    const { uploads } = await json("statusOfOne", "status", "Deleted");
+    expect(uploads.map(({ key }: { key: string }) => key)).toEqual(["V1__a.sql"]);
   });
 
   it("uploads anew what was edited here, and not what is the same but for its ETag", async () => {
@@ -183,7 +196,7 @@ describe("flyway-aws push", () => {
     [
       "a database that there is not",
       ["push", "Nobody", "."],
-      /no database "Nobody"\nTo do: name one of these: Broken, /,
+      /no database "Nobody"\nTo do: name one of these: Allowed, /,
     ],
     ["a file that there is not", ["push", "Dry", "nowhere.sql"], /nowhere\.sql cannot be read/],
     ["an object without a database", ["wait", "V1__a.sql"], /names no object\nTo do: /],
@@ -256,7 +269,7 @@ describe("flyway-aws status", () => {
     await chain.verdicts.wait("Looked", "V1__a.sql");
     const { code, stdout } = await cli("status");
     expect([code, stdout]).toEqual([3, expect.stringMatching(/^Looked +0 +0 +0 +1 +failed \d+ s ago$/m)]);
-    const all = JSON.parse((await cli("--format", "json", "status")).stdout);
+    const all = await json("statusOfAll", "status");
     expect(all.databases.map(({ name }: { name: string }) => name)).toEqual([...DATABASES].sort());
   });
 
@@ -281,9 +294,7 @@ describe("flyway-aws history and logs", () => {
     await remove(chain, "Waited", "V1__a.sql");
     await put(chain, "Waited", "V1__a.sql", table("A"));
     await chain.verdicts.wait("Waited", "V1__a.sql");
-    const { code, stdout } = await cli("--format", "json", "history", "Waited", "--limit", "2");
-    expect(code).toBe(0);
-    const { runs } = JSON.parse(stdout);
+    const { runs } = await json("history", "history", "Waited", "--limit", "2");
     expect(
       runs.map(({ number, applied }: { number: number; applied: string[] }) => [number, applied]),
     ).toEqual([
@@ -292,6 +303,9 @@ describe("flyway-aws history and logs", () => {
     ]);
     const logs = await cli("logs", runs[1].commandId);
     expect([logs.code, logs.stdout]).toEqual([0, expect.stringContaining("applied V1__a.sql")]);
+    expect(await json("logLine", "logs", runs[1].commandId)).toMatchObject({
+      stream: expect.stringMatching(/stdout$/),
+    });
     expect((await cli("logs", "00000000-0000-0000-0000-000000000000")).stderr).toMatch(
       /no output of command/,
     );
@@ -308,6 +322,9 @@ describe("flyway-aws repair and reconcile", () => {
     expect([unasked.code, unasked.stderr]).toEqual([1, expect.stringContaining("say --yes")]);
     const { code, stdout } = await cli("--yes", "repair", "Repaired");
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^Repaired\/V1__a\.sql +applied$/m)]);
+    expect(await json("push", "wait", "Repaired/V1__a.sql")).toMatchObject({
+      uploads: [{ verdict: "applied" }],
+    });
     const refused = await cli("--yes", "repair", "Repaired");
     expect([refused.code, refused.stderr]).toEqual([
       2,
@@ -316,8 +333,7 @@ describe("flyway-aws repair and reconcile", () => {
   });
 
   it("have the host look at every bucket", async () => {
-    const { code, stdout } = await cli("--yes", "reconcile");
-    expect([code, stdout]).toEqual([0, "All buckets were looked at.\n"]);
+    expect(await json("reconcile", "--yes", "reconcile")).toMatchObject({ status: "Success" });
   });
 });
 
