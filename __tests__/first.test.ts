@@ -71,6 +71,8 @@ describe("what is left of a file whose connection is gone", () => {
     ["INSERT INTO a VALUES (1); commit;", false],
     ["SET autocommit = 1; INSERT INTO a VALUES (1);", false],
     ["CALL fill();", false],
+    ["SET @@autocommit = 1; INSERT INTO a VALUES (1);", false],
+    ["SELECT 1 INTO OUTFILE '/tmp/x'; INSERT INTO a VALUES (1);", false],
     ["SET @a = 1, autocommit = 1; INSERT INTO a VALUES (1);", false],
     ["DO fill(); CREATE TABLE a (id int);", false],
     ["INSERT INTO a VALUES (1); CHECK TABLE a;", false],
@@ -91,7 +93,8 @@ describe("what is left of a file whose connection is gone", () => {
     ["DELIMITER //\nINSERT INTO a VALUES (1)//", false],
     ["INSERT INTO a VALUES ('it''s); COMMIT;", false],
     ["CREATE TABLE ${name} (id int);", false],
-  ])("is in the schema, or taken back, of %s: %j", (sql, expected) => {
+    [`INSERT INTO a VALUES ('${"a".repeat(20_000_000)}');`, true],
+  ])("is in the schema, or taken back, of %.80s: %j", (sql, expected) => {
     expect(isAllOrNothing(sql, "${")).toBe(expected);
   });
 });

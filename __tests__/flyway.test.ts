@@ -117,7 +117,44 @@ describe("Flyway's JSON", () => {
     const whole = JSON.stringify({ error: { errorCode: "X", message } });
     const shown = parseResult(whole, ["migrate"])?.error?.message;
     expect(shown).not.toContain("s3cret");
-    expect(shown).toMatch(/right syntax to use near … at line 1\nLocation[\s\S]*\nStatement {2}: /);
+    expect(shown).toMatch(/right syntax to use near '…' at line 1\nLocation[\s\S]*\nStatement {2}: /);
+  });
+
+  it.each([
+    [
+      "a message of several lines",
+      "near 'IDENTIFID BY 's3cret'\nLocation   : a.sql (a.sql)\nLine       : 1",
+      "CREATE USER u IDENTIFID BY 's3cret'\nREQUIRE",
+    ],
+    [
+      "what cannot be read",
+      "Unable to parse statement in a.sql at line 1 col 1. Delimiter changed inside statement: CREATE USER u IDENTIFIED BY 's3cret'",
+      "",
+    ],
+    ["a URL", "near 'x' at line 1", "CREATE TABLE f (a int) CONNECTION='mysql://root:s3cret@h/db/t'"],
+    ["a URL in a text", "near 'x' at line 1", "INSERT INTO a VALUES ('mysql://root:s3cret@h/db/t')"],
+    ["MySQL's own tables", "near 'x' at line 1", "UPDATE mysql.user SET authentication_string='s3cret'"],
+    [
+      "a procedure of RDS",
+      "near 'x' at line 1",
+      "CALL mysql.rds_set_external_master('h',3306,'repl','s3cret')",
+    ],
+  ])("shows no password of %s", (_, before, statement) => {
+    const message = `${before}${statement && `\nStatement  : ${statement}`}`;
+    const shown = parseResult(JSON.stringify({ error: { errorCode: "X", message } }), ["migrate"])?.error
+      ?.message;
+    expect(shown).not.toContain("s3cret");
+    if (before.includes("Location"))
+      expect(shown).toContain("\nLocation   : a.sql (a.sql)\nLine       : 1\n");
+  });
+
+  it.each([
+    ["/c/V1__a (1).sql", "/c/V1__a (1).sql"],
+    ["/c/V1__a\nb.sql", "/c/V1__a\nb.sql"],
+    ["/c/V1__a.sql", "elsewhere"],
+  ])("tells the path %j of a failed statement", (file, other) => {
+    const message = `x\nLocation   : ${file} (${other})\nLine       : 2\nStatement  : SELEC 1\n`;
+    expect(failedStatementIn({ errorCode: "X", message })).toEqual({ file, line: 2, statement: "SELEC 1" });
   });
 
   it("shows what the server shows of any other statement", () => {

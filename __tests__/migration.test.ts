@@ -77,6 +77,7 @@ async function play({
         unrecorded: null,
         retrySeconds: 0,
         unapplied: objects,
+        applied: [],
         configured: new Set(),
         encoding: "UTF-8",
         placeholderPrefix: "${",
@@ -245,6 +246,23 @@ describe("a migration", () => {
       const played = await play({ files, says: says(), isInHistory: false });
       expect(played.outcome.kind).toBe("failed");
     });
+  });
+
+  it("is refused where files were applied, and a schema that is not empty has no history", async () => {
+    const parts: Look["parts"] = [{ kind: "table", name: "a", is: "InnoDB" }];
+    const world = { input: { applied: ["V1__a.sql"] }, says: { "migrate info": [info({})] } };
+    const refused = await play({ ...world, looks: [{ ...LOOK, parts }] });
+    expect(refused).toMatchObject({
+      ...{ outcome: { kind: "refused" }, started: [] },
+      refused: [{ key: "V1__a.sql", message: expect.stringContaining("flyway_schema_history is gone") }],
+    });
+    const others = [
+      { looks: [LOOK] },
+      { looks: [{ ...LOOK, parts, scripts: ["V1__a.sql"] }] },
+      { looks: [{ ...LOOK, parts }], input: { applied: ["V0__gone.sql"] } },
+      { looks: [{ ...LOOK, parts }], input: { ...world.input, isBaselinedByDefault: false } },
+    ];
+    for (const other of others) expect((await play({ ...world, ...other })).outcome.kind).toBe("migrated");
   });
 
   describe("after a file that ran and is not in the history", () => {

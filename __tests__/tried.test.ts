@@ -88,9 +88,15 @@ describe("the file that ran when Flyway failed", () => {
       ["V2__b.sql", false],
     ],
     [
-      "also where the history is gone",
+      "is a repeatable one where its version is null",
       plain(`Unable to insert row for version 'null' in ${HISTORY}`),
       LOST,
+      ["R__r.sql", false],
+    ],
+    [
+      "is the next one where a file made the session read-only",
+      { ...plain(`Unable to lock table ${HISTORY}`), sqlErrorCode: 1792 },
+      PENDING,
       ["V2__b.sql", false],
     ],
     [
@@ -155,8 +161,15 @@ describe("the file that ran when Flyway failed", () => {
     expect(tried(unwritten, null, input)).toEqual(["R__r.sql", false]);
   });
 
+  it("is a version without a description too", () => {
+    const error = plain(`Unable to insert row for version '3' in ${HISTORY}`);
+    const given = info({ "V2__b.sql": "Pending", "V3.sql": "Pending" });
+    expect(tried(error, given, { keys: ["V2__b.sql", "V3.sql"] })).toEqual(["V3.sql", false]);
+  });
+
   it("is none that is known to be applied where the schema could not be looked at", () => {
     const unknown = { scripts: undefined, unapplied: ["V3__c.sql", "V10__d.sql"] };
-    expect(tried(unwritten, null, unknown)).toEqual(["V3__c.sql", false]);
+    const bookkeeping = plain("Unable to commit transaction");
+    expect(tried(bookkeeping, null, unknown)).toEqual(["V3__c.sql", false]);
   });
 });

@@ -815,7 +815,7 @@ To do: correct it, so that it does not repeat what is there, upload it, and have
   it("says where a run must have been killed before, because what the file makes is there", () => {
     const exists = scriptFailed("V3__bad.sql").replace("1064", "1050");
     expect(messageOf(half({ ...landed, changes: [] }, exists))).toMatch(
-      /may have been ended in the middle of it\.\nStatement: .*\nTo do: correct it, so that it does not repeat/,
+      /from elsewhere, or a run before this one was ended in the middle of it\.\nStatement: .*\nTo do: correct it, so that it does not repeat/,
     );
   });
 
@@ -1148,7 +1148,7 @@ Statement  : create table D (id int)
     expect(
       said("V2__b.sql@b1", half, [], { halfApplied, info: info({ "V2__b.sql": "Failed" }) }).message,
     ).toMatch(
-      /may have been ended in the middle of it\.\nStatement: x\nTo do: correct it, so that it does not repeat/,
+      /from elsewhere, or a run before this one was ended in the middle of it\.\nStatement: x\nTo do: correct it, so that it does not repeat/,
     );
   });
 

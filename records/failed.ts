@@ -50,7 +50,7 @@ export function failedFile(run: EndedRun, key: string): Judgement {
     lines.push(
       wasThereBefore(run)
         ? "What it makes was there before the first migration of this schema."
-        : "What it makes is there already: a run before this one may have been ended in the middle of it.",
+        : "What it makes is there already: from elsewhere, or a run before this one was ended in the middle of it.",
     );
   }
   if (landed && !isThere) lines.push(...landedLines(landed));

@@ -41,6 +41,10 @@ const UNREADABLE: readonly (readonly [message: RegExp, remedy: string])[] = [
     /Unable to calculate checksum|MalformedInput|UnmappableCharacter/i,
     "save it as UTF-8 and upload it again, or set encoding of this database",
   ],
+  [
+    /Delimiter changed inside statement/,
+    "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`",
+  ],
   [/./, "correct it and upload it again: a quote, a comment or a DELIMITER may not end"],
 ];
 
@@ -135,7 +139,7 @@ function misnamed(name: string, line = `Unrecognised migration name format: ${na
 
 /** Whether a name is one that Flyway's rules take. */
 function isNamed(name: string): boolean {
-  return /^([VB]\d+([._]\d+)*|R)__.+[.]sql$/.test(name) || isCallback(name);
+  return /^([VB]\d+([._]\d+)*(__.+)?|R__.+)[.]sql$/.test(name) || isCallback(name);
 }
 
 /** Whether a text names a file, and not just one whose name ends alike. */

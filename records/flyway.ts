@@ -29,18 +29,23 @@ export function isRefusal(error: Partial<FlywayError>): boolean {
 const BOOKKEEPING =
   /^(Unable to (insert row for version|commit transaction|rollback transaction|restore |determine the current schema)|Error while retrieving the list of applied migrations|Error setting current schema)/;
 
+/** The server's code for a session that a file has made read-only; of a server that is so, it is another. */
+const READ_ONLY = 1792;
+
 /**
  * Whether an error is of Flyway's own work around a file, so that one has run that is not in its history, or may have. The words are
  * those of flyway-core 7.7.3 to 12.5.0.
  */
-export function isOfBookkeeping({ message }: FlywayError): boolean {
-  return BOOKKEEPING.test(message);
+export function isOfBookkeeping({ message, sqlErrorCode }: FlywayError): boolean {
+  return (
+    BOOKKEEPING.test(message) || (sqlErrorCode === READ_ONLY && message.startsWith("Unable to lock table"))
+  );
 }
 
-/** The version of the file that ran, where Flyway could not write that down; undefined for any other error, and for a repeatable one. */
-export function unwrittenVersion({ message }: FlywayError): string | undefined {
+/** The version of the file that ran, where Flyway could not write that down; null for a repeatable one, undefined for any other error. */
+export function unwrittenVersion({ message }: FlywayError): string | null | undefined {
   const version = /^Unable to insert row for version '([^']*)'/.exec(message)?.[1];
-  return version === "null" ? undefined : version;
+  return version === "null" ? null : version;
 }
 
 /** The event of a callback that failed: `afterMigrate`; undefined for any other error. It leaves nothing in the history. */
@@ -90,11 +95,15 @@ export interface FailedStatement {
   readonly statement: string;
 }
 
+/** Where an error says that a statement stood; the path is there twice, and a name may have anything in it. */
+const LOCATIONS = [
+  /\nLocation +: (.+) \(\1\)\nLine +: (\d+)\nStatement +: ([\s\S]*)/s,
+  /\nLocation +: ([^\n]+) \([^\n]*\)\nLine +: (\d+)\nStatement +: ([\s\S]*)/,
+];
+
 /** The statement of a script that an error is of; undefined for any other error. */
 export function failedStatementIn(error: FlywayError): FailedStatement | undefined {
-  const match = /\nLocation +: ([^\n]+) \([^\n]*\)\nLine +: (\d+)\nStatement +: ([\s\S]*)/.exec(
-    error.message,
-  );
+  const match = LOCATIONS.map((location) => location.exec(error.message)).find((found) => found !== null);
   if (!match) return undefined;
   const [, file, line, statement] = match as unknown as [string, string, string, string];
   return { file, line: Number(line), statement: statement.replace(/\n+$/, "") };
@@ -204,7 +213,7 @@ export function isUnusedEvent(event: string): boolean {
 
 /** The version in a file's name, as `info` has it; undefined for a repeatable one. */
 export function versionIn(name: string): string | undefined {
-  return /^[VB](\d+(?:[._]\d+)*)__/.exec(name)?.[1]?.replaceAll("_", ".");
+  return /^[VB](\d+(?:[._]\d+)*)(?:__|[.]sql$)/.exec(name)?.[1]?.replaceAll("_", ".");
 }
 
 /** How much of a text in a result is kept, in characters. */
@@ -247,8 +256,11 @@ export function parseResult(
   return { results };
 }
 
-/** What a message of the server's shows of a statement. */
-const NEAR = /near '[\s\S]*' at line /;
+/** What a message of the server's shows of a statement; of one of several lines, Flyway tells the first alone. */
+const NEAR = /near '(?:[\s\S]*(?=' at line \d)|[\s\S]*?(?=\nLocation +: |$))/;
+
+/** A message that ends in what Flyway could not read. */
+const UNREADABLE = /^Unable to parse statement in /;
 
 function withCodes(given: FlywayError): FlywayError {
   const [before = "", ...statement] = (given.message ?? "").split(/(?=\nStatement +: )/);
@@ -256,7 +268,8 @@ function withCodes(given: FlywayError): FlywayError {
   const shown = withoutPasswords(whole);
   // Where the statement has a password, the message may begin within it
   const plain = shown === whole && withoutPasswords(before) === before;
-  const error = { ...given, message: (plain ? before : before.replace(NEAR, "near … at line ")) + shown };
+  const safe = UNREADABLE.test(before) ? withoutPasswords(before) : before.replace(NEAR, "near '…");
+  const error = { ...given, message: (plain ? before : safe) + shown };
   const line = (name: string) => new RegExp(`\\n${name} +: ([^\\n]+)`).exec(`\n${error.message ?? ""}`)?.[1];
   const code = line("Error Code");
   return {

@@ -36,6 +36,8 @@ export interface Known {
   readonly objects: readonly JudgedObject[];
   /** Keys of files that have failed, and have not been applied since. */
   readonly failed: readonly string[];
+  /** Keys of files that were applied, whatever a later run says of them; a former runner has not kept this. */
+  readonly applied?: readonly string[];
   /** As a record's. */
   readonly unrecorded?: RunRecord["unrecorded"];
   /** How the last of them ended; undefined where it is not known, as where a former runner has kept this. */
@@ -53,11 +55,19 @@ export function knownAfter(
   end?: RunEnd,
 ): Known {
   const failed = new Set(known.failed);
+  const applied = new Set(appliedIn(known));
   for (const { key, verdict } of objects) {
     if (verdict === "failed") failed.add(key);
     else if (isApplied(verdict)) failed.delete(key);
+    if (isApplied(verdict)) applied.add(key);
   }
-  return { objects, failed: [...failed], unrecorded, end };
+  return { objects, failed: [...failed], applied: [...applied], unrecorded, end };
+}
+
+/** Keys of the files that were applied, as far as it is known. */
+export function appliedIn({ applied = [], objects }: Known): string[] {
+  const keys = objects.filter(({ verdict }) => isApplied(verdict)).map(({ key }) => key);
+  return [...new Set([...applied, ...keys])];
 }
 
 /** Key of the file that ran and that Flyway's history does not have, if a bucket has it as it was; null where there is none. */

@@ -96,13 +96,15 @@ function inLine(sql: string): string {
   return line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH)}…` : line;
 }
 
-/** What makes a login, or gives one a password, however what follows is written. */
+/** What makes a login, or gives one a password, or is of MySQL's own schema, however what follows is written. */
 const LOGIN =
-  /\b((?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:USER|SERVER)|GRANT|CHANGE\s+(?:MASTER|REPLICATION))\b/i;
+  /\b(?:(?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:USER|SERVER)\b|GRANT\b|CHANGE\s+(?:MASTER|REPLICATION)\b|CONNECTION\s*=|authentication_string\b|mysql`?\s*\.\s*`?\w+)/i;
 
 /** A statement up to where a password may stand; of one that is of a login, what is in quotes is left out. */
 export function withoutPasswords(sql: string): string {
-  const text = sql.replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …");
+  const text = sql
+    .replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …")
+    .replace(/:\/\/[^\s:@/'"]+:[^\s@'"]+@/g, "://…@");
   const login = LOGIN.exec(text);
   if (!login) return text;
   const end = login.index + login[0].length;

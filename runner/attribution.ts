@@ -21,14 +21,28 @@ export function changesOf(
   changes: readonly PartChange[],
 ): SchemaChange[] {
   const areOpaque = others.some(({ isOpaque }) => isOpaque);
+  const named = others.map((other) => [other, namesOf(other)] as const);
   return changes.flatMap((change) => {
-    const shared = others.some((other) => mayMake(other, change));
+    const [name] = wordsOf(change.name) as [string];
+    const shared = named.some(
+      ([other, names]) =>
+        (other.isOpaque || names === undefined || names.has(name) || change.kind === "trigger") &&
+        mayMake(other, change),
+    );
     if (mayMake(own, change)) return [{ ...change, shared }];
     if (change.kind === "schema") return []; // of another bucket's run, or made by Flyway
     if (others.length === 0) return [{ ...change, shared: false }];
     // What none of them says is the doing of one that may do anything
     return shared || (areOpaque && !own.isOpaque) ? [] : [{ ...change, shared: true }];
   });
+}
+
+/** What a file's definitions name; undefined where one is of a schema as a whole, and so of all that is in it. */
+function namesOf({ definitions }: Statements): Set<string> | undefined {
+  if (definitions.some(({ object }) => object === "schema")) return undefined;
+  const names = new Set<string>();
+  for (const { words } of definitions) for (const word of words) names.add(word);
+  return names;
 }
 
 function mayMake({ definitions, isOpaque, names }: Doings, change: PartChange): boolean {

@@ -3,7 +3,7 @@ import type { Connection as Session } from "mysql2/promise";
 import { LOCK_WAIT_TIMEOUT, type Mapping } from "../deployment/mapping";
 import { endOf } from "../records/fault";
 import { isCallback } from "../records/flyway";
-import { isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
+import { appliedIn, isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
 import { fileName, type Refusal, type SeenObject, versionOf } from "../records/record";
 import { type Listing, listBucket, listStillBucket } from "./bucket";
 import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack } from "./database";
@@ -127,6 +127,7 @@ export async function bringContent(
       schema: mapping.schema,
       flywayVersion: mapping.flywayVersion,
       location: copy.location,
+      applied: appliedIn(progress.known),
       unrecorded: unrecordedIn(progress.known, objects),
       retrySeconds: environment.retrySeconds,
     },

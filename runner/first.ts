@@ -42,7 +42,7 @@ export function firstStatement(
 
 /** What a statement is read without: its comments, but MySQL's own, and what stands in quotes. */
 const COMMENTS = /--(?:[ \t][^\n]*)?(?:\n|$)|#[^\n]*|\/\*(?![!+M])[\s\S]*?\*\//;
-const QUOTES = /'(?:[^'\\]|\\[\s\S])*'|"(?:[^"\\]|\\[\s\S])*"|`[^`]*`/;
+const QUOTES = /'[^'\\]*(?:\\[\s\S][^'\\]*)*'|"[^"\\]*(?:\\[\s\S][^"\\]*)*"|`[^`]*`/;
 const APART = new RegExp(`(${COMMENTS.source})|${QUOTES.source}`, "g");
 
 /**
@@ -53,7 +53,8 @@ const ADDS =
   /^(CREATE (UNIQUE |FULLTEXT |SPATIAL )?(TABLE|INDEX)|ALTER TABLE [^ .]+ ADD(?! PARTITION)) (?![^(]*[.])(?!.*\b(IF|SELECT|DROP|RENAME)\b)/;
 
 /** What only a commit makes last. */
-const WRITES_ROWS = /^((INSERT|UPDATE|DELETE|REPLACE|SELECT|WITH|DO|VALUES) |SET (@|NAMES )[^,]*$)/;
+const WRITES_ROWS =
+  /^((INSERT|UPDATE|DELETE|REPLACE|SELECT|WITH|DO|VALUES) |SET (@(?!@)|NAMES )[^,]*$)(?!.*\bINTO (OUTFILE|DUMPFILE)\b)/;
 
 /**
  * Whether a file cannot have committed anything that is not in the schema: it only has rows, which are committed at its end, or

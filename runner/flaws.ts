@@ -1,5 +1,5 @@
 import type { Encoding } from "../deployment/mapping";
-import { type FlywayResult, isCallback, migrationsByFile, STATES } from "../records/flyway";
+import { type FlywayResult, isCallback, migrationsByFile, STATES, versionIn } from "../records/flyway";
 import { fileName, fileOf, type Refusal, type SeenObject } from "../records/record";
 import { isMigration } from "./copy";
 import type { Look } from "./database";
@@ -32,6 +32,24 @@ export function hasFormerHistory({ parts, scripts }: Look): boolean {
     scripts.length === 0 &&
     ["script", "checksum", "success"].every((column) => names.has(`schema_version.${column}`))
   );
+}
+
+/** Flyway would baseline the schema anew, and run all files again. */
+export const LOST_HISTORY = {
+  message:
+    "the schema has tables, and the table flyway_schema_history is gone or empty, though files of this bucket were applied",
+  remedy:
+    "restore flyway_schema_history, or set baseline_version of this database to the version that the schema is at; to begin anew, drop the schema",
+};
+
+/** Whether versions in a bucket were applied, and its schema, which is not empty, has no history. */
+export function hasLostHistory(
+  { parts, scripts }: Look,
+  { objects, applied }: { readonly objects: readonly SeenObject[]; readonly applied: readonly string[] },
+): boolean {
+  if (scripts.length > 0 || !parts.some(({ kind }) => kind === "table")) return false;
+  const keys = new Set(objects.map(({ key }) => key));
+  return applied.some((key) => keys.has(key) && versionIn(fileName(key)) !== undefined);
 }
 
 /** The files that Flyway is not to be given, unless they are applied. */

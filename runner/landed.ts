@@ -38,7 +38,7 @@ export function othersApplied(
 ): string[] {
   if (!before) return [];
   const former = new Set(before.scripts);
-  const isNew = (key: string, time = "") => (former.has(key) ? time > before.time : time >= before.time);
+  const isNew = (key: string, time = "") => !former.has(key) || time > before.time;
   return (info?.migrations ?? [])
     .filter(({ state, filepath }) => STATES[state] === "applied" && filepath !== "" && filepath !== file)
     .filter(({ filepath, installedOnUTC }) => isNew(keyOf(location, filepath), installedOnUTC))

@@ -28,13 +28,16 @@ import { lineOf } from "../records/text";
 import type { Credentials } from "./credentials";
 import type { Look } from "./database";
 import { decode } from "./decode";
+import { messageOf } from "./failure";
 import { firstStatement, isAllOrNothing } from "./first";
 import {
   type Files,
   FORMER_HISTORY,
   flawedFiles,
   hasFormerHistory,
+  hasLostHistory,
   ignoredFiles,
+  LOST_HISTORY,
   untriedOnly,
 } from "./flaws";
 import type { Answer } from "./flyway";
@@ -101,6 +104,8 @@ export interface MigrationInput extends Files, Reading {
   readonly schema: string;
   readonly flywayVersion: string;
   readonly objects: readonly SeenObject[];
+  /** Keys of files that were applied, as far as it is known. */
+  readonly applied: readonly string[];
   /** Whether no baseline_version is set. */
   readonly isBaselinedByDefault: boolean;
   /** What a run that was killed before saw of the schema. */
@@ -208,6 +213,10 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       refused.push(...input.unapplied.map(({ key }) => ({ key, ...FORMER_HISTORY, holdsBack: true })));
       return end({ kind: "refused", reason: null });
     }
+    if (before && input.isBaselinedByDefault && hasLostHistory(before, input)) {
+      refused.push(...input.objects.map(({ key }) => ({ key, ...LOST_HISTORY, holdsBack: true })));
+      return end({ kind: "refused", reason: null });
+    }
     const error = await attempt();
     if (refused.length > 0) return end({ kind: "refused", reason: reasonOf(refused) });
     if (!error) {
@@ -281,18 +290,25 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   /** Whether the file of a statement that failed cannot have done anything. */
   async function nothingLanded(error: FlywayError, credentials: Credentials): Promise<boolean> {
     const failed = failedStatementIn(error);
-    const kind = failed && firstStatement(await read(failed.file), failed, input.placeholderPrefix);
+    if (!failed) return false;
+    const kind = await tell(failed.file, (sql) => firstStatement(sql, failed, input.placeholderPrefix));
     return kind === "definition" || (kind === "rows" && (await steps.takesBack(credentials)));
   }
 
   /** Whether the server has taken back all that a file wrote whose connection was lost, if nothing of it is in the schema. */
   async function isTakenBack(key: string, credentials: Credentials): Promise<boolean> {
-    const sql = await read(fileOf(location, key));
-    return isAllOrNothing(sql, input.placeholderPrefix) && (await steps.takesBack(credentials));
+    const isIt = await tell(fileOf(location, key), (sql) => isAllOrNothing(sql, input.placeholderPrefix));
+    return isIt === true && (await steps.takesBack(credentials));
   }
 
-  async function read(file: string): Promise<string> {
-    return decode(await readFile(file), input.encoding);
+  /** What is told of a file by its SQL; undefined where it cannot be, be it for its size. */
+  async function tell<T>(file: string, of: (sql: string) => T): Promise<T | undefined> {
+    try {
+      return of(decode(await readFile(file), input.encoding));
+    } catch (error) {
+      log.complain(`${keyOf(location, file)} cannot be read: ${messageOf(error)}`);
+      return undefined;
+    }
   }
 }
 

@@ -21,7 +21,8 @@ const WHOLE = 65_536;
  * its description, which is cut at 200. https://github.com/flyway/flyway/issues/3943
  */
 export function flawOfName(key: string): Flaw | undefined {
-  const [, kind, version = "", description = ""] = /^(V|B|R)(.*?)__(.*)[.]sql$/.exec(fileName(key)) ?? [];
+  const [, kind, version = "", description = ""] =
+    /^(V|B|R)(.*?)(?:__(.*))?[.]sql$/.exec(fileName(key)) ?? [];
   const remedy = "upload it again under a shorter name, and delete this one";
   if (version.length > 50) return { message: "its version has more than 50 characters", remedy };
   if (kind === "R" && description.length > 200) {

@@ -71,8 +71,12 @@ function nextFile(input: TriedInput): string | undefined {
   const { error, location } = input;
   const untried = untriedFiles(input);
   const version = unwrittenVersion(error);
-  const named = untried.find((file) => version !== undefined && versionIn(fileName(file)) === version);
-  const next = untried.find((file) => isLeft(keyOf(location, file), input));
+  const left = untried.filter((file) => isLeft(keyOf(location, file), input));
+  // Of a file without a version, it is said that its version is null
+  const isIt = (file: string) =>
+    version !== undefined && versionIn(fileName(file)) === (version ?? undefined);
+  const named = left.find(isIt) ?? untried.find(isIt);
+  const next = left[0];
   return named ?? next ?? untried[0];
 }
 

@@ -54,8 +54,16 @@ const CASES: readonly Case[] = [
       },
       {
         change: { "V2__b.sql": "CREATE TABLE D (id int);" },
-        green: true,
-        verdicts: { "V2__b.sql": ["applied"], "V3__c.sql": ["applied"] },
+        runs: 2,
+        green: false, // all of it would run again
+        verdicts: {
+          "V1__a.sql": ["applied"],
+          "V2__b.sql": [
+            "refused",
+            /flyway_schema_history is gone[\s\S]*To do: restore flyway_schema_history/,
+          ],
+          "V3__c.sql": ["refused", /flyway_schema_history is gone/],
+        },
       },
     ],
     last: ["SELECT count(*) AS n FROM $.B", 0],
@@ -635,7 +643,86 @@ const REPORTED: readonly Case[] = [
       },
     ],
   },
+  ...["COMMIT; SET SESSION TRANSACTION READ ONLY;", "COMMIT; START TRANSACTION READ ONLY; SELECT 1;"].map(
+    (end): Case => ({
+      is: `a file that has committed and leaves its session read-only: ${end}`,
+      steps: [
+        { change: first, green: true, verdicts: {} },
+        {
+          change: { "V2__b.sql": `INSERT INTO A VALUES (1); ${end}` },
+          runs: 2,
+          green: false,
+          verdicts: { "V2__b.sql": ["failed", /^V2__b\.sql ran, [\s\S]*1792/] },
+        },
+      ],
+      last: ["SELECT count(*) AS n FROM $.A", 1],
+    }),
+  ),
+  {
+    is: "a file of 9 MB that has committed, before a callback that fails",
+    steps: [
+      { change: { "V1__a.sql": "CREATE TABLE A (t longtext);" }, green: true, verdicts: {} },
+      {
+        change: {
+          "V2__b.sql": `INSERT INTO A VALUES ('${"a".repeat(9_000_000)}'); COMMIT;`,
+          "afterEachMigrate.sql": "SELEC 1;",
+        },
+        runs: 2,
+        green: false,
+        verdicts: { "V2__b.sql": ["failed", /^V2__b\.sql ran, /] },
+      },
+    ],
+    last: ["SELECT count(*) AS n FROM $.A", 1],
+  },
+  {
+    is: "a repeatable file that drops the history, behind a version that went well",
+    steps: [
+      { change: first, green: true, verdicts: {} },
+      {
+        change: { "V2__b.sql": table("B"), "R__x.sql": "DROP TABLE flyway_schema_history;" },
+        green: false,
+        verdicts: { "R__x.sql": ["failed", /^R__x\.sql ran, /] },
+      },
+    ],
+  },
+  {
+    is: "a name with a blank and a bracket",
+    steps: [
+      {
+        change: { "V1__a (1).sql": `${table("A")}\nSELEC 1;` },
+        green: false,
+        verdicts: { "V1__a (1).sql": ["failed", /at line 2: [\s\S]*- table A added/] },
+      },
+    ],
+  },
+  {
+    is: "a file that sets the time of its session, before one that fails",
+    steps: [
+      {
+        change: {
+          "V1__a.sql": `SET TIMESTAMP=1000000000; ${table("A")}`,
+          "V2__b.sql": `${table("B")}\nSELEC 1;`,
+        },
+        green: false,
+        verdicts: {
+          "V2__b.sql": ["failed", /\(V1__a\.sql went well before it\):\n- column B\.id added\n- table B added\nStatement/],
+        },
+      },
+    ],
+  },
+  {
+    is: "a column named delimiter",
+    steps: [
+      {
+        change: { "V1__a.sql": "CREATE TABLE A (id int, delimiter CHAR(1), x int);" },
+        green: false,
+        verdicts: { "V1__a.sql": ["refused", /To do: end the statement that goes before DELIMITER; a name/] },
+      },
+    ],
+  },
   ...[
+    "CREATE USER u1 IDENTIFID BY 's3cret'\nREQUIRE NONE;",
+    "CREATE USER u1 IDENTIFIED BY 's3cret'\nDELIMITER //\nSELECT 1//",
     "CREATE USER u1\nIDENTIFIED\nBY\n's3cret' BOGUS;",
     "CREATE USER u1 IDENTIFIED BY 's3cret'BOGUS's3cret';",
     "CREATE USER u1 IDENTIFED BY 's3cret';",
@@ -643,7 +730,13 @@ const REPORTED: readonly Case[] = [
   ].map(
     (sql): Case => ({
       is: `a password elsewhere: ${JSON.stringify(sql)}`,
-      steps: [{ change: { "V1__a.sql": sql }, green: false, verdicts: { "V1__a.sql": ["failed"] } }],
+      steps: [
+        {
+          change: { "V1__a.sql": sql },
+          green: false,
+          verdicts: { "V1__a.sql": [sql.includes("DELIMITER") ? "refused" : "failed"] },
+        },
+      ],
     }),
   ),
   {

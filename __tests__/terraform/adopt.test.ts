@@ -436,6 +436,7 @@ describe("adopting the article's state", () => {
       "data.aws_iam_policy_document.ssm_access": "read",
       "aws_iam_policy.ssm_access": "update",
       "aws_lambda_function.flyway_trigger": "update",
+      "aws_ssm_parameter.flyway_deployment": "update",
     });
     const { ami } = valuesOf(article.state, HOST);
     expect(valuesOf(article.after, HOST).ami).not.toBe(ami);
