@@ -705,7 +705,10 @@ const REPORTED: readonly Case[] = [
         },
         green: false,
         verdicts: {
-          "V2__b.sql": ["failed", /\(V1__a\.sql went well before it\):\n- column B\.id added\n- table B added\nStatement/],
+          "V2__b.sql": [
+            "failed",
+            /\(V1__a\.sql went well before it\):\n- column B\.id added\n- table B added\nStatement/,
+          ],
         },
       },
     ],
