@@ -3,6 +3,7 @@ import type { ListObjectVersionsCommandOutput, S3Client } from "@aws-sdk/client-
 import type { CommandInvocation, SSMClient } from "@aws-sdk/client-ssm";
 import type { Command } from "../deployment/command";
 import { FLYWAY_FOLDER } from "../records/record";
+import { decodeKey } from "../records/upload";
 import type { UploadedVersion } from "../records/verdict";
 
 /** Where AWS is, and who asks it. */
@@ -15,17 +16,17 @@ export interface AwsSettings {
   readonly endpointUrl?: string;
 }
 
-/** An object as a bucket has it now. */
-export interface PresentObject {
-  readonly key: string;
+/** A version of an object, and what its content is known by. */
+export interface ListedVersion extends UploadedVersion {
   readonly eTag: string;
   /** Bytes. */
   readonly size: number;
+  readonly isLatest: boolean;
 }
 
-/** A version of an object, and what its content is known by. */
-export interface ListedVersion extends UploadedVersion, PresentObject {
-  readonly isLatest: boolean;
+/** Whether a command of that status has not ended. */
+export function isUnderWay(status: string): boolean {
+  return ["Pending", "InProgress", "Delayed", "Cancelling"].includes(status);
 }
 
 /** A line of a command's output. */
@@ -240,9 +241,4 @@ const BEHIND_FLYWAY = `${FLYWAY_FOLDER.slice(0, -1)}0`;
 function behind(key: string, versionId: string | undefined): { KeyMarker: string; VersionIdMarker?: string } {
   if (key.startsWith(FLYWAY_FOLDER)) return { KeyMarker: BEHIND_FLYWAY };
   return { KeyMarker: key, VersionIdMarker: versionId || undefined };
-}
-
-/** A key as `EncodingType: "url"` has it: as an HTML form would. */
-function decodeKey(encoded: string): string {
-  return decodeURIComponent(encoded.replaceAll("+", " "));
 }

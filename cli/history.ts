@@ -1,21 +1,16 @@
 import { printable } from "../records/text";
-import type { Aws } from "./aws";
-import type { Deployment } from "./deployment";
+import type { Context } from "./context";
 import { EXIT, type ExitCode } from "./exit";
 import { readRecord, recordKeys } from "./runs";
 import { endOf, runJson } from "./status";
-import { type Terminal, table } from "./terminal";
+import { table } from "./terminal";
 
 /** How many records are read at once. */
 const READS = 16;
 
 /** `flyway-aws history DATABASE`: its runs, the newest first, and what each applied. */
 export async function history(
-  {
-    aws,
-    deployment,
-    terminal,
-  }: { readonly aws: Aws; readonly deployment: Deployment; readonly terminal: Terminal },
+  { aws, deployment, terminal }: Context,
   name: string,
   limit: number,
 ): Promise<ExitCode> {

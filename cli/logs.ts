@@ -1,15 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { printable } from "../records/text";
-import type { Aws } from "./aws";
-import type { Deployment } from "./deployment";
+import { isUnderWay } from "./aws";
+import type { Context } from "./context";
 import { CliError, EXIT, type ExitCode } from "./exit";
-import type { Terminal } from "./terminal";
 
 /** How often is asked for more, in milliseconds. */
 const PAUSE = 2_000;
-
-/** The statuses of a command whose output is not whole yet. */
-const UNDER_WAY = ["Pending", "InProgress", "Delayed", "Cancelling"];
 
 /**
  * `flyway-aws logs [COMMAND]`: what the host said of a command, and says, until it has ended.
@@ -17,11 +13,7 @@ const UNDER_WAY = ["Pending", "InProgress", "Delayed", "Cancelling"];
  * @param commandId of the newest command, if not given
  */
 export async function logs(
-  {
-    aws,
-    deployment,
-    terminal,
-  }: { readonly aws: Aws; readonly deployment: Deployment; readonly terminal: Terminal },
+  { aws, deployment, terminal }: Context,
   commandId: string | undefined,
 ): Promise<ExitCode> {
   const { instanceId, logGroupName } = await deployment.target();
@@ -46,7 +38,7 @@ export async function logs(
       terminal.say(printable(text.trimEnd()));
       terminal.jsonLine({ time: new Date(time).toISOString(), stream, text });
     }
-    if (!state || !UNDER_WAY.includes(state.Status ?? "")) {
+    if (!state || !isUnderWay(state.Status ?? "")) {
       if (shown.size === 0) {
         throw new CliError(
           `There is no output of command ${id} in ${logGroupName}`,

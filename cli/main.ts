@@ -1,10 +1,11 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { version } from "../package.json";
-import { printable } from "../records/text";
+import { printable, textOf } from "../records/text";
 import { Aws, type AwsSettings } from "./aws";
+import type { Context } from "./context";
 import { Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode, explain } from "./exit";
-import { createTerminal, type Format, type Terminal } from "./terminal";
+import { createTerminal, type Format } from "./terminal";
 
 /** The command's options, of all its commands. */
 interface Options {
@@ -14,13 +15,6 @@ interface Options {
   readonly endpointUrl?: string;
   readonly format: Format;
   readonly yes?: boolean;
-}
-
-/** What each command is given. */
-interface Context {
-  readonly aws: Aws;
-  readonly deployment: Deployment;
-  readonly terminal: Terminal;
 }
 
 const EXIT_CODES = `
@@ -186,7 +180,7 @@ async function main(): Promise<void> {
     .addOption(timeout)
     .action(async (object: string, { timeout }: TimeoutArgument) => {
       const { waitForObject } = await import("./wait.js");
-      await run((context) => waitForObject(context, object, timeout), goesOn);
+      await run((context) => waitForObject({ ...context, timeout }, object), goesOn);
     });
   program
     .command("logs")
@@ -262,7 +256,7 @@ main().catch((error: unknown) => {
     process.exitCode = (error as { exitCode?: number }).exitCode ?? EXIT.error;
     return;
   }
-  const { message, remedy, exitCode } = explain(error);
-  process.stderr.write(printable(`${message}\nTo do: ${remedy}\n`));
-  process.exitCode = exitCode;
+  const explained = explain(error);
+  process.stderr.write(printable(`${textOf(explained)}\n`));
+  process.exitCode = explained.exitCode;
 });

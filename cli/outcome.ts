@@ -1,5 +1,4 @@
 import { isApplied } from "../records/judge";
-import type { Verdict } from "../records/record";
 import { printable } from "../records/text";
 import type { Judgement } from "../records/verdict";
 import { EXIT, type ExitCode } from "./exit";
@@ -17,19 +16,40 @@ export function exitCodeOf(outcomes: readonly Pick<Outcome, "verdict">[]): ExitC
   const verdicts = outcomes.map(({ verdict }) => verdict);
   if (verdicts.includes("failed")) return EXIT.failed;
   if (verdicts.includes("refused") || verdicts.includes("superseded")) return EXIT.refused;
-  return verdicts.every((verdict) => isApplied(verdict as Verdict)) ? EXIT.success : EXIT.timedOut;
+  return verdicts.every(isApplied) ? EXIT.success : EXIT.timedOut;
 }
 
-/** A row for each, and below them what each that is not applied says. */
-export async function showOutcomes(outcomes: readonly Outcome[], { say, paint }: Terminal): Promise<void> {
-  const rows = outcomes.map(({ database, key, verdict }) => [
-    printable(`${database}/${key}`),
-    paint.verdict(verdict),
-  ]);
-  if (rows.length > 0) say(await table(["upload", "verdict"], rows));
-  for (const { database, key, message } of outcomes) {
-    if (message.trim() !== "")
-      say(`\n${paint.bold(printable(`${database}/${key}`))}\n${printable(message.trim())}`);
+/**
+ * Ends a command by what became of uploads: as a table with what each has to say, or as JSON.
+ *
+ * @param more what else the JSON has
+ * @returns the exit code that follows
+ */
+export async function conclude(
+  outcomes: readonly Outcome[],
+  terminal: Terminal,
+  more: object = {},
+): Promise<ExitCode> {
+  await showOutcomes(outcomes, terminal);
+  terminal.json({ ...more, uploads: outcomes.map(outcomeJson) });
+  return exitCodeOf(outcomes);
+}
+
+/** A row for each, and below them what each has to say. */
+export async function showOutcomes(outcomes: readonly Outcome[], terminal: Terminal): Promise<void> {
+  const said = outcomes.map((outcome) => ({ ...outcome, name: `${outcome.database}/${outcome.key}` }));
+  const rows = said.map(({ name, verdict }) => [printable(name), terminal.paint.verdict(verdict)]);
+  if (rows.length > 0) terminal.say(await table(["upload", "verdict"], rows));
+  showMessages(said, terminal);
+}
+
+/** What each has to say that has something to say. */
+export function showMessages(
+  said: readonly { readonly name: string; readonly message: string }[],
+  { say, paint }: Terminal,
+): void {
+  for (const { name, message } of said) {
+    if (message.trim() !== "") say(`\n${paint.bold(printable(name))}\n${printable(message.trim())}`);
   }
 }
 

@@ -4,7 +4,7 @@ import type { Aws, ListedVersion } from "./aws";
 import type { Database, Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode } from "./exit";
 import { type LocalFile, md5Of } from "./files";
-import { exitCodeOf, outcomeJson, showOutcomes } from "./outcome";
+import { conclude, showOutcomes } from "./outcome";
 import { carryOut, type PushInput, planOf, receiptsOf, showPlans } from "./push";
 
 export interface PromoteInput extends PushInput {
@@ -32,24 +32,21 @@ export async function promote(input: PromoteInput, name: string): Promise<ExitCo
     database,
     files.sort((a, b) => byFlywayOrder(a.key, b.key)),
   );
-  if (isDryRun) {
-    await terminal.endProgress();
-    showPlans([plan], input);
-  }
-  const outcomes = isDryRun
-    ? []
-    : await carryOut({ ...plan, others: [] }, input, (line) => terminal.progress(printable(line)));
-  await terminal.endProgress();
   const refused = others.map(({ key, verdict, versionId }) => ({
     ...{ database: database.name, key, versionId, verdict: "refused" as const },
     message: `not applied in ${from.deployment.title}: ${verdict}`,
   }));
+  if (isDryRun) {
+    await terminal.endProgress();
+    showPlans([plan], input);
+    await showOutcomes(refused, terminal);
+    return EXIT.success;
+  }
+  const outcomes = await carryOut(plan, input, (line) => terminal.progress(printable(line)));
+  await terminal.endProgress();
   const all = [...outcomes, ...refused];
-  if (all.length === 0 && !isDryRun)
-    terminal.say(`${database.name}: nothing to do, ${deployment.title} has all of it`);
-  await showOutcomes(all, terminal);
-  if (!isDryRun) terminal.json({ uploads: all.map(outcomeJson) });
-  return isDryRun ? EXIT.success : exitCodeOf(all);
+  if (all.length === 0) terminal.say(`${database.name}: nothing to do, ${deployment.title} has all of it`);
+  return conclude(all, terminal);
 }
 
 /** The version of an object that is applied. @throws CliError where it is not what was judged any more */

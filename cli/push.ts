@@ -1,32 +1,23 @@
 import { join } from "node:path";
 import { isApplied } from "../records/judge";
-import type { Verdict } from "../records/record";
-import { printable } from "../records/text";
+import { printable, textOf } from "../records/text";
 import { isUpload } from "../records/upload";
 import type { Aws, ListedVersion } from "./aws";
+import type { WaitingContext } from "./context";
 import type { Database, Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode, explain } from "./exit";
 import { foldersIn, type LocalFile, md5Of, readFiles } from "./files";
-import { exitCodeOf, type Outcome, outcomeJson, showOutcomes } from "./outcome";
-import { type CurrentVerdict, currentVerdicts, newestListing, recordKeys } from "./runs";
-import type { Terminal } from "./terminal";
+import { conclude, type Outcome, outcomeJson } from "./outcome";
+import { type CurrentVerdict, lookAt } from "./runs";
 import { waitForVerdicts } from "./wait";
 
-export interface PushOptions {
-  /** How long the verdicts are waited for, in seconds. */
-  readonly timeout: number;
+export interface PushInput extends WaitingContext {
   /** Whether nothing is uploaded: it is only shown what would be. */
   readonly isDryRun: boolean;
   /** Whether what is not here is deleted in the bucket. */
   readonly isDelete: boolean;
   /** A deployment in which all of it must be applied as it is. @default none */
   readonly tested?: Deployment;
-}
-
-export interface PushInput extends PushOptions {
-  readonly aws: Aws;
-  readonly deployment: Deployment;
-  readonly terminal: Terminal;
 }
 
 /** What is to be done in a bucket so that it has what is here. */
@@ -65,9 +56,7 @@ export async function push(input: PushInput, name: string, paths: readonly strin
   const outcomes = await carryOut(plan, input, (line) => terminal.progress(printable(line)));
   await terminal.endProgress();
   if (outcomes.length === 0) terminal.say(`${database.name}: nothing to do, the bucket has all of it`);
-  await showOutcomes(outcomes, terminal);
-  terminal.json({ uploads: outcomes.map(outcomeJson) });
-  return exitCodeOf(outcomes);
+  return conclude(outcomes, terminal);
 }
 
 /** `flyway-aws push --all DIR`: a folder per database, all at once; a failure of one stops no other. */
@@ -101,18 +90,21 @@ export async function pushAll(input: PushInput, directory: string): Promise<Exit
   );
   await terminal.endProgress();
   const outcomes = results.flatMap((result) => result.outcomes);
-  const plans = results.flatMap(({ plan }) => plan ?? []);
-  if (isDryRun) showPlans(plans, input);
-  await showOutcomes(outcomes, terminal);
-  for (const { database, outcomes, error } of results) {
-    if (error) terminal.note(`${database.name}: ${error.message}\nTo do: ${error.remedy}`);
-    else if (outcomes.length === 0 && !isDryRun) terminal.say(`${database.name}: nothing to do`);
-  }
   const errors = results.flatMap(({ database, error }) =>
     error ? [{ database: database.name, error: error.message }] : [],
   );
-  if (!isDryRun) terminal.json({ uploads: outcomes.map(outcomeJson), errors });
-  return results.find(({ error }) => error)?.error?.exitCode ?? exitCodeOf(outcomes);
+  let code: ExitCode = EXIT.success;
+  if (isDryRun)
+    showPlans(
+      results.flatMap(({ plan }) => plan ?? []),
+      input,
+    );
+  else code = await conclude(outcomes, terminal, { errors });
+  for (const { database, outcomes, error } of results) {
+    if (error) terminal.note(`${database.name}: ${textOf(error)}`);
+    else if (outcomes.length === 0 && !isDryRun) terminal.say(`${database.name}: nothing to do`);
+  }
+  return results.find(({ error }) => error)?.error?.exitCode ?? code;
 }
 
 /** @throws CliError where not all of some files is applied, as it is here, in the deployment where it must be */
@@ -142,31 +134,24 @@ export async function receiptsOf(
   aws: Aws,
   { bucket }: Database,
 ): Promise<{ readonly applied: readonly ListedVersion[]; readonly others: readonly CurrentVerdict[] }> {
-  const [versions, keys] = await Promise.all([aws.versions(bucket), recordKeys(aws, bucket)]);
-  const current = currentVerdicts(versions, await newestListing(aws, bucket, keys));
-  const [applied, others] = [true, false].map((isIt) =>
-    current.filter(({ verdict }) => isApplied(verdict as Verdict) === isIt),
-  ) as [CurrentVerdict[], CurrentVerdict[]];
-  const ids = new Set(applied.map(({ key, versionId }) => `${versionId}/${key}`));
-  return { applied: versions.filter(({ key, versionId }) => ids.has(`${versionId}/${key}`)), others };
+  const { present, uploads } = await lookAt(aws, bucket);
+  const applied = uploads.filter(({ verdict }) => isApplied(verdict));
+  return {
+    applied: applied.flatMap(({ key }) => present.get(key) ?? []),
+    others: uploads.filter(({ verdict }) => !isApplied(verdict)),
+  };
 }
 
 export async function planOf(aws: Aws, database: Database, files: readonly LocalFile[]): Promise<Plan> {
   const { bucket } = database;
-  const [versions, keys] = await Promise.all([aws.versions(bucket), recordKeys(aws, bucket)]);
-  const present = new Map(
-    versions
-      .filter(({ isLatest, isDeleteMarker }) => isLatest && !isDeleteMarker)
-      .map((each) => [each.key, each]),
-  );
+  const { present, keys, uploads: current } = await lookAt(aws, bucket);
   const uploads: LocalFile[] = [];
   for (const file of files) if (!(await isSame(aws, bucket, file, present.get(file.key)))) uploads.push(file);
   const uploaded = new Set(uploads.map(({ key }) => key));
   const here = new Set(files.map(({ key }) => key));
-  const record = await newestListing(aws, bucket, keys);
-  const standing = currentVerdicts(versions, record)
-    .filter(({ key, verdict }) => here.has(key) && !uploaded.has(key) && !isApplied(verdict as Verdict))
-    .map((current) => ({ database: database.name, ...current }));
+  const standing = current
+    .filter(({ key, verdict }) => here.has(key) && !uploaded.has(key) && !isApplied(verdict))
+    .map((upload) => ({ database: database.name, ...upload }));
   const others = [...present.keys()].filter((key) => isUpload(key) && !here.has(key));
   return { database, uploads, standing, others, newest: keys.at(-1)?.number ?? 0 };
 }

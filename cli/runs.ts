@@ -1,3 +1,4 @@
+import { isApplied } from "../records/judge";
 import { parseRecord } from "../records/parse";
 import { RECORD_PREFIX, type RunRecord } from "../records/record";
 import { type Judgement, verdicts } from "../records/verdict";
@@ -18,7 +19,7 @@ export interface RecordKey {
 const RECORD_KEY = /^(\d{8})-[^-]*-(.+)[.]json$/;
 
 /** Undefined for what is no record's key. */
-export function recordKeyOf(key: string): RecordKey | undefined {
+function recordKeyOf(key: string): RecordKey | undefined {
   const [, number, commandId] = RECORD_KEY.exec(key.slice(RECORD_PREFIX.length)) ?? [];
   return number && commandId ? { key, number: Number(number), commandId } : undefined;
 }
@@ -43,8 +44,31 @@ export async function readRecord(
 /** How many records are read at most to find one of a run that saw the bucket. */
 const LOOKS = 20;
 
-/** The newest record of a run that saw the bucket; undefined where there is none. */
-export async function newestListing(
+/** What a bucket has, and what the newest run that saw it says of that. */
+export interface Sight {
+  /** What it has now, by key. */
+  readonly present: ReadonlyMap<string, ListedVersion>;
+  /** Of its run records, oldest first. */
+  readonly keys: readonly RecordKey[];
+  /** Of the newest run that saw it; undefined where there is none. */
+  readonly newest: RunRecord | undefined;
+  /** The uploads that it has now. */
+  readonly uploads: readonly CurrentVerdict[];
+}
+
+export async function lookAt(aws: Aws, bucket: string): Promise<Sight> {
+  const [versions, keys] = await Promise.all([aws.versions(bucket), recordKeys(aws, bucket)]);
+  const current = versions.filter(({ isLatest, isDeleteMarker }) => isLatest && !isDeleteMarker);
+  const newest = await newestListing(aws, bucket, keys);
+  return {
+    present: new Map(current.map((version) => [version.key, version])),
+    keys,
+    newest,
+    uploads: currentVerdicts(current, newest),
+  };
+}
+
+async function newestListing(
   aws: Aws,
   bucket: string,
   keys: readonly RecordKey[],
@@ -70,7 +94,7 @@ export async function work(aws: Aws, bucket: string): Promise<Work[]> {
   });
 }
 
-/** An object that a bucket has now, and its verdict. */
+/** An object that a bucket has now, and its verdict by the newest run that saw the bucket. */
 export interface CurrentVerdict extends Judgement {
   readonly key: string;
   readonly versionId: string;
@@ -80,29 +104,16 @@ export interface CurrentVerdict extends Judgement {
   readonly isEdited: boolean;
 }
 
-/** The verdict of each object that a bucket has now, by the newest run that saw it. */
-export function currentVerdicts(
-  versions: readonly ListedVersion[],
-  record: RunRecord | undefined,
-): CurrentVerdict[] {
-  const judged = verdicts(versions, record ? [record] : []);
+function currentVerdicts(current: readonly ListedVersion[], record: RunRecord | undefined): CurrentVerdict[] {
+  const judged = verdicts(current, record ? [record] : []);
   const applied = new Set(
-    (record?.objects ?? []).filter(({ verdict }) => verdict.endsWith("applied")).map(({ key }) => key),
+    (record?.objects ?? []).filter(({ verdict }) => isApplied(verdict)).map(({ key }) => key),
   );
-  return versions
-    .filter(({ isLatest, isDeleteMarker }) => isLatest && !isDeleteMarker)
-    .flatMap((version) => {
-      const judgement = judged.get(version);
-      if (!judgement) return []; // no upload that a run looks at
-      const { key, versionId, lastModified: uploadedAt } = version;
-      return [
-        {
-          key,
-          versionId,
-          uploadedAt,
-          isEdited: judgement.verdict === "pending" && applied.has(key),
-          ...judgement,
-        },
-      ];
-    });
+  return current.flatMap((version) => {
+    const judgement = judged.get(version);
+    if (!judgement) return []; // no upload that a run looks at
+    const { key, versionId, lastModified: uploadedAt } = version;
+    const isEdited = judgement.verdict === "pending" && applied.has(key);
+    return [{ key, versionId, uploadedAt, isEdited, ...judgement }];
+  });
 }

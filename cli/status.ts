@@ -1,13 +1,14 @@
+import { forEach } from "../deployment/pool";
 import { isApplied } from "../records/judge";
-import type { RunRecord, Verdict } from "../records/record";
+import type { RunRecord } from "../records/record";
 import { printable } from "../records/text";
 import { describeWork, type Work } from "../records/work";
 import type { Aws } from "./aws";
-import type { Database, Deployment } from "./deployment";
+import type { Context } from "./context";
 import { EXIT, type ExitCode, explain } from "./exit";
-import { exitCodeOf } from "./outcome";
-import { type CurrentVerdict, currentVerdicts, newestListing, readRecord, recordKeys, work } from "./runs";
-import { ago, type Terminal, table } from "./terminal";
+import { exitCodeOf, showMessages } from "./outcome";
+import { type CurrentVerdict, lookAt, readRecord, type Sight, work } from "./runs";
+import { ago, table } from "./terminal";
 
 /** How many of the last runs are shown. */
 const RUNS = 5;
@@ -15,19 +16,13 @@ const RUNS = 5;
 /** How many databases are looked at at once. */
 const LOOKS = 8;
 
-export interface StatusInput {
-  readonly aws: Aws;
-  readonly deployment: Deployment;
-  readonly terminal: Terminal;
+export interface StatusInput extends Context {
   /** In milliseconds. */
   readonly now: number;
 }
 
 /** How a database stands. */
-interface Status {
-  readonly database: Database;
-  readonly uploads: readonly CurrentVerdict[];
-  readonly newest: RunRecord | undefined;
+interface Status extends Sight {
   readonly works: readonly Work[];
 }
 
@@ -36,14 +31,9 @@ export async function statusOfAll({ aws, deployment, terminal, now }: StatusInpu
   const { databases } = deployment;
   terminal.progress(`looking at ${databases.length} databases`);
   const results = new Map<string, Status | { readonly error: string }>();
-  const left = [...databases];
-  const look = async () => {
-    for (let database = left.shift(); database; database = left.shift()) {
-      const { name } = database;
-      results.set(name, await statusOf(aws, database).catch((error) => ({ error: explain(error).message })));
-    }
-  };
-  await Promise.all(Array.from({ length: LOOKS }, look));
+  await forEach(databases, LOOKS, async ({ name, bucket }) => {
+    results.set(name, await statusOf(aws, bucket).catch((error) => ({ error: explain(error).message })));
+  });
   await terminal.endProgress();
   const all = databases.map(({ name }) => [name, results.get(name) as Status | { error: string }] as const);
   const rows = all.map(([name, status]) => {
@@ -69,16 +59,15 @@ export async function statusOfOne(
 ): Promise<ExitCode> {
   const database = deployment.database(name);
   terminal.progress(`looking at ${database.name}`);
-  const [status, keys, host] = await Promise.all([
-    statusOf(aws, database),
-    recordKeys(aws, database.bucket),
+  const [status, host] = await Promise.all([
+    statusOf(aws, database.bucket),
     deployment
       .target()
       .then(async ({ instanceId }) => ({ instanceId, ping: (await aws.pingStatus(instanceId)) ?? "unknown" }))
       .catch((error) => ({ instanceId: null, ping: explain(error).message })),
   ]);
   const runs = (
-    await Promise.all(keys.slice(-RUNS).map((key) => readRecord(aws, database.bucket, key)))
+    await Promise.all(status.keys.slice(-RUNS).map((key) => readRecord(aws, database.bucket, key)))
   ).filter((record) => record !== undefined);
   await terminal.endProgress();
   const { say, paint } = terminal;
@@ -92,11 +81,11 @@ export async function statusOfOne(
     isEdited ? "edited since it was applied" : `uploaded ${ago(uploadedAt, now)}`,
   ]);
   say(rows.length > 0 ? await table(["file", "verdict", ""], rows) : "No migration is in the bucket.");
-  for (const { key, message, verdict } of status.uploads) {
-    if (!isApplied(verdict as Verdict) && message.trim() !== "") {
-      say(`\n${paint.bold(printable(key))}\n${printable(message.trim())}`);
-    }
-  }
+  const unapplied = status.uploads.filter(({ verdict }) => !isApplied(verdict));
+  showMessages(
+    unapplied.map(({ key, message }) => ({ name: key, message })),
+    terminal,
+  );
   say(`\n${paint.bold("Last runs")}`);
   const runRows = runs
     .reverse()
@@ -114,15 +103,9 @@ export async function statusOfOne(
   return exitCodeOf(status.uploads);
 }
 
-async function statusOf(aws: Aws, database: Database): Promise<Status> {
-  const { bucket } = database;
-  const [versions, keys, works] = await Promise.all([
-    aws.versions(bucket),
-    recordKeys(aws, bucket),
-    work(aws, bucket),
-  ]);
-  const newest = await newestListing(aws, bucket, keys);
-  return { database, uploads: currentVerdicts(versions, newest), newest, works };
+async function statusOf(aws: Aws, bucket: string): Promise<Status> {
+  const [sight, works] = await Promise.all([lookAt(aws, bucket), work(aws, bucket)]);
+  return { ...sight, works };
 }
 
 function counts(uploads: readonly CurrentVerdict[]) {

@@ -1,5 +1,7 @@
 import type { Ora } from "ora";
 import pc from "picocolors";
+import { isApplied } from "../records/judge";
+import type { OverallVerdict } from "../records/record";
 import { printable } from "../records/text";
 import { CliError } from "./exit";
 
@@ -7,9 +9,6 @@ export type Format = "text" | "json";
 
 /** What a person, or a program, is shown. */
 export interface Terminal {
-  readonly format: Format;
-  /** Whether a person can be asked. */
-  readonly isInteractive: boolean;
   /** A line of the result. */
   say(line: string): void;
   /** The result as JSON; nothing where text is asked for. */
@@ -28,9 +27,8 @@ export interface Terminal {
 }
 
 export interface Paint {
-  verdict(verdict: string): string;
+  verdict(verdict: OverallVerdict): string;
   bold(text: string): string;
-  dim(text: string): string;
 }
 
 export interface TerminalInput {
@@ -48,8 +46,6 @@ export function createTerminal({ format, isYes, stdout, stderr, stdin }: Termina
   let last = "";
   const write = (stream: NodeJS.WriteStream, line: string) => stream.write(`${printable(line)}\n`);
   return {
-    format,
-    isInteractive,
     // Colors are ours, and printable would show them as text
     say: (line) => void (format === "text" && stdout.write(`${line}\n`)),
     json: (value) => void (format === "json" && stdout.write(`${JSON.stringify(value, null, 2)}\n`)),
@@ -78,11 +74,10 @@ export function createTerminal({ format, isYes, stdout, stderr, stdin }: Termina
     },
     paint: {
       verdict(verdict) {
-        if (verdict.endsWith("applied")) return pc.green(verdict);
-        return /failed|refused/.test(verdict) ? pc.red(verdict) : pc.yellow(verdict);
+        if (isApplied(verdict)) return pc.green(verdict);
+        return ["failed", "refused"].includes(verdict) ? pc.red(verdict) : pc.yellow(verdict);
       },
       bold: pc.bold,
-      dim: pc.dim,
     },
   };
 }

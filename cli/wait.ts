@@ -1,16 +1,13 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { printable } from "../records/text";
 import { type Judgement, verdicts } from "../records/verdict";
 import { describeWork } from "../records/work";
 import type { Aws, ListedVersion } from "./aws";
-import type { Database, Deployment } from "./deployment";
+import type { WaitingContext } from "./context";
+import type { Database } from "./deployment";
 import { CliError, type ExitCode } from "./exit";
-import { exitCodeOf, type Outcome, outcomeJson, showOutcomes } from "./outcome";
-import { currentVerdicts, newestListing, type RecordKey, readRecord, recordKeys, work } from "./runs";
-import type { Terminal } from "./terminal";
-
-/** How often a bucket is looked at, in milliseconds. */
-const PAUSE = 1_500;
+import { conclude, type Outcome } from "./outcome";
+import { poll } from "./poll";
+import { lookAt, type RecordKey, readRecord, recordKeys, work } from "./runs";
 
 export interface WaitInput {
   readonly aws: Aws;
@@ -28,22 +25,21 @@ export interface WaitInput {
 /** The outcome of each version, once it has one, or when the time is over. */
 export async function waitForVerdicts(input: WaitInput): Promise<Outcome[]> {
   const { aws, database, versions, timeout, onProgress } = input;
-  const deadline = Date.now() + timeout * 1_000;
   const waiting = new Map(versions.map((version) => [id(version), version]));
   const judged = new Map<string, Judgement>();
   let { after } = input;
-  for (;;) {
-    const keys = await recordKeys(aws, database.bucket, after);
-    for (const key of keys) {
+  const look = async () => {
+    for (const key of await recordKeys(aws, database.bucket, after)) {
       await take(key);
       after = Math.max(after, key.number);
     }
-    if (waiting.size === 0 || Date.now() >= deadline) break;
+    return waiting.size === 0 || undefined;
+  };
+  await poll(timeout, look, async () => {
     const [now] = await work(aws, database.bucket);
     const files = `${waiting.size} of ${versions.length} ${versions.length === 1 ? "file" : "files"}`;
     onProgress(`${database.name}: ${now ? describeWork(now) : `waiting for the verdict of ${files}`}`);
-    await sleep(Math.min(PAUSE, Math.max(0, deadline - Date.now())));
-  }
+  });
   return versions.map((version) => ({
     ...{ database: database.name, key: version.key, versionId: version.versionId },
     ...(judged.get(id(version)) ?? {
@@ -78,13 +74,8 @@ function id({ key, versionId }: Pick<ListedVersion, "key" | "versionId">): strin
 
 /** `flyway-aws wait DATABASE/KEY`: the verdict of what a bucket has now under a key. */
 export async function waitForObject(
-  {
-    aws,
-    deployment,
-    terminal,
-  }: { readonly aws: Aws; readonly deployment: Deployment; readonly terminal: Terminal },
+  { aws, deployment, terminal, timeout }: WaitingContext,
   object: string,
-  timeout: number,
 ): Promise<ExitCode> {
   const slash = object.indexOf("/");
   if (slash <= 0 || slash === object.length - 1) {
@@ -95,30 +86,24 @@ export async function waitForObject(
   }
   const database = deployment.database(object.slice(0, slash));
   const key = object.slice(slash + 1);
-  const [versions, keys] = await Promise.all([
-    aws.versions(database.bucket),
-    recordKeys(aws, database.bucket),
-  ]);
-  const version = versions.find((each) => each.key === key && each.isLatest && !each.isDeleteMarker);
+  const { present, newest, uploads } = await lookAt(aws, database.bucket);
+  const version = present.get(key);
   if (!version) {
     throw new CliError(
       `${database.name} has no file ${JSON.stringify(key)} in its bucket`,
       `see what it has: flyway-aws status ${database.name}`,
     );
   }
-  const record = await newestListing(aws, database.bucket, keys);
-  const known = currentVerdicts(versions, record).find((each) => each.key === key);
+  const known = uploads.find((upload) => upload.key === key);
   if (!known) throw new CliError(`No run looks at ${JSON.stringify(key)}`, "migrations end in .sql");
   const outcomes =
     known.verdict === "pending"
       ? await waitForVerdicts({
           ...{ aws, database, versions: [version], timeout },
-          after: record?.number ?? 0,
+          after: newest?.number ?? 0,
           onProgress: (line) => terminal.progress(printable(line)),
         })
       : [{ database: database.name, ...known }];
   await terminal.endProgress();
-  await showOutcomes(outcomes, terminal);
-  terminal.json({ uploads: outcomes.map(outcomeJson) });
-  return exitCodeOf(outcomes);
+  return conclude(outcomes, terminal);
 }

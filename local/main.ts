@@ -7,7 +7,6 @@ import { checkDatabases, DEFAULT_DATABASES, DEFAULT_FLYWAY_VERSION } from "../de
 import { Names } from "../deployment/names";
 import type { Message } from "../lambda/notification";
 import { isApplied } from "../records/judge";
-import type { Verdict } from "../records/record";
 import { byFlywayOrder } from "../records/upload";
 import { type Chain, startChain } from "./chain";
 import type { Progress } from "./machine/downloads";
@@ -91,7 +90,7 @@ async function main(): Promise<number> {
     const outcome = await Promise.race([uploads, interrupted]);
     if (typeof outcome === "number") return outcome;
     await report(chain, say);
-    if (!options.serve) return outcome.every(({ verdict }) => isApplied(verdict as Verdict)) ? 0 : 1;
+    if (!options.serve) return outcome.every(({ verdict }) => isApplied(verdict)) ? 0 : 1;
 
     chain.verdicts.onVerdict((upload) => print(upload, (Date.now() - Date.parse(upload.uploadedAt)) / 1000));
     say(howTo(chain));

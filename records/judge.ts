@@ -23,10 +23,10 @@ import {
   fileOf,
   type JudgedObject,
   keyOf,
+  type OverallVerdict,
   type Refusal,
   type RunRecord,
   type SeenObject,
-  type Verdict,
 } from "./record";
 import { HELD_BACK } from "./text";
 
@@ -76,7 +76,7 @@ export function unrecordedIn({ unrecorded }: Known, objects: readonly SeenObject
   return objects.find(isIt)?.key ?? null;
 }
 
-export function isApplied(verdict: Verdict): boolean {
+export function isApplied(verdict: OverallVerdict): boolean {
   return verdict === "applied" || verdict === "already-applied";
 }
 

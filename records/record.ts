@@ -12,6 +12,9 @@ import type { LockHolder } from "./work";
  */
 export type Verdict = "applied" | "already-applied" | "refused" | "failed";
 
+/** The verdict of an upload, over all runs. */
+export type OverallVerdict = Verdict | "superseded" | "pending";
+
 /**
  * The run record: what a run leaves in its bucket, as
  * `.flyway/runs/<number, 8 digits>-<end of the run>-<command id>.json`. Written by the runner, described for others by

@@ -31,3 +31,8 @@ export function byFlywayOrder(a: string, b: string): number {
   const version = (key: string) => fileName(key).replace(/_(?=\d)/g, ".");
   return rank(a) - rank(b) || byNumber(version(a), version(b)) || byNumber(a, b);
 }
+
+/** A key as `EncodingType: "url"` has it: as an HTML form would. */
+export function decodeKey(encoded: string): string {
+  return decodeURIComponent(encoded.replaceAll("+", " "));
+}

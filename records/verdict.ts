@@ -1,5 +1,5 @@
 import { isApplied } from "./judge";
-import { FLYWAY_FOLDER, type RunRecord, type Verdict, versionOf } from "./record";
+import { FLYWAY_FOLDER, type OverallVerdict, type RunRecord, type Verdict, versionOf } from "./record";
 import { textOf } from "./text";
 import { isUpload } from "./upload";
 
@@ -8,7 +8,7 @@ import { isUpload } from "./upload";
  * empty where there is nothing to say. Where something is to be done, the last line says so and begins with `To do: `.
  */
 export interface Judgement {
-  readonly verdict: Verdict | "superseded" | "pending";
+  readonly verdict: OverallVerdict;
   readonly message: string;
   /** The run that brought it about; undefined where none did. */
   readonly commandId?: string;
@@ -40,7 +40,7 @@ export function verdicts(
     for (const object of objects) {
       const known = judged.get(versionOf(object));
       const message = textOf(object);
-      const isKept = known && (isApplied(known.verdict as Verdict) || isSame(known, object.verdict, message));
+      const isKept = known && (isApplied(known.verdict) || isSame(known, object.verdict, message));
       if (!isKept) judged.set(versionOf(object), { verdict: object.verdict, message, commandId });
     }
   }

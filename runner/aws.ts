@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { GetParameterCommand, GetParametersByPathCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { decodeKey } from "../records/upload";
 
 /** How long a connection may take to come about, and stand still, in milliseconds: as the AWS CLI has it. */
 const TIMEOUTS = { connectionTimeout: 60_000, socketTimeout: 60_000 };
@@ -109,11 +110,6 @@ export class Aws {
     this.systemsManager ??= new SSMClient({ ...this.options });
     return this.systemsManager;
   }
-}
-
-/** A key as `EncodingType: "url"` has it: as an HTML form would. */
-export function decodeKey(encoded: string): string {
-  return decodeURIComponent(encoded.replaceAll("+", " "));
 }
 
 /** Whether AWS says that there is no such bucket. */

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ListObjectVersionsCommandOutput, ObjectVersion } from "@aws-sdk/client-s3";
 import type { SeenObject } from "../records/record";
 import { FLYWAY_FOLDER, RECORD_PREFIX } from "../records/record";
-import { isUpload } from "../records/upload";
+import { decodeKey, isUpload } from "../records/upload";
 import { NOW_PREFIX } from "../records/work";
-import { type Aws, decodeKey } from "./aws";
+import type { Aws } from "./aws";
 import type { NowVersion } from "./now";
 
 /** What a bucket holds now. */

@@ -6,11 +6,11 @@ import type { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import { forEach } from "../deployment/pool";
 import { fileOf, type SeenObject } from "../records/record";
 import type { Aws } from "./aws";
 import { roomOf } from "./disk";
 import { Failure } from "./failure";
-import { forEach } from "./pool";
 
 /** How many objects are fetched at once. */
 const CONNECTIONS = 16;

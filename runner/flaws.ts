@@ -20,13 +20,13 @@ export interface Files {
 }
 
 /** Flyway from 5 on does not look for it, and would run all files again: https://github.com/flyway/flyway/issues/1848 */
-export const FORMER_HISTORY = {
+const FORMER_HISTORY = {
   message: "the schema has the table schema_version, which is the history of a Flyway before 5",
   remedy:
     "rename that table to flyway_schema_history, so that Flyway goes on with it, or set baseline_version of this database to the version that the schema is at",
 };
 
-export function hasFormerHistory({ parts, scripts }: Look): boolean {
+function hasFormerHistory({ parts, scripts }: Look): boolean {
   const names = new Set(parts.map(({ name }) => name));
   return (
     scripts.length === 0 &&
@@ -35,17 +35,33 @@ export function hasFormerHistory({ parts, scripts }: Look): boolean {
 }
 
 /** Flyway would baseline the schema anew, and run all files again. */
-export const LOST_HISTORY = {
+const LOST_HISTORY = {
   message:
     "the schema has tables, and the table flyway_schema_history is gone or empty, though files of this bucket were applied",
   remedy:
     "restore flyway_schema_history, or set baseline_version of this database to the version that the schema is at; to begin anew, drop the schema",
 };
 
+/** A bucket, as far as Flyway's history is asked whether it goes with it. */
+interface Bucket extends Pick<Files, "unapplied"> {
+  readonly objects: readonly SeenObject[];
+  /** Keys of files that were applied, as far as it is known. */
+  readonly applied: readonly string[];
+}
+
+/** What is refused since Flyway would begin anew, on a schema that it does not know; undefined where nothing is. */
+export function refusedByHistory(look: Look, bucket: Bucket): Refusal[] | undefined {
+  if (hasFormerHistory(look)) {
+    return bucket.unapplied.map(({ key }) => ({ key, ...FORMER_HISTORY, holdsBack: true }));
+  }
+  if (!hasLostHistory(look, bucket)) return undefined;
+  return bucket.objects.map(({ key }) => ({ key, ...LOST_HISTORY, holdsBack: true }));
+}
+
 /** Whether versions in a bucket were applied, and its schema, which is not empty, has no history. */
-export function hasLostHistory(
+function hasLostHistory(
   { parts, scripts }: Look,
-  { objects, applied }: { readonly objects: readonly SeenObject[]; readonly applied: readonly string[] },
+  { objects, applied }: Pick<Bucket, "objects" | "applied">,
 ): boolean {
   if (scripts.length > 0 || !parts.some(({ kind }) => kind === "table")) return false;
   const keys = new Set(objects.map(({ key }) => key));

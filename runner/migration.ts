@@ -30,16 +30,7 @@ import type { Look } from "./database";
 import { decode } from "./decode";
 import { messageOf } from "./failure";
 import { firstStatement, isAllOrNothing } from "./first";
-import {
-  type Files,
-  FORMER_HISTORY,
-  flawedFiles,
-  hasFormerHistory,
-  hasLostHistory,
-  ignoredFiles,
-  LOST_HISTORY,
-  untriedOnly,
-} from "./flaws";
+import { type Files, flawedFiles, ignoredFiles, refusedByHistory, untriedOnly } from "./flaws";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, othersApplied, type Reading } from "./landed";
 import type { Log } from "./log";
@@ -209,12 +200,9 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
         return end({ kind: "failed", landed: null, unrecorded });
       }
     }
-    if (before && input.isBaselinedByDefault && hasFormerHistory(before)) {
-      refused.push(...input.unapplied.map(({ key }) => ({ key, ...FORMER_HISTORY, holdsBack: true })));
-      return end({ kind: "refused", reason: null });
-    }
-    if (before && input.isBaselinedByDefault && hasLostHistory(before, input)) {
-      refused.push(...input.objects.map(({ key }) => ({ key, ...LOST_HISTORY, holdsBack: true })));
+    const beginsAnew = before && input.isBaselinedByDefault && refusedByHistory(before, input);
+    if (beginsAnew) {
+      refused.push(...beginsAnew);
       return end({ kind: "refused", reason: null });
     }
     const error = await attempt();

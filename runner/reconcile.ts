@@ -1,4 +1,5 @@
 import { isMatch, MAPPING_PATH, type Mapping, parseMapping, targetName } from "../deployment/mapping";
+import { forEach } from "../deployment/pool";
 import { versionOf } from "../records/record";
 import { isNoBucket } from "./aws";
 import { listBucket } from "./bucket";
@@ -6,7 +7,6 @@ import { Failure, messageOf, orFail } from "./failure";
 import { fingerprintOf } from "./fingerprint";
 import { foldersOf, type Host } from "./host";
 import { createLog } from "./log";
-import { forEach } from "./pool";
 
 /** How many buckets are looked at at once. */
 const LOOKS = 8;
