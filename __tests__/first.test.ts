@@ -95,6 +95,21 @@ describe("what is left of a file whose connection is gone", () => {
     ["CREATE TABLE ${name} (id int);", false],
     [`INSERT INTO a VALUES ('${"a".repeat(20_000_000)}');`, true],
   ])("is in the schema, or taken back, of %.80s: %j", (sql, expected) => {
-    expect(isAllOrNothing(sql, "${")).toBe(expected);
+    expect(isAllOrNothing([sql], "${")).toBe(expected);
+  });
+
+  const rows = "INSERT INTO a VALUES (1);";
+
+  it.each<readonly [string, string, boolean]>([
+    ["that has rows", rows, true],
+    ["that commits", "COMMIT;", false],
+    ["that truncates", "TRUNCATE b;", false],
+    ["that analyzes", "ANALYZE TABLE b;", false],
+    ["that defines, which commits what is before it", "CREATE TABLE b (id int);", false],
+    ["that calls", "CALL log();", false],
+    ["that cannot be told apart", "SELECT 'it;", false],
+    ["with a placeholder", "SELECT '${x}';", false],
+  ])("is in the schema, or taken back, of rows before a callback %s: %j, %j", (_, callback, expected) => {
+    expect(isAllOrNothing([rows, callback], "${")).toBe(expected);
   });
 });

@@ -117,7 +117,34 @@ describe("Flyway's JSON", () => {
     const whole = JSON.stringify({ error: { errorCode: "X", message } });
     const shown = parseResult(whole, ["migrate"])?.error?.message;
     expect(shown).not.toContain("s3cret");
-    expect(shown).toMatch(/right syntax to use near '…' at line 1\nLocation[\s\S]*\nStatement {2}: /);
+    expect(shown).toMatch(/right syntax to use near '…'( at line 1)?\nLocation[\s\S]*\nStatement {2}: /);
+  });
+
+  const INSERT = "INSERT INTO users (name, password) VALUES ('bob', 's3cret')";
+
+  it.each([
+    [INSERT, "Duplicate entry 's3cret' for key 'password'", "Duplicate entry '…'"],
+    [INSERT, "Duplicate entry 'bob-s3cret' for key 'users.password'", "Duplicate entry '…'"],
+    [INSERT, "Duplicate entry 'it's users's3cret' for key 'password'", "Duplicate entry '…'"],
+    [INSERT, "Duplicate entry 'users's3cret' for key 'name'", "Duplicate entry '…'"],
+    [INSERT, "Duplicate entry 's3cret", "Duplicate entry '…'"],
+    [INSERT, "Table 'users' doesn't exist", "Table 'users' doesn't exist"],
+    [INSERT, "Table 's3cret' doesn't exist", "Table '…' doesn't exist"],
+    [INSERT, "Duplicate entry 'don't s3cret' for key 'name'", "Duplicate entry '…'"],
+    [INSERT, "Unknown column 'name' in 'field list'", "Unknown column 'name' in 'field list'"],
+    ["UPDATE t SET password_hash = 's3cret'", "Incorrect value: 's3cret'", "Incorrect value: '…'"],
+    ["UPDATE t SET user_pwd = 's3cret'", "Incorrect value: 's3cret'", "Incorrect value: '…'"],
+    ["SELECT 's3cret' AS passwd", "Unknown column 's3cret'", "Unknown column '…'"],
+    ["SET PASSPHRASE = 's3cret'", "Unknown variable 's3cret'", "Unknown variable '…'"],
+  ])("shows no password that is in %j, and the server quotes: %s", (statement, what, expected) => {
+    const title = `Script V1__a.sql failed: ${what}`;
+    const message = `${title}\n---\nMessage    : ${what}\nLocation   : s3.sql (s3.sql)\nLine       : 1\nStatement  : ${statement}\n`;
+    const whole = JSON.stringify({ error: { errorCode: "X", message } });
+    const shown = parseResult(whole, ["migrate"])?.error?.message;
+    expect(shown).not.toContain("s3cret");
+    expect(shown).toContain(
+      `Script V1__a.sql failed: ${expected}\n---\nMessage    : ${expected}\nLocation   : s3.sql`,
+    );
   });
 
   it.each([

@@ -102,6 +102,7 @@ async function play({
         return { results: commands.map(() => answer as FlywayResult) };
       },
       look: async () => looks[Math.min(looked++, looks.length - 1)],
+      unwritableNames: async (keys) => ({ charset: "latin1", keys: keys.filter((key) => /漢/.test(key)) }),
       remember: (look) => remembered.push(look),
       takesBack: async () => takesBack,
       async takeOutFailed(key) {

@@ -36,6 +36,13 @@ describe("a script", () => {
     ["a delimiter that opens comments elsewhere", "DELIMITER #\nSELECT '/*'#\nDELIMITER ;"],
     ["the word elsewhere", "SELECT 1 AS x, 2 AS\nDELIMITERS;"],
     ["letters beyond ASCII", "SELECT 'größe 漢字 🚀';"],
+    ["line ends of Windows", "-- a\r\nSELECT 1;\r\n# b\r\n"],
+    ["carriage returns outside of comments", "SELECT 1;\rSELECT 'a\rb';\r-- c\r"],
+    [
+      "a delimiter in the next line",
+      "DELIMITER\n$$\nCREATE PROCEDURE p() BEGIN SELECT 1; END $$\nDELIMITER ;\n",
+    ],
+    ["a NUL in a text", "INSERT INTO a VALUES ('\0'); /* \0 */"],
   ])("with %s has no flaw", async (_, sql) => {
     expect(await flaw(sql)).toBeUndefined();
   });
@@ -51,12 +58,26 @@ describe("a script", () => {
     expect(COMMENT.exec((await flaw(sql)) ?? "")?.[1]).toBe(line);
   });
 
-  it.each(["DELIMITER", "DELIMITER\n", "SELECT 1;\ndelimiter  \nSELECT 2;"])(
-    "that has %j has one: Flyway would read it for ever",
+  it.each([
+    ...["DELIMITER", "DELIMITER\n", "SELECT 1;\ndelimiter  \nSELECT 2;", "DELIMITER \x01\nSELECT 1;"],
+    ...["DELIMITER\r\n$$\nSELECT 1$$", "DELIMITER \rSELECT 1;", "DELIMITER\n\nSELECT 1;"],
+  ])("that has %j has one: Flyway would cut it short, or read it for ever", async (sql) => {
+    expect(await flaw(sql)).toMatch(/^DELIMITER in line \d has nothing behind it/);
+  });
+
+  it.each(["-- a\rCREATE TABLE a (id int);\rSELECT 1;", "SELECT 1 # b\r, 2;", "\n-- x\r/* never"])(
+    "that has a carriage return in a comment, %j, has one: Flyway goes on behind it, and the server does not",
     async (sql) => {
-      expect(await flaw(sql)).toMatch(/^DELIMITER in line \d has nothing behind it/);
+      expect(await flaw(sql)).toMatch(/^line \d has a comment with a carriage return/);
     },
   );
+
+  it("in UTF-16 without a byte order mark has one, unless that is its encoding", async () => {
+    const sql = Buffer.from("SELECT 1;", "utf16le");
+    expect(await flaw(sql)).toMatch(/^line 1 has a NUL/);
+    expect(await flaw(Buffer.from(sql).swap16())).toMatch(/^line 1 has a NUL/);
+    expect(await flaw(sql, "UTF-16LE")).toBeUndefined();
+  });
 
   it.each(["", " ", "\t\r\n", "\ufeff", "\ufeff\n"])("of %j is empty", async (content) => {
     expect(await flaw(content)).toBe("it is empty");

@@ -66,7 +66,8 @@ describe("a statement that is shown", () => {
     ["ALTER USER a identified with p as 'secret'", "ALTER USER a identified …"],
     ["SET PASSWORD = 'secret'", "SET PASSWORD …"],
     ["CHANGE MASTER TO MASTER_PASSWORD='secret'", "CHANGE MASTER TO MASTER_PASSWORD …"],
-    ["SELECT password_hash FROM a", "SELECT password_hash FROM a"],
+    ["SELECT password_hash FROM a", "SELECT password_hash …"],
+    ["UPDATE a SET x = 'secret', pwd = x", "UPDATE a SET x = '…', pwd …"],
   ])("ends before a password: %s", (sql, shown) => {
     expect(shownStatement(sql)).toBe(shown);
   });

@@ -110,10 +110,14 @@ function callbackBehind(run: EndedRun, key: string): string | undefined {
 }
 
 /** Whether a schema had what a file makes before its first migration, by its history. */
-function wasThereBefore({ flyway }: EndedRun): boolean {
-  const migrations = flyway.info?.migrations ?? [];
-  const isFirst = migrations.every(({ state, type }) => state !== "Success" || type === "SCHEMA");
-  return isFirst && migrations.some(({ type }) => type === "BASELINE");
+function wasThereBefore(run: EndedRun): boolean {
+  const isFirst = run.scripts.length === 0 || isFirstMigration(run);
+  return isFirst && (run.flyway.info?.migrations ?? []).some(({ type }) => type === "BASELINE");
+}
+
+/** Whether no file is in Flyway's history but the one that failed. */
+function isFirstMigration({ flyway }: EndedRun): boolean {
+  return (flyway.info?.migrations ?? []).every(({ state, type }) => state !== "Success" || type === "SCHEMA");
 }
 
 function landedLines({ key, changes, applied, moreChanges, otherSchemas = [] }: HalfApplied): string[] {
@@ -182,7 +186,10 @@ function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isTher
 
 function correction(run: EndedRun, landed: HalfApplied | null, isThere: boolean): string {
   if (isThere && wasThereBefore(run)) {
-    return `where the schema is to be taken over as it is, drop its table flyway_schema_history, which has nothing in it but this failure, and set baseline_version of this database to the version that the schema is at; else correct it, ${REPAIR}`;
+    const rest = isFirstMigration(run)
+      ? "drop its table flyway_schema_history, which has nothing in it but this failure,"
+      : `take back what ${landed?.applied.join(", ")} did, drop its table flyway_schema_history`;
+    return `where the schema is to be taken over as it is, ${rest} and set baseline_version of this database to the version that the schema is at; else correct it, ${REPAIR}`;
   }
   if (landed === null)
     return `look at what of it is in the schema, correct it so that it does not repeat that, ${REPAIR}`;

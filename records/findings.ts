@@ -43,7 +43,7 @@ const UNREADABLE: readonly (readonly [message: RegExp, remedy: string])[] = [
   ],
   [
     /Delimiter changed inside statement/,
-    "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`",
+    "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`; nothing but the delimiter stands behind DELIMITER, no comment either",
   ],
   [/./, "correct it and upload it again: a quote, a comment or a DELIMITER may not end"],
 ];

@@ -27,19 +27,19 @@ export function isRefusal(error: Partial<FlywayError>): boolean {
 }
 
 const BOOKKEEPING =
-  /^(Unable to (insert row for version|commit transaction|rollback transaction|restore |determine the current schema)|Error while retrieving the list of applied migrations|Error setting current schema)/;
-
-/** The server's code for a session that a file has made read-only; of a server that is so, it is another. */
-const READ_ONLY = 1792;
+  /^(Unable to (insert row for version|lock table|commit transaction|rollback transaction|restore |determine the current schema)|Error while retrieving the list of applied migrations|Error setting current schema)/;
 
 /**
  * Whether an error is of Flyway's own work around a file, so that one has run that is not in its history, or may have. The words are
  * those of flyway-core 7.7.3 to 12.5.0.
  */
-export function isOfBookkeeping({ message, sqlErrorCode }: FlywayError): boolean {
-  return (
-    BOOKKEEPING.test(message) || (sqlErrorCode === READ_ONLY && message.startsWith("Unable to lock table"))
-  );
+export function isOfBookkeeping({ message }: FlywayError): boolean {
+  return BOOKKEEPING.test(message);
+}
+
+/** Whether it is of the lock that Flyway takes on its history behind a file, and on a cluster before it too. */
+export function isOfHistoryLock({ message }: FlywayError): boolean {
+  return message.startsWith("Unable to lock table");
 }
 
 /** The version of the file that ran, where Flyway could not write that down; null for a repeatable one, undefined for any other error. */
@@ -49,7 +49,7 @@ export function unwrittenVersion({ message }: FlywayError): string | null | unde
 }
 
 /** The event of a callback that failed: `afterMigrate`; undefined for any other error. It leaves nothing in the history. */
-export function failedEvent({ message }: FlywayError): string | undefined {
+export function failedEvent({ message }: Pick<FlywayError, "message">): string | undefined {
   return /^Error while executing (\w+) callback: /.exec(message)?.[1];
 }
 
@@ -184,6 +184,12 @@ export function failedFilesIn(info: FlywayInfo | null): string[] {
   return failed.map(({ filepath }) => filepath).filter((filepath) => filepath !== "");
 }
 
+/** Whether Flyway's history has a file, or covers it, as far as `info` says. */
+export function isInHistory(info: FlywayInfo | null, file: string): boolean {
+  const { state = "" } = migrationsByFile(info).get(file) ?? {};
+  return ["applied", "covered", "failed"].includes(STATES[state] ?? "");
+}
+
 /** The states of an applied migration whose file is not there. */
 export function isMissingState(state: string): boolean {
   return state === "Missing" || state === "Failed (Missing)";
@@ -204,6 +210,11 @@ export function eventOf(name: string): string | undefined {
 
 export function isCallback(name: string): boolean {
   return eventOf(name) !== undefined;
+}
+
+/** Whether a callback runs on the connection of a file, with it or behind its failure. */
+export function isAroundFile(event: string | undefined): boolean {
+  return event !== undefined && /EachMigrate|Error$/.test(event);
 }
 
 /** Whether no run here is to come to an event: of Flyway's other commands, and of `info`, which each run asks for itself. */
@@ -256,25 +267,51 @@ export function parseResult(
   return { results };
 }
 
-/** What a message of the server's shows of a statement; of one of several lines, Flyway tells the first alone. */
-const NEAR = /near '(?:[\s\S]*(?=' at line \d)|[\s\S]*?(?=\nLocation +: |$))/;
-
 /** A message that ends in what Flyway could not read. */
 const UNREADABLE = /^Unable to parse statement in /;
 
-function withCodes(given: FlywayError): FlywayError {
-  const [before = "", ...statement] = (given.message ?? "").split(/(?=\nStatement +: )/);
+/** A failure's message without passwords, be they in its statement or in what the server quotes of it. */
+function withoutSecrets(message: string): string {
+  const [before = "", ...statement] = message.split(/(?=\nStatement +: )/);
   const whole = statement.join("");
   const shown = withoutPasswords(whole);
-  // Where the statement has a password, the message may begin within it
-  const plain = shown === whole && withoutPasswords(before) === before;
-  const safe = UNREADABLE.test(before) ? withoutPasswords(before) : before.replace(NEAR, "near '…");
-  const error = { ...given, message: (plain ? before : safe) + shown };
-  const line = (name: string) => new RegExp(`\\n${name} +: ([^\\n]+)`).exec(`\n${error.message ?? ""}`)?.[1];
+  if (shown === whole && withoutPasswords(before) === before) return message;
+  if (UNREADABLE.test(before)) return withoutPasswords(before) + shown;
+  const parts = before.split(/(?=\n(?:-+\n|Location +: ))/);
+  return (
+    parts.map((part) => (part.startsWith("\nLocation") ? part : withoutQuotes(part, shown))).join("") + shown
+  );
+}
+
+/** Words of the server's own in its quotes: `Unknown column 'x' in 'field list'`. */
+const CLAUSES =
+  "field list where on order having clause group statement select insert into update delete set primary";
+
+/** What is in quotes, an apostrophe left aside: `Table 'a' doesn't exist`. */
+const QUOTED = /(?<!n(?='t\b))'[\s\S]*?((?<!n(?='t\b))'|$)/g;
+const ALL_QUOTED = /'[\s\S]*(?<!n(?='t\b))'/;
+
+/**
+ * A message of the server's without what it quotes, unless all of that are words that a text has. Of a message of several lines, Flyway
+ * may tell the first alone, so that a quote is left open.
+ */
+function withoutQuotes(message: string, text: string): string {
+  const words = new Set(`${CLAUSES} ${text}`.toLowerCase().match(/[\w$]+/g));
+  const quoted = message.match(QUOTED) ?? [];
+  const isKnown = (name: string) => {
+    const parts = /^'([\w$. ]+)'$/.exec(name.toLowerCase())?.[1]?.split(/[. ]/);
+    return parts?.every((part) => words.has(part)) ?? false;
+  };
+  if (quoted.every(isKnown)) return message;
+  return message.replace(quoted.at(-1)?.endsWith("'") ? ALL_QUOTED : /'[\s\S]*/, "'…'");
+}
+
+function withCodes(given: FlywayError): FlywayError {
+  const error = { ...given, message: withoutSecrets(given.message ?? "") };
+  const line = (name: string) => new RegExp(`\\n${name} +: ([^\\n]+)`).exec(`\n${error.message}`)?.[1];
   const code = line("Error Code");
   return {
     ...error,
-    message: error.message ?? "",
     errorCode: error.errorCode ?? "ERROR",
     sqlState: error.sqlState ?? line("SQL State") ?? null,
     sqlErrorCode: error.sqlErrorCode ?? (code === undefined ? null : Number(code)),

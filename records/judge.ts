@@ -10,6 +10,7 @@ import {
 import type { RunEnd } from "./fault";
 import { BELOW_NEWEST, type Finding, failedKeyIn, findingsOf, missingFiles, namesFile } from "./findings";
 import {
+  failedEvent,
   failedFilesIn,
   type InfoMigration,
   isRefusal,
@@ -71,7 +72,10 @@ export function appliedIn({ applied = [], objects }: Known): string[] {
 }
 
 /** Key of the file that ran and that Flyway's history does not have, if a bucket has it as it was; null where there is none. */
-export function unrecordedIn({ unrecorded }: Known, objects: readonly SeenObject[]): string | null {
+export function unrecordedIn(
+  { unrecorded }: Pick<Known, "unrecorded">,
+  objects: readonly SeenObject[],
+): string | null {
   const isIt = ({ key, eTag }: SeenObject) => key === unrecorded?.key && eTag === unrecorded.eTag;
   return objects.find(isIt)?.key ?? null;
 }
@@ -176,6 +180,10 @@ function judgeObject(facts: Facts, object: SeenObject): Judgement {
     // Whatever else Flyway passes over, the host has refused
     if (!state) return { verdict: "applied", message: "a callback, in force from this run on", remedy: null };
     return leftBy(state);
+  }
+  // It failed behind a file that is not tried again, so nobody has come to it since
+  if (migrate === null && former?.verdict === "failed" && failedEvent(former)) {
+    return { verdict: "failed", message: former.message, remedy: former.remedy };
   }
   // Flyway could not say where it stands, so it stands where it did
   const isNamed = namesFile(errorLine(run), fileName(object.key)) && !run.scripts.includes(object.key);

@@ -100,11 +100,16 @@ function inLine(sql: string): string {
 const LOGIN =
   /\b(?:(?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:USER|SERVER)\b|GRANT\b|CHANGE\s+(?:MASTER|REPLICATION)\b|CONNECTION\s*=|authentication_string\b|mysql`?\s*\.\s*`?\w+)/i;
 
-/** A statement up to where a password may stand; of one that is of a login, what is in quotes is left out. */
+/** What a password follows, or stands before: `password_hash`, `MASTER_PASSWORD`, `user_pwd`. */
+const PASSWORD = /\b(?:IDENTIFIED|\w*(?:PASSW(?:OR)?D|PASSPHRASE|PWD)\w*)/i;
+
+/** A statement up to where a password may stand; of that, and of one that is of a login, what is in quotes is left out. */
 export function withoutPasswords(sql: string): string {
-  const text = sql
-    .replace(/\b(IDENTIFIED|[A-Z_]*PASSWORD)\b[\s\S]*/i, "$1 …")
-    .replace(/:\/\/[^\s:@/'"]+:[^\s@'"]+@/g, "://…@");
+  const word = PASSWORD.exec(sql);
+  const text = (word ? `${withoutTexts(sql.slice(0, word.index), "'…'")}${word[0]} …` : sql).replace(
+    /:\/\/[^\s:@/'"]+:[^\s@'"]+@/g,
+    "://…@",
+  );
   const login = LOGIN.exec(text);
   if (!login) return text;
   const end = login.index + login[0].length;

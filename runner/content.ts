@@ -6,7 +6,7 @@ import { isCallback } from "../records/flyway";
 import { appliedIn, isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecordedIn } from "../records/judge";
 import { fileName, type Refusal, type SeenObject, versionOf } from "../records/record";
 import { type Listing, listBucket, listStillBucket } from "./bucket";
-import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack } from "./database";
+import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack, unwritableNames } from "./database";
 import { Failure, orFail } from "./failure";
 import { type Basis, contentFingerprintOf, hashOf } from "./fingerprint";
 import { runFlyway } from "./flyway";
@@ -146,6 +146,10 @@ export async function bringContent(
           await learn(session);
           return lookAtSchema(session, mapping.schema);
         }),
+      unwritableNames: (keys, credentials) =>
+        database.ask("the names of files cannot be compared with Flyway's history", credentials, (session) =>
+          unwritableNames(session, mapping.schema, keys),
+        ),
       remember: (before) => {
         try {
           state.before = before;

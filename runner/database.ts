@@ -82,8 +82,9 @@ export async function ask<T extends RowDataPacket[] | ResultSetHeader = RowDataP
 const BEGIN =
   "SET SESSION autocommit = 1, time_zone = 'SYSTEM', lock_wait_timeout = 10, group_concat_max_len = 16777216";
 
-/** The server's code for a table of `information_schema` that it has not. */
+/** The server's codes for a table, and a column, of `information_schema` that it has not. */
 const UNKNOWN_TABLE = 1109;
+const UNKNOWN_COLUMN = 1054;
 
 const ANSWER_TIMEOUT = 60_000;
 
@@ -93,21 +94,63 @@ const TIME = "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%H:%i:%sZ') AS time"
 export async function lookAtSchema(session: Session, schema: string): Promise<Look> {
   const [now] = await ask(session, TIME);
   const parts: SchemaPart[] = [];
-  for (const query of PARTS) {
-    for (const { kind, name, is } of await askFor(session, query, schema))
+  for (const queries of PARTS) {
+    for (const { kind, name, is } of await askFirst(session, queries, schema))
       parts.push({ kind, name, is: String(is) });
   }
   return { time: now?.time, parts, scripts: (await historyOf(session, schema)).map(({ script }) => script) };
 }
 
-/** What a query finds of a schema; nothing where the server has no such kind of part: MySQL 5.7 has no checks. */
-async function askFor(session: Session, query: string, schema: string): Promise<RowDataPacket[]> {
+/**
+ * What the first query finds of a schema whose columns the server knows; nothing where it has no such kind of part: MySQL 5.7 has no
+ * checks.
+ */
+async function askFirst(
+  session: Session,
+  [query = "", ...others]: readonly string[],
+  schema: string,
+): Promise<RowDataPacket[]> {
   try {
     return await ask(session, query, Array(query.split("?").length - 1).fill(schema));
   } catch (error) {
-    if ((error as { errno?: number }).errno === UNKNOWN_TABLE) return [];
+    const { errno } = error as { errno?: number };
+    if (errno === UNKNOWN_TABLE) return [];
+    if (errno === UNKNOWN_COLUMN && others.length > 0) return askFirst(session, others, schema);
     throw error;
   }
+}
+
+/** What Flyway's history is written in: the table's, that of the schema in which it is made, or of the server where that is made too. */
+const CHARSET = `SELECT COALESCE(
+    (SELECT CHARACTER_SET_NAME FROM information_schema.COLUMNS
+     WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'flyway_schema_history' AND COLUMN_NAME = 'script'),
+    (SELECT DEFAULT_CHARACTER_SET_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ?),
+    @@character_set_server) AS charset`;
+
+/** Names that the character set of Flyway's history has not all letters of. */
+export interface UnwritableNames {
+  readonly charset: string;
+  readonly keys: readonly string[];
+}
+
+/** Those of some names that Flyway's history of a schema cannot hold. */
+export async function unwritableNames(
+  session: Session,
+  schema: string,
+  keys: readonly string[],
+): Promise<UnwritableNames> {
+  const [{ charset } = { charset: "" }] = await ask(session, CHARSET, [schema, schema]);
+  if (charset === "utf8mb4") return { charset, keys: [] };
+  const unwritable: string[] = [];
+  for (const key of keys) {
+    const [row] = await ask(
+      session,
+      `SELECT CONVERT(CONVERT(? USING ${charset}) USING utf8mb4) = ? COLLATE utf8mb4_bin AS isWritable`,
+      [key, key],
+    );
+    if (row?.isWritable !== 1) unwritable.push(key);
+  }
+  return { charset, keys: unwritable };
 }
 
 /** What is in Flyway's history of a schema, as rows of text; empty where there is none. */

@@ -57,20 +57,27 @@ const WRITES_ROWS =
   /^((INSERT|UPDATE|DELETE|REPLACE|SELECT|WITH|DO|VALUES) |SET (@(?!@)|NAMES )[^,]*$)(?!.*\bINTO (OUTFILE|DUMPFILE)\b)/;
 
 /**
- * Whether a file cannot have committed anything that is not in the schema: it only has rows, which are committed at its end, or
- * begins with a definition that adds something. When in doubt it can.
+ * Whether a file, and the callbacks around it, cannot have committed anything that is not in the schema: they only have rows, which
+ * are committed at its end, or it begins with a definition that adds something. When in doubt they can.
  *
+ * @param scripts the file's content, and those of the callbacks
  * @param prefix what a placeholder begins with; undefined where there are none
  */
-export function isAllOrNothing(sql: string, prefix: string | undefined): boolean {
-  if (prefix !== undefined && sql.includes(prefix)) return false; // Flyway has another text than the file
+export function isAllOrNothing(scripts: readonly string[], prefix: string | undefined): boolean {
+  const statements = scripts.map((sql) => plainStatements(sql, prefix));
+  if (!statements.every((known) => known !== undefined)) return false;
+  const all = statements.flat();
+  const isKnown = all.every((statement) => ADDS.test(statement) || WRITES_ROWS.test(statement));
+  return isKnown && all.findIndex((statement) => ADDS.test(statement)) <= 0;
+}
+
+/** The statements of a script, in capitals, without what stands in quotes; undefined where they cannot be told apart. */
+function plainStatements(sql: string, prefix: string | undefined): string[] | undefined {
+  if (prefix !== undefined && sql.includes(prefix)) return undefined; // Flyway has another text than the file
   const plain = sql.replace(APART, (_, comment) => (comment === undefined ? "x" : " "));
-  if (/['"`]|\/\*|\bDELIMITER\b/i.test(plain)) return false;
-  const statements = plain
+  if (/['"`]|\/\*|\bDELIMITER\b/i.test(plain)) return undefined;
+  return plain
     .split(";")
     .map((statement) => `${statement.trim().replace(/\s+/g, " ").toUpperCase()} `)
     .filter((statement) => statement !== " ");
-  const isKnown = statements.every((statement) => ADDS.test(statement) || WRITES_ROWS.test(statement));
-  const firstAddition = statements.findIndex((statement) => ADDS.test(statement));
-  return isKnown && firstAddition <= 0;
 }

@@ -2,7 +2,7 @@ import type { Encoding } from "../deployment/mapping";
 import { type FlywayResult, isCallback, migrationsByFile, STATES, versionIn } from "../records/flyway";
 import { fileName, fileOf, type Refusal, type SeenObject } from "../records/record";
 import { isMigration } from "./copy";
-import type { Look } from "./database";
+import type { Look, UnwritableNames } from "./database";
 import { type Flaw, flawOf, flawOfName } from "./script";
 
 /*
@@ -79,6 +79,23 @@ export async function flawedFiles({ unapplied, configured, location, encoding }:
     if (flaw) refused.push({ key, ...flaw, holdsBack: true });
   }
   return refused;
+}
+
+/** Keys of the files whose names a history may not be able to hold, for its character set. */
+export function namesBeyondAscii({ unapplied }: Pick<Files, "unapplied">): string[] {
+  const keys = unapplied.filter(isMigration).map(({ key }) => key);
+  return keys.filter((key) => /[^ -~]/.test(key) && !isCallback(fileName(key)));
+}
+
+/** The files that Flyway would run and could not write down, or only under another name. */
+export function unwritableFiles({ charset, keys }: UnwritableNames): Refusal[] {
+  return keys.map((key) => ({
+    key,
+    message: `Flyway's history cannot hold its name: the character set there is ${charset}`,
+    remedy:
+      "upload it again under a name in ASCII, and delete this one; or convert the table flyway_schema_history to utf8mb4, or the schema before its first migration",
+    holdsBack: true,
+  }));
 }
 
 function configuredFlaw(key: string): Flaw {

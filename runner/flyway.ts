@@ -81,7 +81,8 @@ export async function runFlyway(
     exit,
   ]);
   if (errors.trim()) log.complain(errors.trimEnd());
-  return answerOf(output, code, commands);
+  // A script may ask where Flyway works: ${flyway:workingDirectory}
+  return answerOf(output.replaceAll(setting.directory, "…"), code, commands);
 }
 
 /** What Flyway's output and exit code say together. */

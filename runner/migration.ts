@@ -2,22 +2,26 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failureOf } from "../records/failures";
 import {
+  eventOf,
   type FlywayResult,
   failedEvent,
   failedFilesIn,
   failedStatementIn,
+  isAroundFile,
+  isInHistory,
   isLeftByRepair,
   isLockTimeout,
   isOfBookkeeping,
+  isOfHistoryLock,
   isOnContent,
   isRefusal,
   isWithoutConnection,
-  migrationsByFile,
   NO_RESULT,
   STATES,
 } from "../records/flyway";
 import {
   type FlywayError,
+  fileName,
   fileOf,
   type HalfApplied,
   keyOf,
@@ -26,11 +30,19 @@ import {
 } from "../records/record";
 import { lineOf } from "../records/text";
 import type { Credentials } from "./credentials";
-import type { Look } from "./database";
+import type { Look, UnwritableNames } from "./database";
 import { decode } from "./decode";
 import { messageOf } from "./failure";
 import { firstStatement, isAllOrNothing } from "./first";
-import { type Files, flawedFiles, ignoredFiles, refusedByHistory, untriedOnly } from "./flaws";
+import {
+  type Files,
+  flawedFiles,
+  ignoredFiles,
+  namesBeyondAscii,
+  refusedByHistory,
+  untriedOnly,
+  unwritableFiles,
+} from "./flaws";
 import type { Answer } from "./flyway";
 import { type FailedFile, landed, othersApplied, type Reading } from "./landed";
 import type { Log } from "./log";
@@ -80,6 +92,8 @@ export interface MigrationSteps {
   flyway(commands: readonly string[], credentials: Credentials): Promise<Answer>;
   /** Undefined where the schema cannot be looked at. */
   look(credentials: Credentials): Promise<Look | undefined>;
+  /** Those of some keys that Flyway's history cannot hold; undefined where that cannot be asked. */
+  unwritableNames(keys: readonly string[], credentials: Credentials): Promise<UnwritableNames | undefined>;
   /** Keeps what the schema is before the migration, for the case that this run is killed. */
   remember(before: Look): void;
   /** Whether all tables of the server take back what a statement wrote that failed. */
@@ -115,6 +129,7 @@ const PAUSE = 5_000;
 export async function migrate(input: MigrationInput, steps: MigrationSteps): Promise<Migration> {
   const { operation, location, log } = input;
   const flawed = await flawedFiles(input);
+  let unusualNames = namesBeyondAscii(input);
   const deadline = Date.now() + input.retrySeconds * 1_000;
   const refused: Refusal[] = [];
   const results: { -readonly [command in keyof Results]: Results[command] } = {
@@ -174,6 +189,12 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       const error = await repair();
       results.info = results.validate = null; // they are of before the migration
       if (error) return error;
+    }
+    const unwritable =
+      unusualNames.length > 0 ? await steps.unwritableNames(unusualNames, credentials) : undefined;
+    if (unwritable) {
+      flawed.push(...unwritableFiles(unwritable));
+      unusualNames = [];
     }
     if (flawed.length > 0) {
       const error = await flyway(["info"]);
@@ -246,11 +267,12 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     if (!isOnContent(error) && unrecorded === null) return end({ kind: "unreachable" });
     const hasNoTrace = halfApplied?.changes?.length === 0;
     const isOfCallback = failedEvent(error) !== undefined;
-    const isGuess = passes || isOfCallback || error.errorCode === NO_RESULT;
+    const isGuess = passes || isOfCallback || isOfHistoryLock(error) || error.errorCode === NO_RESULT;
     if (isGuess && unrecorded !== null && hasNoTrace && (await isTakenBack(unrecorded, credentials))) {
       if (isOfCallback) return end({ kind: "failed", landed: null, unrecorded: stillUnrecorded() });
       if (!passes || !isTimeLeft) return end({ kind: "unreachable" });
       log.complain(`nothing of ${unrecorded} is left, trying again: ${firstPart(error.message)}`);
+      await sleep(PAUSE);
       results.migrate = results.validate = null;
       refused.length = 0;
       continue;
@@ -271,8 +293,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   /** The file that ran before, unless Flyway's history has it by now. */
   function stillUnrecorded(): string | null {
     if (input.unrecorded === null) return null;
-    const { state = "" } = migrationsByFile(results.info).get(fileOf(location, input.unrecorded)) ?? {};
-    return ["applied", "covered", "failed"].includes(STATES[state] ?? "") ? null : input.unrecorded;
+    return isInHistory(results.info, fileOf(location, input.unrecorded)) ? null : input.unrecorded;
   }
 
   /** Whether the file of a statement that failed cannot have done anything. */
@@ -283,10 +304,18 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     return kind === "definition" || (kind === "rows" && (await steps.takesBack(credentials)));
   }
 
-  /** Whether the server has taken back all that a file wrote whose connection was lost, if nothing of it is in the schema. */
+  /** Whether the server has taken back all that a file wrote, and the callbacks around it, if nothing of it is in the schema. */
   async function isTakenBack(key: string, credentials: Credentials): Promise<boolean> {
-    const isIt = await tell(fileOf(location, key), (sql) => isAllOrNothing(sql, input.placeholderPrefix));
-    return isIt === true && (await steps.takesBack(credentials));
+    const callbacks = input.objects
+      .map(({ key }) => key)
+      .filter((key) => isAroundFile(eventOf(fileName(key))));
+    const scripts: string[] = [];
+    for (const each of [key, ...callbacks]) {
+      const sql = await tell(fileOf(location, each), (sql) => sql);
+      if (sql === undefined) return false;
+      scripts.push(sql);
+    }
+    return isAllOrNothing(scripts, input.placeholderPrefix) && (await steps.takesBack(credentials));
   }
 
   /** What is told of a file by its SQL; undefined where it cannot be, be it for its size. */

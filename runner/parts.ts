@@ -22,10 +22,20 @@ const COLUMNS = `SELECT 'column' AS kind, CONCAT(TABLE_NAME, '.', COLUMN_NAME) A
   FROM information_schema.COLUMNS
   WHERE ${IN_SCHEMA} AND TABLE_NAME NOT IN (SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = ?)`;
 
-const INDEXES = `SELECT 'index' AS kind, CONCAT(TABLE_NAME, '.', INDEX_NAME) AS name, CONCAT(IF(MIN(NON_UNIQUE) = 0, 'UNIQUE ', ''),
+/** @param state what says whether the server uses it */
+const indexes = (
+  state: string,
+) => `SELECT 'index' AS kind, CONCAT(TABLE_NAME, '.', INDEX_NAME) AS name, CONCAT(IF(MIN(NON_UNIQUE) = 0, 'UNIQUE ', ''),
     IF(MIN(INDEX_TYPE) = 'BTREE', '', CONCAT(MIN(INDEX_TYPE), ' ')), '(', GROUP_CONCAT(CONCAT(COALESCE(COLUMN_NAME, 'an expression'),
-      COALESCE(CONCAT('(', SUB_PART, ')'), ''), IF(COLLATION = 'D', ' DESC', '')) ORDER BY SEQ_IN_INDEX), ')') AS \`is\`
+      COALESCE(CONCAT('(', SUB_PART, ')'), ''), IF(COLLATION = 'D', ' DESC', '')) ORDER BY SEQ_IN_INDEX), ')', ${state}) AS \`is\`
   FROM information_schema.STATISTICS WHERE ${IN_SCHEMA} GROUP BY TABLE_NAME, INDEX_NAME`;
+
+/** MySQL's, MariaDB's from 10.6 on, and that of servers that have no such thing. */
+const INDEXES = [
+  indexes("IF(MIN(IS_VISIBLE) = 'NO', ' INVISIBLE', '')"),
+  indexes("IF(MIN(IGNORED) = 'YES', ' IGNORED', '')"),
+  indexes("''"),
+];
 
 /** Where the login may not read a definition, when it was made, as far as the server tells. */
 const VIEWS = `SELECT 'view' AS kind, TABLE_NAME AS name, CONCAT_WS(' ', COALESCE(NULLIF(VIEW_DEFINITION, ''), CREATE_TIME),
@@ -77,9 +87,17 @@ const CHECKS = `SELECT 'check' AS kind, CONCAT(TABLE_NAME, '.', CONSTRAINT_NAME)
   ) AS constraints NATURAL JOIN (SELECT DISTINCT * FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = ?) AS checks`;
 
 /** All of the server's but its own; what is in the others is not looked at. */
-const SCHEMAS = `SELECT 'schema' AS kind, SCHEMA_NAME AS name, DEFAULT_COLLATION_NAME AS \`is\` FROM information_schema.SCHEMATA
+const schemas = (
+  comment: string,
+) => `SELECT 'schema' AS kind, SCHEMA_NAME AS name, CONCAT_WS(' ', DEFAULT_COLLATION_NAME, ${comment}) AS \`is\`
+  FROM information_schema.SCHEMATA
   WHERE LOWER(SCHEMA_NAME) NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')`;
 
-export const PARTS: readonly string[] = [
-  ...[TABLES, COLUMNS, INDEXES, VIEWS, ROUTINES, TRIGGERS, EVENTS, FOREIGN_KEYS, CHECKS, SCHEMAS],
+/** MariaDB's, from 10.5 on, and that of servers whose schemas have no comments. */
+const SCHEMAS = [schemas("CONCAT('COMMENT ''', NULLIF(SCHEMA_COMMENT, ''), '''')"), schemas("NULL")];
+
+/** Of each kind of part, the queries of which the first counts that the server understands. */
+export const PARTS: readonly (readonly string[])[] = [
+  ...[TABLES, COLUMNS, VIEWS, ROUTINES, TRIGGERS, EVENTS, FOREIGN_KEYS, CHECKS].map((query) => [query]),
+  ...[INDEXES, SCHEMAS],
 ];

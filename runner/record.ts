@@ -1,7 +1,7 @@
 import { isRepetition } from "../records/fault";
-import { isLockTimeout } from "../records/flyway";
+import { isInHistory, isLockTimeout, textOfError } from "../records/flyway";
 import { absenceIn, isApplied, judge, unchanged, unrecordedIn } from "../records/judge";
-import { type EndedRun, fileName, type InterruptedRun, type RunRecord } from "../records/record";
+import { type EndedRun, fileName, fileOf, type InterruptedRun, type RunRecord } from "../records/record";
 import { lineOf } from "../records/text";
 import { holderLines } from "../records/work";
 import type { Progress } from "./content";
@@ -33,6 +33,7 @@ export function recordOf(input: RecordInput): RunRecord {
   const { listing, known, mapping, migration, watch, reason } = progress;
   const outcome = migration?.outcome;
   const error = migration?.results.migrate?.error;
+  const unrecorded = unrecordedAfter(input);
   const common = {
     startedAt: isoTime(began),
     location,
@@ -41,7 +42,7 @@ export function recordOf(input: RecordInput): RunRecord {
     databaseTime: migration?.before?.time ?? null,
     halfApplied: outcome?.kind === "failed" ? outcome.landed : null,
     takenOut: outcome?.kind === "locked" ? outcome.key : null,
-    unrecorded: unrecordedAfter(progress),
+    unrecorded,
     lockHolders: watch && error && isLockTimeout(error) ? watch.holders : [],
     timedOutAfter: error && watch?.isOverLimit ? (mapping?.migrationTimeout ?? null) : null,
     flyway: migration?.results ?? NO_RESULTS,
@@ -50,6 +51,7 @@ export function recordOf(input: RecordInput): RunRecord {
     ...common,
     objects: listing?.objects ?? [],
     refused: progress.refused,
+    unrecorded: unrecordedIn({ unrecorded }, listing?.objects ?? []) === null ? null : unrecorded,
     scripts: migration?.before?.scripts ?? [],
   };
   const objects = progress.isUnchanged ? unchanged(ended.objects, known) : judge(ended, known);
@@ -70,20 +72,27 @@ export function recordOf(input: RecordInput): RunRecord {
     repairRefused: migration?.repairRefused ?? null,
     newestChange: listing?.newestChange ?? null,
     ...common,
-    reason: reason ?? absenceIn(ended),
+    reason: reason ?? absenceIn(ended) ?? (isGreen && error ? textOfError(error, location) : null),
     objects,
   };
   return { ...record, isRepetition: isRepetition(record, known) };
 }
 
-/** What is not tried again after a run. One that did not come to it, or did not see the bucket, changes nothing of that. */
-function unrecordedAfter({ known, listing, migration }: Progress): RunRecord["unrecorded"] {
-  if (!listing) return known.unrecorded ?? null;
+/**
+ * What is not tried again after a run. What was known of that before holds until Flyway's history has the file, or the bucket not
+ * any more, whatever other content was refused under its key.
+ */
+function unrecordedAfter({ progress, location }: RecordInput): RunRecord["unrecorded"] {
+  const { known, listing, migration } = progress;
+  const former = known.unrecorded ?? null;
+  if (!listing) return former;
   const outcome = migration?.outcome;
-  if (outcome?.kind === "migrated" || outcome?.kind === "locked") return null;
-  const key = outcome?.kind === "failed" ? outcome.unrecorded : unrecordedIn(known, listing.objects);
-  const object = listing.objects.find((object) => object.key === key);
-  return object ? { key: object.key, eTag: object.eTag } : null;
+  if (outcome?.kind === "migrated") return null;
+  const find = (key: string | null) => listing.objects.find((object) => object.key === key);
+  const object = outcome?.kind === "failed" ? find(outcome.unrecorded) : undefined;
+  if (object) return { key: object.key, eTag: object.eTag };
+  if (!former || !find(former.key)) return null;
+  return isInHistory(migration?.results.info ?? null, fileOf(location, former.key)) ? null : former;
 }
 
 /** What a person reads in the command's output. */

@@ -13,6 +13,9 @@ export interface Flaw {
 /** Flyway would take an empty file for applied, and its content for an edit ever after. */
 const EMPTY: Flaw = { message: "it is empty", remedy: "upload it again with its statements, or delete it" };
 
+/** What a script may have a flaw by, but for a line that begins so; else it is not read through. */
+const SUSPECT = /\/\*|DELIMITER|\0|\r(?!\n)/i;
+
 /** What is at most this large is read at once, in bytes: a stream of its own costs more. */
 const WHOLE = 65_536;
 
@@ -31,6 +34,21 @@ export function flawOfName(key: string): Flaw | undefined {
   return key.length > 1_000 ? { message: "its key has more than 1,000 characters", remedy } : undefined;
 }
 
+/** Flyway takes a carriage return for the end of a comment, the server does not, so that it passes over what follows. */
+const LONE_RETURN: Flaw = {
+  message: "has a comment with a carriage return in it, behind which Flyway would go on, and the server not",
+  remedy: "save it with line feeds as line ends, and upload it again",
+};
+
+/** In quotes it is data. */
+const NUL: Flaw = {
+  message: "has a NUL, as a file in UTF-16 has that is read as if it were in another encoding",
+  remedy: "save it as UTF-8 and upload it again, or set encoding of this database to what it is in",
+};
+
+/** What Java's `trim` takes off. */
+const JAVA_BLANKS = /^[\0-\x20]+|[\0-\x20]+$/g;
+
 /** What a script is read as at one place. */
 type Part = "statement" | "line comment" | "block comment" | "'" | '"' | "`" | "delimiter";
 
@@ -48,7 +66,7 @@ export async function flawOf(file: string, size: number, encoding: Encoding): Pr
     if (size <= WHOLE || encoding !== "UTF-8") {
       const text = decode(await readFile(file), encoding);
       if (text.trim() === "") return EMPTY;
-      if (!/\/\*|DELIMITER/i.test(text)) return undefined;
+      if (!SUSPECT.test(text)) return undefined;
       scanner.read(text);
       return scanner.end();
     }
@@ -89,6 +107,7 @@ class Scanner {
   end(): Flaw | undefined {
     const all = `${this.rest}\n`;
     for (let at = 0; at < all.length; ) at += this.step(all, at);
+    if (this.part === "delimiter") this.endDelimiter();
     if (this.flaw || this.part !== "block comment") return this.flaw;
     return {
       message: `the comment that begins with /* in line ${this.began} does not end: Flyway would leave out all that follows, and say that it was applied`,
@@ -107,13 +126,14 @@ class Scanner {
         return this.stepStatement(text, at, isLineStart);
       case "line comment":
         if (character === "\n") this.part = "statement";
+        else if (/^\r[^\r\n]/.test(text.slice(at, at + 2))) this.find(LONE_RETURN);
         return 1;
       case "block comment":
         if (!text.startsWith("*/", at)) return 1;
         this.part = "statement";
         return 2;
       case "delimiter":
-        if (character !== "\n") this.delimiter += character;
+        if (character !== "\n" && character !== "\r") this.delimiter += character;
         else this.endDelimiter();
         return 1;
       default:
@@ -130,7 +150,8 @@ class Scanner {
     if (isLineStart && /^DELIMITER\s/i.test(text.slice(at, at + "DELIMITER ".length))) {
       this.begin("delimiter");
       this.delimiter = "";
-      return "DELIMITER".length;
+      if (text[at + "DELIMITER".length] === "\n") this.line++; // one blank is passed over, be it the end of the line
+      return "DELIMITER ".length;
     }
     if (this.delimiter && text.startsWith(this.delimiter, at)) return this.delimiter.length;
     if (text.startsWith("/*", at)) {
@@ -138,9 +159,14 @@ class Scanner {
       return 2;
     }
     const character = text[at] as string;
+    if (character === "\0") this.find(NUL);
     if (text.startsWith("--", at) || character === "#") this.begin("line comment");
     else if (character === "'" || character === '"' || character === "`") this.begin(character);
     return 1;
+  }
+
+  private find({ message, remedy }: Flaw): void {
+    this.flaw ??= { message: `line ${this.line} ${message}`, remedy };
   }
 
   private begin(part: Part): void {
@@ -149,7 +175,7 @@ class Scanner {
   }
 
   private endDelimiter(): void {
-    this.delimiter = this.delimiter.trim();
+    this.delimiter = this.delimiter.replace(JAVA_BLANKS, "");
     this.part = "statement";
     if (this.delimiter !== "") return;
     this.flaw ??= {

@@ -2,6 +2,7 @@ import {
   failedEvent,
   failedFilesIn,
   failedStatementIn,
+  isAroundFile,
   isOfBookkeeping,
   migrationsByFile,
   NO_RESULT,
@@ -43,7 +44,7 @@ export function triedFile(input: TriedInput): TriedFile | undefined {
   const { error, info, location, keys } = input;
   const event = failedEvent(error);
   const failed = failedStatementIn(error);
-  if (event && event !== BEFORE_A_FILE && /EachMigrate|Error$/.test(event)) {
+  if (event !== BEFORE_A_FILE && isAroundFile(event)) {
     const behind = failedFilesIn(info).at(-1);
     return behind === undefined ? unrecorded(nextFile(input)) : triedAs(behind, true);
   }
