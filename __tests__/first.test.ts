@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { firstStatement, isAllOrNothing } from "../runner/first";
+import { firstStatement, isAllOrNothing, withoutUnread } from "../runner/first";
 
 const ALTER = "ALTER TABLE a ADD x int";
 
@@ -96,6 +96,19 @@ describe("what is left of a file whose connection is gone", () => {
     [`INSERT INTO a VALUES ('${"a".repeat(20_000_000)}');`, true],
   ])("is in the schema, or taken back, of %.80s: %j", (sql, expected) => {
     expect(isAllOrNothing([sql], "${")).toBe(expected);
+  });
+
+  it.each([
+    ["SELEC 1", 1064, true],
+    ["SELECT 1 FROM nowhere", 1146, false],
+    ["CALL p()", 1064, false],
+    ["EXECUTE IMMEDIATE 'SELEC 1'", 1064, false],
+    ["BEGIN NOT ATOMIC COMMIT; EXECUTE IMMEDIATE 'SELEC 1'; END", 1064, false],
+  ])("is nothing of %j, which failed by %s: %j", (statement, sqlErrorCode, isLeftOut) => {
+    const message = `x\nLocation   : a.sql (a.sql)\nLine       : 1\nStatement  : ${statement}\n`;
+    const error = { errorCode: "X", message, sqlErrorCode };
+    const sql = `DO 1; ${statement};`;
+    expect(withoutUnread(sql, error)).toBe(isLeftOut ? "DO 1; ;" : sql);
   });
 
   const rows = "INSERT INTO a VALUES (1);";

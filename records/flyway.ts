@@ -128,6 +128,11 @@ export function isLockTimeout({ sqlErrorCode }: FlywayError): boolean {
   return sqlErrorCode === 1205;
 }
 
+/** Whether a statement is none that the server understands, so that nothing of it was done: https://mariadb.com/kb/en/e1064/ */
+export function isSyntaxError({ sqlErrorCode }: FlywayError): boolean {
+  return sqlErrorCode === 1064;
+}
+
 /** Whether Flyway had no connection at all, and so did nothing. */
 export function isWithoutConnection({ message }: FlywayError): boolean {
   return message.includes("Unable to obtain connection");

@@ -1,4 +1,5 @@
-import type { FailedStatement } from "../records/flyway";
+import { type FailedStatement, failedStatementIn, isSyntaxError } from "../records/flyway";
+import type { FlywayError } from "../records/record";
 
 /** White space and comments, but not MySQL's own, which are statements: https://dev.mysql.com/doc/refman/8.4/en/comments.html */
 const BLANKS = /^(?:\s+|\ufeff|--(?:[ \t][^\n]*)?(?:\n|$)|#[^\n]*(?:\n|$)|\/\*(?![!+M])[\s\S]*?\*\/)+/;
@@ -69,6 +70,15 @@ export function isAllOrNothing(scripts: readonly string[], prefix: string | unde
   const all = statements.flat();
   const isKnown = all.every((statement) => ADDS.test(statement) || WRITES_ROWS.test(statement));
   return isKnown && all.findIndex((statement) => ADDS.test(statement)) <= 0;
+}
+
+/** What runs statements of its own: one of those may be what the server cannot read, behind others that it did. */
+const RUNS_OTHERS = /\b(CALL|EXECUTE|BEGIN)\b/i;
+
+/** A script without the statement of an error, if the server could not read that, so that it did nothing of it. */
+export function withoutUnread(sql: string, error: FlywayError): string {
+  const statement = isSyntaxError(error) ? failedStatementIn(error)?.statement : undefined;
+  return statement && !RUNS_OTHERS.test(statement) ? sql.replace(statement, "") : sql;
 }
 
 /** The statements of a script, in capitals, without what stands in quotes; undefined where they cannot be told apart. */

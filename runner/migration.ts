@@ -33,7 +33,7 @@ import type { Credentials } from "./credentials";
 import type { Look, UnwritableNames } from "./database";
 import { decode } from "./decode";
 import { messageOf } from "./failure";
-import { firstStatement, isAllOrNothing } from "./first";
+import { firstStatement, isAllOrNothing, withoutUnread } from "./first";
 import {
   type Files,
   flawedFiles,
@@ -268,7 +268,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     const hasNoTrace = halfApplied?.changes?.length === 0;
     const isOfCallback = failedEvent(error) !== undefined;
     const isGuess = passes || isOfCallback || isOfHistoryLock(error) || error.errorCode === NO_RESULT;
-    if (isGuess && unrecorded !== null && hasNoTrace && (await isTakenBack(unrecorded, credentials))) {
+    if (isGuess && unrecorded !== null && hasNoTrace && (await isTakenBack(unrecorded, error, credentials))) {
       if (isOfCallback) return end({ kind: "failed", landed: null, unrecorded: stillUnrecorded() });
       if (!passes || !isTimeLeft) return end({ kind: "unreachable" });
       log.complain(`nothing of ${unrecorded} is left, trying again: ${firstPart(error.message)}`);
@@ -305,7 +305,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   }
 
   /** Whether the server has taken back all that a file wrote, and the callbacks around it, if nothing of it is in the schema. */
-  async function isTakenBack(key: string, credentials: Credentials): Promise<boolean> {
+  async function isTakenBack(key: string, error: FlywayError, credentials: Credentials): Promise<boolean> {
     const callbacks = input.objects
       .map(({ key }) => key)
       .filter((key) => isAroundFile(eventOf(fileName(key))));
@@ -313,7 +313,7 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     for (const each of [key, ...callbacks]) {
       const sql = await tell(fileOf(location, each), (sql) => sql);
       if (sql === undefined) return false;
-      scripts.push(sql);
+      scripts.push(withoutUnread(sql, error));
     }
     return isAllOrNothing(scripts, input.placeholderPrefix) && (await steps.takesBack(credentials));
   }
