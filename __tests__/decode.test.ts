@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { decode } from "../deployment/decode";
 import { ENCODINGS, type Encoding } from "../deployment/mapping";
-import { decode } from "../runner/decode";
 
 describe("a file's text", () => {
   it.each<[Encoding, string, string]>([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { refusedKeys } from "../records/keys";
 import { isUpload } from "../records/upload";
-import { refusedKeys } from "../runner/keys";
 
 const object = (key: string) => ({
   ...{ key, versionId: "1", eTag: "e", size: 1, lastModified: "2026-01-01T12:00:00Z" },

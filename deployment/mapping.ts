@@ -16,7 +16,7 @@ export const ARCHIVE_PATH = "archive";
 
 /**
  * The encodings that migrations may have, by names that Java and Node.js know; Node.js takes ISO-8859-1 and UTF-16 for others:
- * see runner/decode.ts. https://www.iana.org/assignments/character-sets/character-sets.xhtml
+ * see deployment/decode.ts. https://www.iana.org/assignments/character-sets/character-sets.xhtml
  */
 export const ENCODINGS = [
   ...(["UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "ISO-8859-1", "ISO-8859-15"] as const),

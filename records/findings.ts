@@ -130,7 +130,8 @@ function twin(title: string, key: string, offenders: readonly string[], own: str
   };
 }
 
-function misnamed(name: string, line = `Unrecognised migration name format: ${name}`): Finding {
+/** What stands against a file whose name Flyway does not take. */
+export function misnamed(name: string, line = `Unrecognised migration name format: ${name}`): Finding {
   const isLikeCallback = /^(before|after|create)/i.test(name);
   const remedy =
     "upload it again as V<version>__<description>.sql or R__<description>.sql, and delete the misnamed one";
@@ -138,7 +139,7 @@ function misnamed(name: string, line = `Unrecognised migration name format: ${na
 }
 
 /** Whether a name is one that Flyway's rules take. */
-function isNamed(name: string): boolean {
+export function isNamed(name: string): boolean {
   return /^([VB]\d+([._]\d+)*(__.+)?|R__.+)[.]sql$/.test(name) || isCallback(name);
 }
 

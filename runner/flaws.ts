@@ -1,9 +1,10 @@
 import type { Encoding } from "../deployment/mapping";
 import { type FlywayResult, isCallback, migrationsByFile, STATES, versionIn } from "../records/flyway";
 import { fileName, fileOf, type Refusal, type SeenObject } from "../records/record";
+import { type Flaw, flawOfName } from "../records/script";
 import { isMigration } from "./copy";
 import type { Look, UnwritableNames } from "./database";
-import { type Flaw, flawOf, flawOfName } from "./script";
+import { flawOf } from "./script";
 
 /*
  * What Flyway is not to be given, and what it passes over.

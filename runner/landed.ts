@@ -1,13 +1,13 @@
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
+import { decode } from "../deployment/decode";
 import type { Encoding } from "../deployment/mapping";
 import { type FailedStatement, STATES } from "../records/flyway";
 import { type FlywayInfo, type HalfApplied, keyOf, type SchemaChange } from "../records/record";
 import { withoutPasswords } from "../records/work";
 import { changesOf, type Doings, type PartChange } from "./attribution";
 import type { Look, SchemaPart } from "./database";
-import { decode } from "./decode";
 import { messageOf } from "./failure";
 import type { Log } from "./log";
 import { type Names, namesOf, statementsIn } from "./statements";

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { decode } from "../deployment/decode";
 import { failureOf } from "../records/failures";
 import {
   eventOf,
@@ -31,7 +32,6 @@ import {
 import { lineOf } from "../records/text";
 import type { Credentials } from "./credentials";
 import type { Look, UnwritableNames } from "./database";
-import { decode } from "./decode";
 import { messageOf } from "./failure";
 import { firstStatement, isAllOrNothing, withoutUnread } from "./first";
 import {

@@ -1,186 +1,35 @@
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { decode } from "../deployment/decode";
 import type { Encoding } from "../deployment/mapping";
-import { fileName } from "../records/record";
-import { decode } from "./decode";
-
-/** Why Flyway is not to be given a script, and what to do. */
-export interface Flaw {
-  readonly message: string;
-  readonly remedy: string;
-}
-
-/** Flyway would take an empty file for applied, and its content for an edit ever after. */
-const EMPTY: Flaw = { message: "it is empty", remedy: "upload it again with its statements, or delete it" };
-
-/** What a script may have a flaw by, but for a line that begins so; else it is not read through. */
-const SUSPECT = /\/\*|DELIMITER|\0|\r(?!\n)/i;
+import { type Flaw, flawOfText, notIn, Scanner, type ScriptFlaw } from "../records/script";
 
 /** What is at most this large is read at once, in bytes: a stream of its own costs more. */
 const WHOLE = 65_536;
 
 /**
- * What Flyway's history cannot hold: its columns have 50 characters for a version and 1,000 for a script; a repeatable file is known by
- * its description, which is cut at 200. https://github.com/flyway/flyway/issues/3943
- */
-export function flawOfName(key: string): Flaw | undefined {
-  const [, kind, version = "", description = ""] =
-    /^(V|B|R)(.*?)(?:__(.*))?[.]sql$/.exec(fileName(key)) ?? [];
-  const remedy = "upload it again under a shorter name, and delete this one";
-  if (version.length > 50) return { message: "its version has more than 50 characters", remedy };
-  if (kind === "R" && description.length > 200) {
-    return { message: "its description has more than 200 characters", remedy };
-  }
-  return key.length > 1_000 ? { message: "its key has more than 1,000 characters", remedy } : undefined;
-}
-
-/** Flyway takes a carriage return for the end of a comment, the server does not, so that it passes over what follows. */
-const LONE_RETURN: Flaw = {
-  message: "has a comment with a carriage return in it, behind which Flyway would go on, and the server not",
-  remedy: "save it with line feeds as line ends, and upload it again",
-};
-
-/** In quotes it is data. */
-const NUL: Flaw = {
-  message: "has a NUL, as a file in UTF-16 has that is read as if it were in another encoding",
-  remedy: "save it as UTF-8 and upload it again, or set encoding of this database to what it is in",
-};
-
-/** What Java's `trim` takes off. */
-const JAVA_BLANKS = /^[\0-\x20]+|[\0-\x20]+$/g;
-
-/** What a script is read as at one place. */
-type Part = "statement" | "line comment" | "block comment" | "'" | '"' | "`" | "delimiter";
-
-/**
- * Reads a script as Flyway does (MySQLParser of flyway-mysql), as far as it tells where comments and quoted texts end, and finds
- * what Flyway passes over without a word, or never comes to an end with. statements.ts reads as the server does: there `--` begins a
- * comment only before white space.
+ * What is wrong with a script.
  *
  * @param size of the file, in bytes
  * @returns undefined where nothing is wrong
  */
 export async function flawOf(file: string, size: number, encoding: Encoding): Promise<Flaw | undefined> {
-  const scanner = new Scanner();
   try {
     if (size <= WHOLE || encoding !== "UTF-8") {
-      const text = decode(await readFile(file), encoding);
-      if (text.trim() === "") return EMPTY;
-      if (!SUSPECT.test(text)) return undefined;
-      scanner.read(text);
-      return scanner.end();
+      return plain(flawOfText(decode(await readFile(file), encoding)));
     }
+    const scanner = new Scanner();
     const decoder = new TextDecoder("utf-8", { fatal: true });
     for await (const chunk of createReadStream(file)) scanner.read(decoder.decode(chunk, { stream: true }));
     scanner.read(decoder.decode());
+    return plain(scanner.end());
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    return {
-      message: `it is not in ${encoding}, the encoding of this database's files`,
-      remedy: `save it as ${encoding} and upload it again, or set encoding of this database to what it is in`,
-    };
+    return notIn(encoding);
   }
-  return scanner.end();
 }
 
-class Scanner {
-  /** Where it is, from 1. */
-  private line = 1;
-  private part: Part = "statement";
-  /** The line in which the part began. */
-  private began = 1;
-  /** What is left to look at once more is there. */
-  private rest = "";
-  private delimiter = "";
-  private isLineStart = true;
-  private flaw: Flaw | undefined;
-
-  read(text: string): void {
-    const all = this.rest + text;
-    // The longest thing that is looked for as a whole
-    const last = all.length - Math.max("DELIMITER ".length, this.delimiter.length);
-    let at = 0;
-    while (at < last) at += this.step(all, at);
-    this.rest = all.slice(at);
-  }
-
-  end(): Flaw | undefined {
-    const all = `${this.rest}\n`;
-    for (let at = 0; at < all.length; ) at += this.step(all, at);
-    if (this.part === "delimiter") this.endDelimiter();
-    if (this.flaw || this.part !== "block comment") return this.flaw;
-    return {
-      message: `the comment that begins with /* in line ${this.began} does not end: Flyway would leave out all that follows, and say that it was applied`,
-      remedy: "end the comment with */ and upload it again",
-    };
-  }
-
-  /** Looks at one place; how many characters are behind it then. */
-  private step(text: string, at: number): number {
-    const character = text[at] as string;
-    if (character === "\n") this.line++;
-    const isLineStart = this.isLineStart;
-    this.isLineStart = character === "\n" || (isLineStart && /\s/.test(character));
-    switch (this.part) {
-      case "statement":
-        return this.stepStatement(text, at, isLineStart);
-      case "line comment":
-        if (character === "\n") this.part = "statement";
-        else if (/^\r[^\r\n]/.test(text.slice(at, at + 2))) this.find(LONE_RETURN);
-        return 1;
-      case "block comment":
-        if (!text.startsWith("*/", at)) return 1;
-        this.part = "statement";
-        return 2;
-      case "delimiter":
-        if (character !== "\n" && character !== "\r") this.delimiter += character;
-        else this.endDelimiter();
-        return 1;
-      default:
-        if (character === "\\" && this.part !== "`") {
-          if (text[at + 1] === "\n") this.line++;
-          return 2;
-        }
-        if (character === this.part) this.part = "statement";
-        return 1;
-    }
-  }
-
-  private stepStatement(text: string, at: number, isLineStart: boolean): number {
-    if (isLineStart && /^DELIMITER\s/i.test(text.slice(at, at + "DELIMITER ".length))) {
-      this.begin("delimiter");
-      this.delimiter = "";
-      if (text[at + "DELIMITER".length] === "\n") this.line++; // one blank is passed over, be it the end of the line
-      return "DELIMITER ".length;
-    }
-    if (this.delimiter && text.startsWith(this.delimiter, at)) return this.delimiter.length;
-    if (text.startsWith("/*", at)) {
-      this.begin("block comment");
-      return 2;
-    }
-    const character = text[at] as string;
-    if (character === "\0") this.find(NUL);
-    if (text.startsWith("--", at) || character === "#") this.begin("line comment");
-    else if (character === "'" || character === '"' || character === "`") this.begin(character);
-    return 1;
-  }
-
-  private find({ message, remedy }: Flaw): void {
-    this.flaw ??= { message: `line ${this.line} ${message}`, remedy };
-  }
-
-  private begin(part: Part): void {
-    this.part = part;
-    this.began = this.line;
-  }
-
-  private endDelimiter(): void {
-    this.delimiter = this.delimiter.replace(JAVA_BLANKS, "");
-    this.part = "statement";
-    if (this.delimiter !== "") return;
-    this.flaw ??= {
-      message: `DELIMITER in line ${this.began} has nothing behind it: Flyway would take what follows for it, or never come to an end`,
-      remedy: "write the delimiter behind it, such as DELIMITER ; and upload it again",
-    };
-  }
+/** What a run's record has of it. */
+function plain(flaw: ScriptFlaw | undefined): Flaw | undefined {
+  return flaw && { message: flaw.message, remedy: flaw.remedy };
 }

@@ -1,4 +1,4 @@
-import type { Encoding } from "../deployment/mapping";
+import type { Encoding } from "./mapping";
 
 /** What stands before a text in UTF-16, by the order of its bytes. */
 const LITTLE_ENDIAN = "\xff\xfe";

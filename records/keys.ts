@@ -1,6 +1,6 @@
-import { eventOf, isUnusedEvent } from "../records/flyway";
-import { fileName, type Refusal, type SeenObject } from "../records/record";
-import { isOtherMigration, isSettings } from "../records/upload";
+import { eventOf, isUnusedEvent } from "./flyway";
+import { fileName, type Refusal, type SeenObject } from "./record";
+import { isOtherMigration, isSettings } from "./upload";
 
 /** The longest name of a file, and the longest path, on Linux, in bytes: https://man7.org/linux/man-pages/man7/path_resolution.7.html */
 const NAME_LENGTH = 255;
