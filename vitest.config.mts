@@ -12,6 +12,7 @@ export default defineConfig({
     reporters: process.env.VITEST_REPORT
       ? ["default", ["json", { outputFile: process.env.VITEST_REPORT }]]
       : ["default"],
+    server: { deps: { inline: ["dt-sql-parser"] } }, // its modules are named without extensions
     projects: [
       { extends: true, test: { name: "unit", include: ["__tests__/*.test.ts"], testTimeout: 30_000 } },
       {

@@ -26,6 +26,7 @@ export async function bundleCli(file: string): Promise<void> {
     absWorkingDir: PROJECT,
     entryPoints: ["cli/main.ts"],
     ...{ bundle: true, platform: "node", target: "node20.9", packages: "external", logLevel: "error" },
+    alias: { "dt-sql-parser": "./node_modules/dt-sql-parser" }, // modules without extensions, which Node.js does not find
     outfile: file,
   });
 }
