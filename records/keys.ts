@@ -7,7 +7,7 @@ const NAME_LENGTH = 255;
 const PATH_LENGTH = 4_000; // of 4,096, with the folder of the copy
 
 /** Refuses what Flyway is not given: it is left aside, and the rest goes on. */
-export function refusedKeys(objects: readonly SeenObject[]): Refusal[] {
+export function refusedKeys(objects: readonly Pick<SeenObject, "key">[]): Refusal[] {
   const keys = new Set(objects.map(({ key }) => key));
   return objects.flatMap(({ key }) => {
     const refusal = refusalOf(key, keys);

@@ -71,7 +71,10 @@ export function splitScript(text: string): Script {
       continue;
     }
     const match = TOKEN.exec(text) as RegExpExecArray;
-    const token = match[0];
+    // DELIMITER $$ may stand behind a word with no space
+    const cut = match.groups?.word === undefined ? -1 : match[0].indexOf(delimiter);
+    const token = cut > 0 ? match[0].slice(0, cut) : match[0];
+    TOKEN.lastIndex = at + token.length;
     const groups = match.groups as Record<string, string | undefined>;
     if (groups.line !== undefined) {
       const comment = { line, text: token.replace(/^(--|#)/, "").trim() };

@@ -12,6 +12,7 @@ export interface Column {
   readonly name: string;
   readonly type: Type;
   readonly isNullable: boolean;
+  /** Other than NULL. */
   readonly hasDefault: boolean;
   readonly isAutoIncrement: boolean;
   readonly isUnique: boolean;
@@ -39,7 +40,7 @@ export type Alteration =
   | { readonly kind: "add-foreign-key" }
   | { readonly kind: "convert"; readonly charset?: string; readonly collation?: string }
   | { readonly kind: "drop-partition"; readonly verb: "drops" | "empties"; readonly names: string }
-  /** `blocks`: nobody writes meanwhile; `rebuilds`: the table is copied in place, and written meanwhile. */
+  /** `blocks`: the table is not written meanwhile; `rebuilds`: it is copied in place, and written meanwhile. */
   | { readonly kind: "blocks" | "rebuilds"; readonly what: string }
   | { readonly kind: "other" };
 
@@ -52,6 +53,7 @@ export type Action =
       readonly columns: readonly Column[];
       /** Undefined where the statement does not say: LIKE, or a SELECT. */
       readonly hasPrimaryKey?: boolean;
+      readonly ifNotExists: boolean;
       readonly like?: string;
       readonly charset?: string;
       readonly collation?: string;
@@ -61,9 +63,17 @@ export type Action =
   | { readonly kind: "truncate"; readonly table: string }
   | { readonly kind: "rename-table"; readonly pairs: readonly (readonly [from: string, to: string])[] }
   | { readonly kind: "update" | "delete"; readonly table: string; readonly columns: readonly string[] }
-  | { readonly kind: "alter-table"; readonly table: string; readonly alterations: readonly Alteration[] }
+  | {
+      readonly kind: "alter-table";
+      readonly table: string;
+      readonly alterations: readonly Alteration[];
+      /** Whether it says ALGORITHM=INSTANT: the server refuses it then rather than copy anything. */
+      readonly isInstant: boolean;
+      /** The same of LOCK=NONE: the server refuses it rather than keep writers out. */
+      readonly isLockless: boolean;
+    }
   | { readonly kind: "optimize"; readonly tables: readonly string[] }
-  | { readonly kind: "lock-tables" }
+  | { readonly kind: "lock-tables"; readonly tables: readonly string[] }
   | { readonly kind: "definer"; readonly definer: string };
 
 /** A statement that the grammar does not take. */
@@ -141,7 +151,8 @@ function actionsOf(statement: grammar.SingleStatementContext): Action[] {
   const administration = statement.sqlStatement()?.administrationStatement()?.optimizeTable?.();
   if (administration)
     return [{ kind: "optimize", tables: administration.tableNames().tableName().map(nameOf) }];
-  if (statement.sqlStatement()?.transactionStatement()?.lockTables()) return [{ kind: "lock-tables" }];
+  const locks = statement.sqlStatement()?.transactionStatement()?.lockTables()?.lockTableElement();
+  if (locks) return [{ kind: "lock-tables", tables: locks.map((lock) => nameOf(lock.tableName())) }];
   return [...definersIn(tree), ...(tree ? changesIn(tree) : [])];
 }
 
@@ -173,12 +184,10 @@ function changesIn(tree: ParserRuleContext): Action[] {
           ? "spatial"
           : "index";
     const columns = columnsOf(tree.indexColumnNames());
+    const isLockless = / LOCK (= )?NONE\b/i.test(tokensOf(tree).join(" "));
+    const alterations: Alteration[] = [{ kind: "add-key", key, columns }];
     return [
-      {
-        kind: "alter-table",
-        table: nameOf(tree.tableName()),
-        alterations: [{ kind: "add-key", key, columns }],
-      },
+      { kind: "alter-table", table: nameOf(tree.tableName()), alterations, isInstant: false, isLockless },
     ];
   }
   if (tree instanceof grammar.AlterTableContext) {
@@ -187,17 +196,7 @@ function changesIn(tree: ParserRuleContext): Action[] {
     const online = options.map((option) => tokensOf(option).join(" ").toUpperCase());
     const isInstant = online.some((option) => /^ALGORITHM (= )?INSTANT$/.test(option));
     const isLockless = isInstant || online.some((option) => /^LOCK (= )?NONE$/.test(option));
-    return [
-      {
-        kind: "alter-table",
-        table: nameOf(tree.tableName()),
-        alterations: alterations.map((alteration) =>
-          (alteration.kind === "blocks" && isLockless) || (alteration.kind === "rebuilds" && isInstant)
-            ? { kind: "other" }
-            : alteration,
-        ),
-      },
-    ];
+    return [{ kind: "alter-table", table: nameOf(tree.tableName()), alterations, isInstant, isLockless }];
   }
   if (tree instanceof grammar.UpdateStatementContext) return update(tree);
   if (tree instanceof grammar.DeleteStatementContext) {
@@ -207,7 +206,7 @@ function changesIn(tree: ParserRuleContext): Action[] {
       return single.KW_WHERE() || !table ? [] : [{ kind: "delete", table: nameOf(table), columns: [] }];
     }
     const multiple = tree.multipleDeleteStatement();
-    const [table] = multiple?.tableName() ?? [];
+    const table = multiple?.tableName()[0];
     if (!multiple || !table || multiple.KW_WHERE() || isJoined(multiple.tableSources())) return [];
     return [{ kind: "delete", table: nameOf(table), columns: [] }];
   }
@@ -216,13 +215,15 @@ function changesIn(tree: ParserRuleContext): Action[] {
 
 function createTable(tree: grammar.CreateTableContext): Action[] {
   if (tree instanceof grammar.CopyCreateTableContext) {
+    const like = tree.tableName();
     return [
       {
         kind: "create-table",
         table: nameOf(tree.tableNameCreate()),
         isTemporary: tree.KW_TEMPORARY() !== null,
+        ifNotExists: tree.ifNotExists() !== null,
         columns: [],
-        like: nameOf(tree.tableName()),
+        ...(like ? { like: nameOf(like) } : {}),
       },
     ];
   }
@@ -237,8 +238,9 @@ function createTable(tree: grammar.CreateTableContext): Action[] {
     const column = definition.columnDefinition();
     return name && column ? [columnOf(nameOf(name), column)] : [];
   });
-  const hasPrimaryKey =
-    columns.some(({ isPrimary }) => isPrimary) || definitions.some((definition) => definition.KW_PRIMARY());
+  const primary = definitions.find((definition) => definition.KW_PRIMARY());
+  const keyed = columnsOf(primary?.indexColumnNames() ?? null);
+  const hasPrimaryKey = primary !== undefined || columns.some(({ isPrimary }) => isPrimary);
   const options = tree.tableOption();
   const charset = options.flatMap((option) =>
     option instanceof grammar.TableOptionCharsetContext
@@ -253,7 +255,10 @@ function createTable(tree: grammar.CreateTableContext): Action[] {
       kind: "create-table",
       table: nameOf(tree.tableNameCreate()),
       isTemporary: tree.KW_TEMPORARY() !== null,
-      columns,
+      ifNotExists: tree.ifNotExists() !== null,
+      columns: columns.map((column) =>
+        keyed.includes(column.name) ? { ...column, isNullable: false } : column,
+      ),
       hasPrimaryKey,
       ...(charset ? { charset } : {}),
       ...(collation ? { collation } : {}),
@@ -281,7 +286,8 @@ function definersIn(tree: ParserRuleContext | undefined): Action[] {
   const owner = childrenOf(tree ?? null).find((child) => child instanceof grammar.OwnerStatementContext);
   if (!(owner instanceof grammar.OwnerStatementContext)) return [];
   const name = owner.userName();
-  return name ? [{ kind: "definer", definer: tokensOf(name).join("") }] : [];
+  if (!name || /^CURRENT_USER/i.test(name.getText())) return [];
+  return [{ kind: "definer", definer: name.getText() }];
 }
 
 const PARTITIONS: readonly (readonly [RegExp, string])[] = [
@@ -358,7 +364,7 @@ function alterationsIn(option: ParserRuleContext): Alteration[] {
     return [
       {
         kind: "convert",
-        charset: charsetOf(option.charsetName().getText()),
+        charset: charsetOf(option.charsetName()?.getText() ?? ""),
         ...(collation ? { collation: plainName(collation) } : {}),
       },
     ];
@@ -419,7 +425,9 @@ function columnOf(name: string, definition: grammar.ColumnDefinitionContext): Co
     name,
     type: typeOf(written, find(grammar.CollateColumnConstraintContext)?.collationName().getText()),
     isNullable: !isSerial && !isPrimary && !isNotNull,
-    hasDefault: find(grammar.DefaultColumnConstraintContext) !== undefined,
+    hasDefault: !/^(NULL)?$/i.test(
+      find(grammar.DefaultColumnConstraintContext)?.defaultValue().getText() ?? "",
+    ),
     isAutoIncrement: isSerial || constraints.some((one) => /^AUTO_INCREMENT$/i.test(one.getText())),
     isUnique: isSerial || find(grammar.UniqueKeyColumnConstraintContext) !== undefined,
     isPrimary,

@@ -71,6 +71,7 @@ export function typeOf(tokens: readonly string[], collation?: string): Type {
     ...(charsetAt > 0 ? { charset: charsetOf(words[charsetAt + 1] as string) } : {}),
     ...(given === undefined ? {} : { collation: plainName(given) }),
     text: tokens
+      .slice(0, words.findIndex((word, at) => at > 0 && /^(character|charset|collate)$/.test(word)) >>> 0)
       .join(" ")
       .replace(/ ?([(,)]) ?/g, "$1")
       .replace(/\)(?=\w)/g, ") ")
