@@ -210,7 +210,8 @@ describe("an existing table", () => {
     ["ADD UNIQUE (note)", ["unique-on-existing"]],
     ["ADD CONSTRAINT one UNIQUE KEY one (note, name)", ["unique-on-existing"]],
     ["ADD COLUMN code INT UNIQUE", []],
-    ["ADD COLUMN code INT, ADD UNIQUE (code)", ["unique-on-existing"]],
+    ["ADD COLUMN code INT, ADD UNIQUE (code)", []],
+    ["ADD COLUMN code INT NOT NULL DEFAULT 1, ADD UNIQUE (code)", ["unique-on-existing"]],
     ["ADD COLUMN code INT NOT NULL DEFAULT 1 UNIQUE", ["unique-on-existing"]],
     ["ADD COLUMN code INT NOT NULL", ["not-null-without-default"]],
     ["ADD COLUMN (code INT NOT NULL, more INT NULL)", ["not-null-without-default"]],
@@ -220,6 +221,9 @@ describe("an existing table", () => {
     ["MODIFY name VARCHAR(50) NOT NULL DEFAULT 'x' COMMENT 'y'", []],
     ["MODIFY name VARCHAR(50)", ["rebuilds-table"]],
     ["MODIFY name VARCHAR(50) NOT NULL AFTER note", ["rebuilds-table"]],
+    ["MODIFY name VARCHAR(50) NOT NULL FIRST", ["rebuilds-table"]],
+    ["MODIFY name VARCHAR(50) NOT NULL AFTER `id`", []],
+    ["MODIFY id INT AUTO_INCREMENT FIRST", []],
     ["MODIFY name VARCHAR(63) NOT NULL", []],
     ["MODIFY name VARCHAR(64) NOT NULL", ["blocks-writes"]],
     ["MODIFY name VARCHAR(49) NOT NULL", ["narrower-type"]],
@@ -327,6 +331,17 @@ describe("an existing table", () => {
       "V10__e.sql:1 narrower-type",
       "V11__f.sql:1 blocks-writes",
     ]);
+  });
+
+  it("has its columns in the order that they were put into", () => {
+    const files = {
+      "V1__a.sql": "CREATE TABLE a (id INT PRIMARY KEY, x INT);",
+      "V2__b.sql": "ALTER TABLE a ADD y INT AFTER id, ADD z INT;",
+      "V3__c.sql": "ALTER TABLE a MODIFY x INT AFTER y, MODIFY z INT AFTER x;",
+      "V4__d.sql": "ALTER TABLE a MODIFY x INT AFTER id;",
+      "V5__e.sql": "ALTER TABLE a MODIFY y INT AFTER x;",
+    };
+    expect(found(files)).toEqual(["V4__d.sql:1 rebuilds-table"]);
   });
 
   it("is one that an applied file made, where that is known, and what is applied is not judged", () => {

@@ -95,7 +95,7 @@ export function objectionsTo(
       object("definer", `names the definer ${action.definer}, who may not be there on another stage`);
       break;
     case "alter-table": {
-      const table = tables.find(action.table);
+      const table = withAdded(tables.find(action.table), action.alterations);
       if (!table.exists) break;
       const isKeyAdded = action.alterations.some(
         (alteration) => alteration.kind === "add-key" && alteration.key === "primary",
@@ -201,7 +201,7 @@ function addedColumn(column: Column, of: string, isLockless: boolean): Against {
 
 function changedColumn(
   former: Column | undefined,
-  { column, isMoved }: Extract<Alteration, { kind: "change-column" }>,
+  { name: formerName, column, position }: Extract<Alteration, { kind: "change-column" }>,
   table: Table,
   of: string,
   { isLockless, isInstant }: { readonly isLockless: boolean; readonly isInstant: boolean },
@@ -265,11 +265,18 @@ function changedColumn(
       ],
     ];
   }
+  const isMoved = position !== undefined && placeOf(formerName, table) !== position.after?.toLowerCase();
   const what = isMoved ? "moves" : "allows NULL in";
-  const isRebuilt = isMoved || former.isNullable !== column.isNullable;
+  const isRebuilt = isMoved || (!former.isNullable && column.isNullable && !former.isPrimary);
   return isRebuilt && !isInstant
     ? [["rebuilds-table", `${what} the column ${name} ${of}: it is copied in place`]]
     : [];
+}
+
+/** The column before one, in small letters; undefined before the first. */
+function placeOf(name: string, { columns }: Table): string | undefined {
+  const names = [...columns.keys()];
+  return names[names.indexOf(name.toLowerCase()) - 1];
 }
 
 function charsetIn({ charset, collation }: Type, table: Table): string | undefined {
@@ -298,6 +305,16 @@ function addedKey(
       `adds a ${what} key ${of}, on ${columns.join(", ") || "an expression"}: duplicates make it fail`,
     ],
   ];
+}
+
+/** A table with the columns that a statement adds before it adds keys. */
+function withAdded(table: Table, alterations: readonly Alteration[]): Table {
+  const added = alterations.flatMap((alteration) =>
+    alteration.kind === "add-column"
+      ? [[alteration.column.name.toLowerCase(), { column: alteration.column, exists: false }] as const]
+      : [],
+  );
+  return { ...table, columns: new Map([...table.columns, ...added]) };
 }
 
 function renamed(from: string, to: string): string {

@@ -21,17 +21,23 @@ export interface Column {
   readonly generated?: "stored" | "virtual";
 }
 
+/** Where a column is put: behind another, or first where that is null. */
+export interface Position {
+  readonly after: string | null;
+}
+
 export type KeyKind = "primary" | "unique" | "fulltext" | "spatial" | "index";
 
 /** One of the changes that an ALTER TABLE makes, or an index of its own. */
 export type Alteration =
-  | { readonly kind: "add-column"; readonly column: Column }
+  | { readonly kind: "add-column"; readonly column: Column; readonly position?: Position }
   | { readonly kind: "drop-column"; readonly name: string }
   | {
       readonly kind: "change-column";
       readonly name: string;
       readonly column: Column;
-      readonly isMoved: boolean;
+      /** Unset where it stays where it is. */
+      readonly position?: Position;
     }
   | { readonly kind: "rename-column"; readonly name: string; readonly to: string }
   | { readonly kind: "rename"; readonly to: string }
@@ -103,10 +109,12 @@ const NO_KEYWORDS = new Set(
 export function readStatement(statement: string): readonly Action[] | Unreadable {
   const text = withVersionComments(statement);
   if (!READ.test(text.trimStart())) return [];
-  const first = parse(text, false);
-  const parsed = "near" in first ? parse(text, true) : first;
-  if ("near" in parsed) return first as Unreadable;
-  return parsed.sqlStatement() ? actionsOf(parsed) : [];
+  const first = parse(text, PredictionMode.SLL, false);
+  if (!("near" in first)) return actionsOf(first);
+  const exact = parse(text, PredictionMode.LL, false);
+  if (!("near" in exact)) return actionsOf(exact);
+  const named = parse(text, PredictionMode.LL, true);
+  return "near" in named ? exact : actionsOf(named);
 }
 
 /** Opens MySQL's own comments, whose content it runs: those of MariaDB stay comments. */
@@ -116,7 +124,7 @@ function withVersionComments(text: string): string {
   );
 }
 
-function parse(text: string, asNames: boolean): grammar.SingleStatementContext | Unreadable {
+function parse(text: string, mode: number, asNames: boolean): grammar.SingleStatementContext | Unreadable {
   let failure: Unreadable | undefined;
   const listener = {
     syntaxError: (_: unknown, token: Token | null, line: number, __: number, message: string) => {
@@ -139,7 +147,7 @@ function parse(text: string, asNames: boolean): grammar.SingleStatementContext |
   const parser = new grammar.MySqlParser(tokens);
   parser.removeErrorListeners();
   parser.addErrorListener(listener as never);
-  parser.interpreter.predictionMode = PredictionMode.LL;
+  parser.interpreter.predictionMode = mode;
   const tree = parser.program();
   const [statement] = tree.singleStatement();
   return failure ?? statement ?? { line: 0, near: "its beginning" };
@@ -257,7 +265,7 @@ function createTable(tree: grammar.CreateTableContext): Action[] {
       isTemporary: tree.KW_TEMPORARY() !== null,
       ifNotExists: tree.ifNotExists() !== null,
       columns: columns.map((column) =>
-        keyed.includes(column.name) ? { ...column, isNullable: false } : column,
+        keyed.includes(column.name) ? { ...column, isNullable: false, isPrimary: true } : column,
       ),
       hasPrimaryKey,
       ...(charset ? { charset } : {}),
@@ -310,8 +318,10 @@ function alterationsIn(option: ParserRuleContext): Alteration[] {
     return [{ kind: "drop-partition", verb: partition[1] === "DROP" ? "drops" : "empties", names }];
   }
   if (option instanceof grammar.AlterByAddColumnContext) {
-    const [name] = option.columnName();
-    return name ? [{ kind: "add-column", column: columnOf(nameOf(name), option.columnDefinition()) }] : [];
+    const [name, after] = option.columnName().map(nameOf);
+    if (name === undefined) return [];
+    const column = columnOf(name, option.columnDefinition());
+    return [{ kind: "add-column", column, ...positionOf(option, after) }];
   }
   if (option instanceof grammar.AlterByAddColumnsContext) {
     const definitions = option.columnDefinition();
@@ -324,17 +334,16 @@ function alterationsIn(option: ParserRuleContext): Alteration[] {
     return [{ kind: "drop-column", name: nameOf(option.columnName()) }];
   }
   if (option instanceof grammar.AlterByModifyColumnContext) {
-    const [name] = option.columnName().map(nameOf);
+    const [name, after] = option.columnName().map(nameOf);
     if (name === undefined) return [];
-    const isMoved = option.KW_FIRST() !== null || option.KW_AFTER() !== null;
-    return [{ kind: "change-column", name, column: columnOf(name, option.columnDefinition()), isMoved }];
+    const column = columnOf(name, option.columnDefinition());
+    return [{ kind: "change-column", name, column, ...positionOf(option, after) }];
   }
   if (option instanceof grammar.AlterByChangeColumnContext) {
-    const [name] = option.columnName().map(nameOf);
+    const [name, after] = option.columnName().map(nameOf);
     if (name === undefined) return [];
     const column = columnOf(nameOf(option.columnNameCreate()), option.columnDefinition());
-    const isMoved = option.KW_FIRST() !== null || option.KW_AFTER() !== null;
-    return [{ kind: "change-column", name, column, isMoved }];
+    return [{ kind: "change-column", name, column, ...positionOf(option, after) }];
   }
   if (option instanceof grammar.AlterByRenameColumnContext) {
     return [
@@ -383,6 +392,14 @@ function alterationsIn(option: ParserRuleContext): Alteration[] {
   if (/^ALGORITHM (= )?COPY$/.test(words)) return [{ kind: "blocks", what: "asks for ALGORITHM=COPY" }];
   const lock = /^LOCK (?:= )?(SHARED|EXCLUSIVE)$/.exec(words);
   return [lock ? { kind: "blocks", what: `asks for LOCK=${lock[1]}` } : { kind: "other" }];
+}
+
+function positionOf(
+  option: { KW_FIRST(): unknown; KW_AFTER(): unknown },
+  after: string | undefined,
+): { readonly position?: Position } {
+  if (option.KW_FIRST()) return { position: { after: null } };
+  return option.KW_AFTER() && after !== undefined ? { position: { after } } : {};
 }
 
 function tableOption(option: grammar.TableOptionContext): Alteration {

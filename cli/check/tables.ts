@@ -1,10 +1,10 @@
-import type { Action, Alteration, Column } from "./syntax";
+import type { Action, Alteration, Column, Position } from "./syntax";
 
 /** A table, as the files before have made it. */
 export interface Table {
   /** Whether it, or a column, was there before the file that is looked at. */
   readonly exists: boolean;
-  /** By name, in small letters; the table's may be incomplete where it was there before all files. */
+  /** In order, by name in small letters; the table's may be incomplete where it was there before all files. */
   readonly columns: ReadonlyMap<string, { readonly column: Column; readonly exists: boolean }>;
   readonly charset?: string;
   readonly collation?: string;
@@ -104,12 +104,14 @@ export class Tables {
     switch (alteration.kind) {
       case "add-column":
         columns.set(alteration.column.name.toLowerCase(), { column: alteration.column, file: this.file });
+        this.move(columns, alteration.column.name, alteration.position);
         break;
       case "drop-column":
         columns.delete(alteration.name.toLowerCase());
         break;
       case "change-column":
         this.change(columns, alteration.name, alteration.column);
+        this.move(columns, alteration.column.name, alteration.position);
         break;
       case "rename-column": {
         const known = columns.get(alteration.name.toLowerCase());
@@ -120,7 +122,7 @@ export class Tables {
         if (alteration.key !== "primary") break;
         for (const key of alteration.columns) {
           const known = columns.get(key.toLowerCase());
-          if (known) known.column = { ...known.column, isNullable: false };
+          if (known) known.column = { ...known.column, isNullable: false, isPrimary: true };
         }
         break;
       case "convert":
@@ -130,10 +132,25 @@ export class Tables {
     }
   }
 
+  /** Puts another column in one's place. */
   private change(columns: KnownTable["columns"], name: string, column: Column): void {
-    const file = columns.get(name.toLowerCase())?.file ?? 0;
-    columns.delete(name.toLowerCase());
-    columns.set(column.name.toLowerCase(), { column, file });
+    const former = columns.get(name.toLowerCase());
+    const isPrimary = column.isPrimary || former?.column.isPrimary === true;
+    const isNullable = column.isNullable && !isPrimary;
+    const changed = { column: { ...column, isPrimary, isNullable }, file: former?.file ?? 0 };
+    const all = [...columns].map(([key, known]): [string, typeof known] =>
+      key === name.toLowerCase() ? [column.name.toLowerCase(), changed] : [key, known],
+    );
+    refill(columns, former ? all : [...all, [column.name.toLowerCase(), changed]]);
+  }
+
+  private move(columns: KnownTable["columns"], name: string, position: Position | undefined): void {
+    const moved = columns.get(name.toLowerCase());
+    if (!position || !moved) return;
+    const others = [...columns].filter(([key]) => key !== name.toLowerCase());
+    const before = others.findIndex(([key]) => key === position.after?.toLowerCase());
+    const at = position.after === null ? 0 : before < 0 ? others.length : before + 1;
+    refill(columns, others.toSpliced(at, 0, [name.toLowerCase(), moved]));
   }
 
   private get(name: string): KnownTable | undefined {
@@ -143,4 +160,10 @@ export class Tables {
   private plain(name: string): string {
     return name.startsWith(`${this.schema}.`) ? name.slice(this.schema.length + 1) : name;
   }
+}
+
+/** A map has its members in the order in which they came. */
+function refill<T>(map: Map<string, T>, entries: readonly (readonly [string, T])[]): void {
+  map.clear();
+  for (const [key, value] of entries) map.set(key, value);
 }
