@@ -268,6 +268,9 @@ describe("an existing table", () => {
     ["ADD INDEX (name), ALGORITHM = COPY", ["blocks-writes"]],
     ["MODIFY name TEXT NOT NULL, LOCK = NONE", []],
     ["FORCE, ALGORITHM = INPLACE, LOCK = NONE", ["rebuilds-table"]],
+    ["MODIFY at DATETIME(6), MODIFY name TEXT NOT NULL, FORCE, DROP note", ["blocks-writes", "drop-column"]],
+    ["DROP note, ADD note INT NOT NULL DEFAULT 1, DROP note", ["drop-column"]],
+    ["ADD x INT AFTER id, MODIFY name VARCHAR(50) NOT NULL AFTER x", []],
     ["ADD INDEX (name), AUTO_INCREMENT = 5, COMMENT = 'x'", []],
   ])("and ALTER TABLE t %s: %j", (change, rules) => {
     expect(broken(`ALTER TABLE t ${change};`)).toEqual(rules);

@@ -124,7 +124,6 @@ function checkScript({ statements, strayComments }: Script, { key }: ReadFile, t
     for (const action of actions) {
       for (const against of objectionsTo(action, tables, made)) object(at, against);
       noteKeys(action, at, keyless);
-      tables.apply(action);
     }
   }
   for (const [table, at] of keyless) object(at, withoutPrimaryKey(table));

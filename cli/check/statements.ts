@@ -38,7 +38,7 @@ const REMEDIES = {
 } as const satisfies Partial<Record<RuleName, string>>;
 
 /**
- * What stands against an action, by what is there before it.
+ * What stands against an action, by what is there before it; then it is taken for done.
  *
  * Of one change to a table that is there, the first that fits is told: what loses data before what takes time.
  *
@@ -94,20 +94,11 @@ export function objectionsTo(
     case "definer":
       object("definer", `names the definer ${action.definer}, who may not be there on another stage`);
       break;
-    case "alter-table": {
-      const table = withAdded(tables.find(action.table), action.alterations);
-      if (!table.exists) break;
-      const isKeyAdded = action.alterations.some(
-        (alteration) => alteration.kind === "add-key" && alteration.key === "primary",
-      );
-      for (const alteration of action.alterations) {
-        for (const [rule, message] of objectionsToAlteration(alteration, action.table, table, action)) {
-          if (alteration.kind !== "drop-primary-key" || !isKeyAdded) object(rule, message);
-        }
-      }
-      break;
-    }
+    case "alter-table":
+      for (const [rule, message] of objectionsToAlter(action, tables)) object(rule, message);
+      return objections;
   }
+  tables.apply(action);
   return objections;
 }
 
@@ -118,6 +109,26 @@ export function withoutPrimaryKey(table: string): StatementObjection {
 }
 
 type Against = readonly (readonly [rule: keyof typeof REMEDIES, message: string])[];
+
+function objectionsToAlter(action: Extract<Action, { kind: "alter-table" }>, tables: Tables): Against {
+  const { exists } = tables.find(action.table);
+  const isKeyAdded = action.alterations.some(
+    (alteration) => alteration.kind === "add-key" && alteration.key === "primary",
+  );
+  let name = action.table;
+  const objections = action.alterations.flatMap((alteration) => {
+    const isReplaced = alteration.kind === "drop-primary-key" && isKeyAdded;
+    const table = tables.find(name);
+    const against = exists && !isReplaced ? objectionsToAlteration(alteration, name, table, action) : [];
+    tables.alter(name, alteration);
+    if (alteration.kind === "rename") name = alteration.to;
+    return against;
+  });
+  // However much one statement changes, it copies the table once
+  const copies = objections.filter(([rule]) => rule === "blocks-writes" || rule === "rebuilds-table");
+  const [worst = copies[0]] = copies.filter(([rule]) => rule === "blocks-writes");
+  return objections.filter((objection) => !copies.includes(objection) || objection === worst);
+}
 
 function objectionsToAlteration(
   alteration: Alteration,
@@ -305,16 +316,6 @@ function addedKey(
       `adds a ${what} key ${of}, on ${columns.join(", ") || "an expression"}: duplicates make it fail`,
     ],
   ];
-}
-
-/** A table with the columns that a statement adds before it adds keys. */
-function withAdded(table: Table, alterations: readonly Alteration[]): Table {
-  const added = alterations.flatMap((alteration) =>
-    alteration.kind === "add-column"
-      ? [[alteration.column.name.toLowerCase(), { column: alteration.column, exists: false }] as const]
-      : [],
-  );
-  return { ...table, columns: new Map([...table.columns, ...added]) };
 }
 
 function renamed(from: string, to: string): string {

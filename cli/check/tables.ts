@@ -53,6 +53,7 @@ export class Tables {
     return this.get(name) !== undefined;
   }
 
+  /** Takes a statement for done; of an ALTER TABLE each part is taken by alter. */
   apply(action: Action): void {
     switch (action.kind) {
       case "create-table":
@@ -66,9 +67,6 @@ export class Tables {
         break;
       case "rename-table":
         for (const [from, to] of action.pairs) this.rename(from, to);
-        break;
-      case "alter-table":
-        for (const alteration of action.alterations) this.alter(action.table, alteration);
         break;
     }
   }
@@ -96,7 +94,7 @@ export class Tables {
     else this.tables.delete(this.plain(to));
   }
 
-  private alter(name: string, alteration: Alteration): void {
+  alter(name: string, alteration: Alteration): void {
     if (alteration.kind === "rename") this.rename(name, alteration.to);
     const table = this.get(name);
     if (!table) return;
