@@ -183,6 +183,7 @@ describe("a statement that cannot be read", () => {
     "CREATE TABLE a (b int DEFAULT ${x});",
     "UPDATE \u0000;",
     `CREATE TABLE x (${"(".repeat(200)});`,
+    `CREATE TABLE x (a INT CHECK (${"(".repeat(20_000)}1${")".repeat(20_000)}));`,
   ])("is a finding and no crash: %j", (sql) => {
     expect(found({ "V1__a.sql": sql })).toContain("V1__a.sql:1 unparsed");
   });

@@ -186,7 +186,7 @@ function asVersion(key: string): string {
 }
 
 function textOf(content: Uint8Array | string, encoding: Encoding): string | undefined {
-  if (typeof content === "string") return content;
+  if (typeof content === "string") return content.replace(/^\ufeff/, "");
   try {
     return decode(content, encoding);
   } catch (error) {

@@ -27,8 +27,19 @@ export interface Script {
 }
 
 /** What a script is made of. A quote or a comment that does not end goes on to the end. */
-const TOKEN =
-  /(?<line>--[^\n]*|#[^\n]*)|(?<block>\/\*(?![!+])[\s\S]*?(?:\*\/|$))|(?<quoted>'(?:\\[\s\S]|[^\\'])*(?:'|$)|"(?:\\[\s\S]|[^\\"])*(?:"|$)|`[^`]*(?:`|$))|(?<word>[\w$\u0080-\uffff]+)|(?<space>\s+)|(?<other>\/\*[!+]|[\s\S])/gy;
+const TOKEN = new RegExp(
+  [
+    "(?<line>--[^\\n]*|#[^\\n]*)",
+    "(?<block>/\\*(?![!+])[\\s\\S]*?(?:\\*/|$))",
+    ...["'", '"'].map((quote) => `${quote}(?:[^\\\\${quote}]+|\\\\[\\s\\S]|\\\\$)*(?:${quote}|$)`),
+    "`[^`]*(?:`|$)",
+    "(?<word>[\\w$\\u0080-\\uffff]+)",
+    "(?<space>\\s+)",
+    "/\\*[!+]",
+    "[\\s\\S]",
+  ].join("|"),
+  "gy",
+);
 
 /** What a block, or a part of one, begins with. */
 const OPENS = new Set(["CASE", "BEGIN"]);

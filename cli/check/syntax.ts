@@ -109,6 +109,27 @@ const NO_KEYWORDS = new Set(
 export function readStatement(statement: string): readonly Action[] | Unreadable {
   const text = withVersionComments(statement);
   if (!READ.test(text.trimStart())) return [];
+  if (depthOf(text) > DEEPEST) return { line: 0, near: statement };
+  try {
+    return read(text);
+  } catch {
+    return { line: 0, near: statement }; // too deep, or a tree that the parser's types do not promise
+  }
+}
+
+/** The parser's time grows by far more than the depth of brackets does. */
+const DEEPEST = 300;
+
+function depthOf(text: string): number {
+  let [depth, deepest] = [0, 0];
+  for (const [bracket] of text.matchAll(/[()]/g)) {
+    depth = Math.max(0, depth + (bracket === "(" ? 1 : -1));
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
+}
+
+function read(text: string): readonly Action[] | Unreadable {
   const first = parse(text, PredictionMode.SLL, false);
   if (!("near" in first)) return actionsOf(first);
   const exact = parse(text, PredictionMode.LL, false);
