@@ -1,12 +1,9 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type CheckInput, checkMigrations } from "../cli/check/check";
 import { formatGithub, formatText, outputOf } from "../cli/check/format";
 import { type Finding, parseSeverities, RULES } from "../cli/check/rules";
-
-const md5 = (content: string) => createHash("md5").update(content).digest("hex");
 
 /** What is found in files by key, as `file:line rule`. */
 function found(files: Readonly<Record<string, string>>, input: Partial<CheckInput> = {}): string[] {
@@ -61,7 +58,7 @@ function findingsOf(example: string): Finding[] {
   });
   const applied = all
     .filter(({ key, note }) => note.startsWith("applied") || key.startsWith("V1__"))
-    .map(({ key, note, content }) => ({ key, md5: md5(note.endsWith("edited") ? "" : content) }));
+    .map(({ key, note }) => ({ key, isEdited: note.endsWith("edited") }));
   const files = all
     .filter(({ note }) => !note.endsWith("deleted"))
     .map(({ key, note, content }) => ({
@@ -101,7 +98,7 @@ describe("a file", () => {
   });
 
   it("that took an applied version is the duplicate, not the applied one", () => {
-    const applied = [{ key: "V1__a.sql" }];
+    const applied = [{ key: "V1__a.sql", isEdited: false }];
     expect(found({ "V1__a.sql": "SELECT 1;", "V1__b.sql": "SELECT 2;" }, { applied })).toEqual([
       "V1__b.sql:1 duplicate-version",
     ]);
@@ -115,15 +112,27 @@ describe("a file", () => {
 
   it("below the newest that is applied is found, by numbers, unless the database has outOfOrder", () => {
     const files = { "V9__a.sql": "SELECT 1;", "V10__b.sql": "SELECT 1;", "V11__c.sql": "SELECT 1;" };
-    const applied = [{ key: "V10__b.sql" }];
+    const applied = [{ key: "V10__b.sql", isEdited: false }];
     expect(found(files, { applied })).toEqual(["V9__a.sql:1 version-below-newest"]);
     expect(found(files, { applied, settings: { outOfOrder: true } })).toEqual([]);
   });
 
   it("that may be edited is a repeatable one or a callback", () => {
     const files = { "R__v.sql": "SELECT 1;", "afterMigrate.sql": "SELECT 1;", "V1__a.sql": "SELECT 1;" };
-    const applied = Object.keys(files).map((key) => ({ key, md5: md5("another") }));
+    const applied = Object.keys(files).map((key) => ({ key, isEdited: true }));
     expect(found(files, { applied })).toEqual(["V1__a.sql:1 applied-edited"]);
+  });
+
+  it("that is applied, and not among those that are checked, is missing only where they are all that there are", () => {
+    const applied = ["V1__a.sql", "R__v.sql"].map((key) => ({ key, isEdited: false })); // R__v.sql is retired
+    const files = { "V2__b.sql": "SELECT 1;" };
+    expect(found(files, { applied })).toEqual(["V1__a.sql:1 applied-missing"]);
+    expect(found(files, { applied, isWhole: false })).toEqual([]);
+  });
+
+  it("with a carriage return in a comment, or a NUL, has the words that its upload would have", () => {
+    expect(found({ "V1__a.sql": "SELECT 1;\n-- x\rSELECT 2;" })).toEqual(["V1__a.sql:2 unclosed-comment"]);
+    expect(found({ "V1__a.sql": "S\0E\0" })).toEqual(["V1__a.sql:1 wrong-encoding"]);
   });
 
   it("that is no upload is passed over", () => {
@@ -181,7 +190,6 @@ describe("a statement that cannot be read", () => {
     "DROP TABLE 'x",
     "ALTER",
     "CREATE TABLE a (b int DEFAULT ${x});",
-    "UPDATE \u0000;",
     `CREATE TABLE x (${"(".repeat(200)});`,
     `CREATE TABLE x (a INT CHECK (${"(".repeat(20_000)}1${")".repeat(20_000)}));`,
   ])("is a finding and no crash: %j", (sql) => {
@@ -355,7 +363,7 @@ describe("an existing table", () => {
       "V3__c.sql": "DROP TABLE b;",
       "V4__d.sql": "DROP TABLE a;",
     };
-    expect(found(files, { applied: [{ key: "V1__a.sql", md5: md5(files["V1__a.sql"]) }] })).toEqual([
+    expect(found(files, { applied: [{ key: "V1__a.sql", isEdited: false }] })).toEqual([
       "V4__d.sql:1 drop-table",
     ]);
     expect(found(files, { applied: [] })).toEqual(["V1__a.sql:1 no-primary-key"]);
@@ -446,7 +454,7 @@ describe("the formats", () => {
     );
   });
 
-  it("are an object with a version", () => {
-    expect(outputOf([finding])).toEqual({ version: 1, errors: 1, warnings: 0, findings: [finding] });
+  it("are an object with their numbers", () => {
+    expect(outputOf([finding])).toEqual({ errors: 1, warnings: 0, findings: [finding] });
   });
 });

@@ -5,7 +5,7 @@ import { Aws, type AwsSettings } from "./aws";
 import type { Context } from "./context";
 import { Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode, explain } from "./exit";
-import { createTerminal, type Format } from "./terminal";
+import { createTerminal, type Format, type Terminal } from "./terminal";
 
 /** The command's options, of all its commands. */
 interface Options {
@@ -13,18 +13,23 @@ interface Options {
   readonly region?: string;
   readonly profile?: string;
   readonly endpointUrl?: string;
-  readonly format: Format;
+  readonly format: Format | "github";
   readonly yes?: boolean;
 }
 
 const EXIT_CODES = `
 Exit codes:
   0  all is applied, or there was nothing to do      4  no verdict in time: the migration goes on
-  1  wrong arguments, no deployment, no network      5  AWS does not allow it, or knows no credentials
+  1  errors found, wrong arguments, no network       5  AWS does not allow it, or knows no credentials
   2  a file was refused: it was not tried          130  Ctrl-C: the migration goes on
   3  a file, or the run for it, failed`;
 
 const EXAMPLES: Readonly<Record<string, string>> = {
+  check: `
+Examples:
+  flyway-aws check                                    migrations, a folder per database
+  flyway-aws check migrations/Users --database Users  one database's folder
+  flyway-aws check --base origin/main --format github on a pull request`,
   push: `
 Examples:
   flyway-aws push Users migrations/Users              all of a folder
@@ -72,7 +77,11 @@ async function main(): Promise<void> {
     .addOption(
       new Option("--endpoint-url <url>", "instead of AWS: npm start -- --serve").env("AWS_ENDPOINT_URL"),
     )
-    .addOption(new Option("--format <format>", "of the result").choices(["text", "json"]).default("text"))
+    .addOption(
+      new Option("--format <format>", "of the result; github is of check")
+        .choices(["text", "json", "github"])
+        .default("text"),
+    )
     .option("--yes", "answer every question with yes")
     .addHelpText("after", EXIT_CODES)
     .showHelpAfterError("(flyway-aws --help says what there is)")
@@ -82,15 +91,14 @@ async function main(): Promise<void> {
     const { region, profile, endpointUrl } = program.opts<Options>();
     return new Aws({ region, profile, endpointUrl, ...settings });
   };
-  /** Finds the deployment, and runs a command; what is said where it is broken off stands for Ctrl-C. */
-  async function run(
-    action: (context: Context) => Promise<ExitCode>,
+  /** Runs a command; what is said where it is broken off stands for Ctrl-C. */
+  async function runHere(
+    action: (terminal: Terminal) => Promise<ExitCode>,
     interrupted = "Broken off.",
-    stage = program.opts<Options>().stage,
   ): Promise<void> {
     const { format, yes } = program.opts<Options>();
     const terminal = createTerminal({
-      ...{ format, isYes: yes ?? false },
+      ...{ format: format === "json" ? "json" : "text", isYes: yes ?? false },
       ...{ stdout: process.stdout, stderr: process.stderr, stdin: process.stdin },
     });
     process.once("SIGINT", () => {
@@ -100,12 +108,25 @@ async function main(): Promise<void> {
       });
     });
     try {
-      const aws = awsOf();
-      const deployment = await Deployment.find(aws, stage);
-      process.exitCode = await action({ aws, deployment, terminal });
+      process.exitCode = await action(terminal);
     } finally {
       await terminal.endProgress();
     }
+  }
+  /** Finds the deployment, and runs a command. */
+  function run(
+    action: (context: Context) => Promise<ExitCode>,
+    interrupted?: string,
+    stage = program.opts<Options>().stage,
+  ): Promise<void> {
+    if (program.opts<Options>().format === "github") {
+      throw new CliError("Only check has the format github", "say --format json");
+    }
+    return runHere(async (terminal) => {
+      const aws = awsOf();
+      const deployment = await Deployment.find(aws, stage);
+      return action({ aws, deployment, terminal });
+    }, interrupted);
   }
   const goesOn = "Stopped waiting: the migration goes on. To see how it ends: flyway-aws status";
   const timeout = new Option("--timeout <seconds>", "how long the end is waited for")
@@ -114,17 +135,42 @@ async function main(): Promise<void> {
 
   // Each command's own code is loaded when it is asked for
   program
+    .command("check")
+    .description("find what speaks against migrations, before they are uploaded: docs/rules.md")
+    .argument("[directory]", "a folder per database, or that of one", "migrations")
+    .option("--database <name>", "the database whose folder it is")
+    .option("--base <revision>", "take what a revision of git has for applied")
+    .option("--offline", "do not ask the buckets what is applied")
+    .option("--config <file>", "the rules' severities (flyway-aws.json)")
+    .action(async (directory: string, { offline, ...given }: CheckArguments) => {
+      const { format, stage } = program.opts<Options>();
+      const { check } = await import("./check/command.js");
+      await runHere((terminal) => {
+        const aws = awsOf();
+        const findDeployment = offline ? undefined : () => Deployment.find(aws, stage);
+        return check(directory, { ...given, terminal, format, aws, findDeployment });
+      });
+    });
+  program
     .command("push")
     .description("upload what the bucket lacks or has otherwise, and wait for the verdicts")
     .argument("[database]")
     .argument("[paths...]", "files, or a folder")
     .option("--all <dir>", "a folder per database")
     .option("--dry-run", "show what would be uploaded")
+    .option("--no-check", "upload what flyway-aws check has errors of, too")
     .option("--delete", "delete in the bucket what is not here")
     .option("--require-applied-in <stage>", "refuse what is not applied, as it is here, in another stage")
     .addOption(timeout)
     .action(async (database: string | undefined, paths: string[], given: PushArguments) => {
-      const { all, dryRun: isDryRun = false, delete: isDelete = false, timeout, requireAppliedIn } = given;
+      const {
+        all,
+        check,
+        dryRun: isDryRun = false,
+        delete: isDelete = false,
+        timeout,
+        requireAppliedIn,
+      } = given;
       if (all === undefined ? database === undefined || paths.length === 0 : database !== undefined) {
         throw new CliError(
           "push takes a database and what to upload, or --all and a folder",
@@ -135,7 +181,7 @@ async function main(): Promise<void> {
       await run(async (context) => {
         const tested =
           requireAppliedIn === undefined ? undefined : await Deployment.find(context.aws, requireAppliedIn);
-        const input = { ...context, timeout, isDryRun, isDelete, tested };
+        const input = { ...context, timeout, isDryRun, isDelete, isUnchecked: !check, tested };
         return all === undefined ? push(input, database as string, paths) : pushAll(input, all);
       }, goesOn);
     });
@@ -155,7 +201,7 @@ async function main(): Promise<void> {
         async (context) => {
           const aws = fromProfile === undefined ? context.aws : awsOf({ profile: fromProfile });
           const source = { aws, deployment: await Deployment.find(aws, from) };
-          const input = { ...context, from: source, timeout, isDryRun, isDelete: false };
+          const input = { ...context, from: source, timeout, isDryRun, isDelete: false, isUnchecked: true };
           return promote(input, database);
         },
         goesOn,
@@ -237,7 +283,15 @@ interface PromoteArguments extends TimeoutArgument {
   readonly dryRun?: boolean;
 }
 
+interface CheckArguments {
+  readonly database?: string;
+  readonly base?: string;
+  readonly offline?: boolean;
+  readonly config?: string;
+}
+
 interface PushArguments extends TimeoutArgument {
+  readonly check: boolean;
   readonly all?: string;
   readonly requireAppliedIn?: string;
   readonly dryRun?: boolean;

@@ -6,6 +6,7 @@ import { CliError, EXIT, type ExitCode } from "./exit";
 import { type LocalFile, md5Of } from "./files";
 import { conclude, showOutcomes } from "./outcome";
 import { carryOut, type PushInput, planOf, receiptsOf, showPlans } from "./push";
+import { lookAt } from "./runs";
 
 export interface PromoteInput extends PushInput {
   /** Where it was tested. */
@@ -31,6 +32,7 @@ export async function promote(input: PromoteInput, name: string): Promise<ExitCo
     aws,
     database,
     files.sort((a, b) => byFlywayOrder(a.key, b.key)),
+    await lookAt(aws, database.bucket),
   );
   const refused = others.map(({ key, verdict, versionId }) => ({
     ...{ database: database.name, key, versionId, verdict: "refused" as const },

@@ -6,9 +6,9 @@ import type { Aws, ListedVersion } from "./aws";
 import type { WaitingContext } from "./context";
 import type { Database, Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode, explain } from "./exit";
-import { foldersIn, type LocalFile, md5Of, readFiles } from "./files";
+import { foldersIn, type LocalFile, readFiles } from "./files";
 import { conclude, type Outcome, outcomeJson } from "./outcome";
-import { type CurrentVerdict, lookAt } from "./runs";
+import { type CurrentVerdict, isSame, lookAt, type Sight } from "./runs";
 import { waitForVerdicts } from "./wait";
 
 export interface PushInput extends WaitingContext {
@@ -16,6 +16,8 @@ export interface PushInput extends WaitingContext {
   readonly isDryRun: boolean;
   /** Whether what is not here is deleted in the bucket. */
   readonly isDelete: boolean;
+  /** Whether it is uploaded unchecked. */
+  readonly isUnchecked: boolean;
   /** A deployment in which all of it must be applied as it is. @default none */
   readonly tested?: Deployment;
 }
@@ -35,11 +37,9 @@ export interface Plan {
 
 /** `flyway-aws push DATABASE [FILES|DIR]`: uploads, and waits for the verdicts. */
 export async function push(input: PushInput, name: string, paths: readonly string[]): Promise<ExitCode> {
-  const { aws, deployment, terminal, isDelete, isDryRun } = input;
+  const { deployment, terminal, isDelete, isDryRun } = input;
   const database = deployment.database(name);
-  const files = readFiles(paths);
-  await requireApplied(files, name, input);
-  const plan = await planOf(aws, database, files);
+  const plan = await prepare(input, database, readFiles(paths));
   if (isDelete && plan.others.length > 0 && !isDryRun) {
     const question = `Delete ${plan.others.join(", ")} in the bucket of ${database.name}?`;
     if (!(await terminal.confirm(printable(question)))) return EXIT.error;
@@ -61,7 +61,7 @@ export async function push(input: PushInput, name: string, paths: readonly strin
 
 /** `flyway-aws push --all DIR`: a folder per database, all at once; a failure of one stops no other. */
 export async function pushAll(input: PushInput, directory: string): Promise<ExitCode> {
-  const { aws, deployment, terminal, isDryRun, isDelete } = input;
+  const { deployment, terminal, isDryRun, isDelete } = input;
   if (isDelete) throw new CliError("--delete is of one database", "push that one alone");
   const names = foldersIn(directory);
   if (names.length === 0) {
@@ -72,9 +72,7 @@ export async function pushAll(input: PushInput, directory: string): Promise<Exit
   const results = await Promise.all(
     folders.map(async ([database, folder]) => {
       try {
-        const files = readFiles([folder]);
-        await requireApplied(files, database.name, input);
-        const plan = await planOf(aws, database, files);
+        const plan = await prepare(input, database, readFiles([folder]));
         if (isDryRun) return { database, plan, outcomes: [] };
         const outcomes = await carryOut(plan, input, (line) => {
           lines.set(database.name, line);
@@ -105,6 +103,18 @@ export async function pushAll(input: PushInput, directory: string): Promise<Exit
     else if (outcomes.length === 0 && !isDryRun) terminal.say(`${database.name}: nothing to do`);
   }
   return results.find(({ error }) => error)?.error?.exitCode ?? code;
+}
+
+/** What is to be done, if nothing speaks against it. @throws CliError */
+async function prepare(input: PushInput, database: Database, files: readonly LocalFile[]): Promise<Plan> {
+  const { aws, terminal, isUnchecked } = input;
+  await requireApplied(files, database.name, input);
+  const sight = await lookAt(aws, database.bucket);
+  if (!isUnchecked) {
+    const { checkUploads } = await import("./check/command.js"); // its parser is large
+    await checkUploads(aws, database, { files, sight }, (line) => terminal.note(line));
+  }
+  return planOf(aws, database, files, sight);
 }
 
 /** @throws CliError where not all of some files is applied, as it is here, in the deployment where it must be */
@@ -142,9 +152,13 @@ export async function receiptsOf(
   };
 }
 
-export async function planOf(aws: Aws, database: Database, files: readonly LocalFile[]): Promise<Plan> {
+export async function planOf(
+  aws: Aws,
+  database: Database,
+  files: readonly LocalFile[],
+  { present, keys, uploads: current }: Sight,
+): Promise<Plan> {
   const { bucket } = database;
-  const { present, keys, uploads: current } = await lookAt(aws, bucket);
   const uploads: LocalFile[] = [];
   for (const file of files) if (!(await isSame(aws, bucket, file, present.get(file.key)))) uploads.push(file);
   const uploaded = new Set(uploads.map(({ key }) => key));
@@ -154,19 +168,6 @@ export async function planOf(aws: Aws, database: Database, files: readonly Local
     .map((upload) => ({ database: database.name, ...upload }));
   const others = [...present.keys()].filter((key) => isUpload(key) && !here.has(key));
   return { database, uploads, standing, others, newest: keys.at(-1)?.number ?? 0 };
-}
-
-/** Whether a bucket has a file as it is. An ETag that is no MD5, as of a KMS key or of several parts, says nothing. */
-async function isSame(
-  aws: Aws,
-  bucket: string,
-  { key, content }: LocalFile,
-  present: ListedVersion | undefined,
-): Promise<boolean> {
-  if (!present || present.size !== content.byteLength) return false;
-  if (present.eTag === md5Of(content)) return true;
-  const body = await aws.get(bucket, key, present.versionId);
-  return body !== undefined && Buffer.compare(body, content) === 0;
 }
 
 export async function carryOut(

@@ -4,6 +4,7 @@ import { RECORD_PREFIX, type RunRecord } from "../records/record";
 import { type Judgement, verdicts } from "../records/verdict";
 import { NOW_PREFIX, type Work } from "../records/work";
 import type { Aws, ListedVersion } from "./aws";
+import { type LocalFile, md5Of } from "./files";
 
 /*
  * What a bucket says of its runs.
@@ -78,6 +79,19 @@ async function newestListing(
     if (record && record.newestChange !== null) return record;
   }
   return undefined;
+}
+
+/** Whether a bucket has a file as it is. An ETag that is no MD5, as of a KMS key or of several parts, says nothing. */
+export async function isSame(
+  aws: Aws,
+  bucket: string,
+  { key, content }: LocalFile,
+  present: Pick<ListedVersion, "versionId" | "eTag" | "size"> | undefined,
+): Promise<boolean> {
+  if (!present || present.size !== content.byteLength) return false;
+  if (present.eTag === md5Of(content)) return true;
+  const body = await aws.get(bucket, key, present.versionId);
+  return body !== undefined && Buffer.compare(body, content) === 0;
 }
 
 /** What the runs that are under way say. */

@@ -1,4 +1,4 @@
-import Ajv2020, { type AnySchemaObject } from "ajv/dist/2020";
+import Ajv2020, { type AnySchemaObject } from "ajv/dist/2020.js";
 import type { RunRecord } from "./record";
 import schema from "./record.schema.json";
 

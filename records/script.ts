@@ -8,7 +8,7 @@ export interface Flaw {
 
 /** The same, with what it is and where. */
 export interface ScriptFlaw extends Flaw {
-  readonly kind: "empty" | "unclosed-comment" | "bare-delimiter" | "carriage-return" | "nul";
+  readonly kind: "empty" | "unclosed-comment" | "bare-delimiter" | "wrong-encoding";
   /** In the file, from 1. */
   readonly line: number;
 }
@@ -58,14 +58,14 @@ const SUSPECT = /\/\*|DELIMITER|\0|\r(?!\n)/i;
 
 /** Flyway takes a carriage return for the end of a comment, the server does not, so that it passes over what follows. */
 const LONE_RETURN: Omit<ScriptFlaw, "line"> = {
-  kind: "carriage-return",
+  kind: "unclosed-comment",
   message: "has a comment with a carriage return in it, behind which Flyway would go on, and the server not",
   remedy: "save it with line feeds as line ends, and upload it again",
 };
 
 /** In quotes it is data. */
 const NUL: Omit<ScriptFlaw, "line"> = {
-  kind: "nul",
+  kind: "wrong-encoding",
   message: "has a NUL, as a file in UTF-16 has that is read as if it were in another encoding",
   remedy: "save it as UTF-8 and upload it again, or set encoding of this database to what it is in",
 };

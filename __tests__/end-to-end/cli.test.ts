@@ -16,6 +16,7 @@ import { gate } from "../support/gate";
 // The command as its users have it: each start a process of its own, against the chain.
 
 const DATABASES = [
+  "Checked",
   "Pushed",
   "Broken",
   "Refused",
@@ -36,6 +37,7 @@ const DATABASES = [
   "Promoted",
   "Passed",
   "Required",
+  "Unsound",
 ];
 
 /** All that AWS was asked for. */
@@ -43,11 +45,12 @@ const requests: IncomingMessage[] = [];
 
 let chain: Chain;
 let folder: string;
+let bundle: string;
 let file: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "cli-"));
-  file = join(__dirname, "..", "..", "dist", `cli-test-${process.pid}.cjs`);
-  await bundleCli(file);
+  bundle = `dist/cli-test-${process.pid}`;
+  file = await bundleCli(bundle);
   chain = await startTestChain({
     databases: DATABASES,
     faults: (request) => void requests.push(request),
@@ -55,7 +58,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await chain?.stop();
-  rmSync(file, { force: true });
+  rmSync(bundle, { recursive: true, force: true });
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -113,8 +116,23 @@ describe("flyway-aws push", () => {
 
   it("ends with 2 where a file is refused", async () => {
     const path = migrations("Refused", { "V1_a.sql": table("A") });
-    const { code, stdout } = await cli("push", "Refused", path);
+    const { code, stdout } = await cli("push", "Refused", path, "--no-check");
     expect([code, stdout]).toEqual([2, expect.stringContaining("To do: upload it again as V<version>__")]);
+  });
+
+  it("uploads nothing of what its check has errors of, and says of each where and what to do", async () => {
+    const path = migrations("Unsound", {
+      "V1_a.sql": table("A"),
+      "V2__b.sql": "SELECT 1;\nDROP TABLE gone;",
+    });
+    const { code, stderr } = await cli("push", "Unsound", path);
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(
+        /V1_a\.sql:1: misnamed: [\s\S]*V2__b\.sql:2: drop-table: [\s\S]*\nNothing was uploaded[\s\S]*--no-check/,
+      ),
+    ]);
+    expect(await chain.verdicts.of("Unsound")).toEqual([]);
   });
 
   it("shows what it would upload, and uploads nothing, for --dry-run", async () => {
@@ -196,7 +214,7 @@ describe("flyway-aws push", () => {
     [
       "a database that there is not",
       ["push", "Nobody", "."],
-      /no database "Nobody"\nTo do: name one of these: Allowed, /,
+      /no database "Nobody"\nTo do: name one of these: Allowed, Broken, Checked, /,
     ],
     ["a file that there is not", ["push", "Dry", "nowhere.sql"], /nowhere\.sql cannot be read/],
     ["an object without a database", ["wait", "V1__a.sql"], /names no object\nTo do: /],
@@ -377,9 +395,111 @@ it("completes its commands and options, in bash and zsh", async () => {
   expect((await cli("complete", "zsh")).stdout).toMatch(/^#compdef flyway-aws/);
 });
 
+describe("flyway-aws check", () => {
+  const HAZARD = "DROP TABLE gone;";
+
+  it("has a line for each finding, and ends with 1 where there is an error", async () => {
+    const path = migrations("checked", {
+      "App/V1__a.sql": `SELECT 1;\n${HAZARD}`,
+      "App/V2__b.sql": "SELECT 1;",
+    });
+    const { code, stdout, stderr } = await startCli(file, ["check", path, "--offline"], undefined).ended;
+    expect([code, stdout]).toEqual([
+      1,
+      expect.stringMatching(/^\S+\/App\/V1__a\.sql:2: drop-table: drops the table gone[^\n]*: [^\n]+\n$/),
+    ]);
+    expect(stderr).toContain("1 error, 0 warnings (docs/rules.md)");
+    expect(await json("check", "check", path, "--offline")).toMatchObject({
+      errors: 1,
+      findings: [{ line: 2 }],
+    });
+    const github = await cli("check", path, "--offline", "--format", "github");
+    expect(github.stdout).toMatch(/^::error file=\S+V1__a\.sql,line=2,title=drop-table::drops the table/);
+  });
+
+  it("takes severities from a file, and says what is wrong with one", async () => {
+    const path = migrations("severe", { "App/V1__a.sql": HAZARD });
+    const config = join(folder, "severities.json");
+    writeFileSync(config, '{ "rules": { "drop-table": "off" } }');
+    expect((await cli("check", path, "--offline", "--config", config)).code).toBe(0);
+    writeFileSync(config, '{ "rules": { "drop-tables": "off" } }');
+    const { code, stderr } = await cli("check", path, "--offline", "--config", config);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/no rule "drop-tables"; there are [^\n]*drop-table/),
+    ]);
+  });
+
+  it("knows from the bucket what is applied: it is not judged again, and may not be edited", async () => {
+    const path = migrations("Checked", { "V1__a.sql": table("A"), "V2__b.sql": "DROP TABLE A;" });
+    expect((await cli("push", "Checked", path, "--no-check")).code).toBe(0);
+    migrations("Checked", { "V2__b.sql": "DROP TABLE A; SELECT 1;", "V3__c.sql": "SELECT 1;" });
+    const { findings } = await json("check", "check", path, "--database", "Checked");
+    expect(findings).toMatchObject([{ rule: "applied-edited", file: join(path, "V2__b.sql") }]);
+  });
+
+  it("takes a revision of git for applied, and goes on without a bucket where there is none", async () => {
+    const root = join(folder, "repository");
+    const path = migrations("repository/App", {
+      "V1__a.sql": HAZARD,
+      "V2__b.sql": "SELECT 1;",
+      "R__v.sql": "SELECT 1;",
+    });
+    const git = (...args: string[]) =>
+      execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@b", ...args], { cwd: root });
+    git("init", "--quiet");
+    git("add", ".");
+    git("commit", "--quiet", "-m", "a");
+    rmSync(join(path, "V1__a.sql"));
+    migrations("repository/App", {
+      "V2__b.sql": "SELECT 2;",
+      "V1.5__c.sql": "SELECT 1;",
+      "R__v.sql": "SELECT 2;",
+    });
+    const based = await json("check", "check", root, "--base", "HEAD");
+    expect(
+      based.findings.map(
+        ({ file, rule }: Record<string, string>) => `${file?.slice(path.length + 1)} ${rule}`,
+      ),
+    ).toEqual(["V1__a.sql applied-missing", "V1.5__c.sql version-below-newest", "V2__b.sql applied-edited"]);
+    const wrong = await cli("check", root, "--base", "nothing");
+    expect([wrong.code, wrong.stderr]).toEqual([
+      1,
+      expect.stringMatching(/git cannot tell[\s\S]*fetch-depth/),
+    ]);
+    const alone = await cli("--stage", "none", "check", root);
+    expect([alone.code, alone.stderr]).toEqual([
+      0,
+      expect.stringMatching(/^Not compared with what is applied/m),
+    ]);
+  });
+
+  it.each<readonly [string, readonly string[], RegExp]>([
+    [
+      "a folder without folders",
+      ["check", "migrations/Users", "--offline"],
+      /no folder of a database\nTo do: [^\n]*--database/,
+    ],
+    ["the format of another command", ["--format", "github", "status"], /Only check has the format github/],
+  ])("says what to do about %s", async (_, args, message) => {
+    const { code, stderr } = await cli(...args);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(message)]);
+  });
+});
+
 it("says of each command what it does, with an example", async () => {
   const { stdout } = await cli("--help");
-  for (const name of ["push", "promote", "status", "wait", "logs", "history", "repair", "reconcile"]) {
+  for (const name of [
+    "check",
+    "push",
+    "promote",
+    "status",
+    "wait",
+    "logs",
+    "history",
+    "repair",
+    "reconcile",
+  ]) {
     expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
     expect((await cli(name, "--help")).stdout).toMatch(/^Examples?:\n {2}flyway-aws /m);
   }

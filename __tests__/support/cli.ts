@@ -1,6 +1,7 @@
-import { spawn } from "node:child_process";
+import { exec, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { promisify } from "node:util";
 import type { Chain } from "../../local/chain";
 
 /** How a start of the command ended. */
@@ -20,15 +21,15 @@ export interface StartedCli {
 
 const PROJECT = join(__dirname, "..", "..");
 
-/** Bundles the command as `npm run prepare` does, into a folder of the project, where it finds its packages. */
-export async function bundleCli(file: string): Promise<void> {
-  await build({
-    absWorkingDir: PROJECT,
-    entryPoints: ["cli/main.ts"],
-    ...{ bundle: true, platform: "node", target: "node20.9", packages: "external", logLevel: "error" },
-    alias: { "dt-sql-parser": "./node_modules/dt-sql-parser" }, // modules without extensions, which Node.js does not find
-    outfile: file,
+/** Bundles the command as `npm run prepare` does, into a folder of the project, where it finds its packages; its file. */
+export async function bundleCli(directory: string): Promise<string> {
+  const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
+  const script = (scripts.prepare as string).replace("--outdir=dist", `--outdir=${directory}`);
+  await promisify(exec)(script, {
+    cwd: PROJECT,
+    env: { ...process.env, PATH: `${join(PROJECT, "node_modules", ".bin")}:${process.env.PATH}` },
   });
+  return join(PROJECT, directory, "flyway-aws.mjs");
 }
 
 /** Starts the command for a chain. */

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Mapping } from "../../deployment/mapping";
 import { fileName } from "../../records/record";
 import {
@@ -20,6 +21,8 @@ export interface CheckInput {
   readonly database: string;
   /** All that its bucket is to hold; what is no upload is passed over. */
   readonly files: readonly CheckedFile[];
+  /** Where they are: what findings call a file that is gone. Unset, that is its key. */
+  readonly folder?: string;
   /** As the deployment has them; unset, the mapping's defaults. */
   readonly settings?: Pick<
     Mapping,
@@ -35,6 +38,11 @@ export interface CheckInput {
    * Unset, nothing is known: all files are checked, and a table exists where an earlier file has made it.
    */
   readonly applied?: readonly AppliedFile[];
+  /**
+   * Whether the files are all that there are, so that one that is applied and not among them is missing.
+   * @default true
+   */
+  readonly isWhole?: boolean;
   /** What the rules count as; unset, their defaults. */
   readonly severities?: Severities;
 }
@@ -47,8 +55,10 @@ export interface CheckInput {
 export function checkMigrations({
   database,
   files,
+  folder,
   settings = {},
   applied,
+  isWhole = true,
   severities = {},
 }: CheckInput): Finding[] {
   const { objections, readable } = checkFiles({
@@ -56,6 +66,7 @@ export function checkMigrations({
     applied: applied ?? [],
     encoding: settings.encoding ?? "UTF-8",
     outOfOrder: settings.outOfOrder ?? false,
+    isWhole,
   });
   const tables = new Tables(database);
   for (const file of readable) {
@@ -74,7 +85,16 @@ export function checkMigrations({
       const severity = severities[rule] ?? RULES[rule];
       return severity === "off"
         ? []
-        : [{ file: paths.get(key) ?? key, line, rule, severity, message, remedy }];
+        : [
+            {
+              file: paths.get(key) ?? (folder === undefined ? key : join(folder, key)),
+              line,
+              rule,
+              severity,
+              message,
+              remedy,
+            },
+          ];
     });
 }
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { decode } from "../../deployment/decode";
 import type { Encoding } from "../../deployment/mapping";
 import { BELOW_NEWEST, isNamed, misnamed } from "../../records/findings";
@@ -22,8 +21,8 @@ export interface CheckedFile {
 /** A file that is known to be applied. */
 export interface AppliedFile {
   readonly key: string;
-  /** Of its content, in hexadecimal digits; unset where that is not known. */
-  readonly md5?: string;
+  /** Whether it is another here than it was applied as. */
+  readonly isEdited: boolean;
 }
 
 /** What a rule has against a file or a statement of it. */
@@ -48,10 +47,11 @@ interface Files {
   readonly applied: readonly AppliedFile[];
   readonly encoding: Encoding;
   readonly outOfOrder: boolean;
+  readonly isWhole: boolean;
 }
 
 /** What stands against the files of a database, and those that can be read, in the order in which Flyway takes them. */
-export function checkFiles({ files, applied, encoding, outOfOrder }: Files): {
+export function checkFiles({ files, applied, encoding, outOfOrder, isWhole }: Files): {
   readonly objections: Objection[];
   readonly readable: ReadFile[];
 } {
@@ -60,7 +60,7 @@ export function checkFiles({ files, applied, encoding, outOfOrder }: Files): {
   const object = (key: string, rule: RuleName, { message, remedy }: Flaw, line = 1) =>
     objections.push({ key, line, rule, message, remedy });
   const refused = new Map(refusedKeys(uploads).map(({ key, ...flaw }) => [key, flaw]));
-  const md5s = new Map(applied.map(({ key, md5 }) => [key, md5]));
+  const edits = new Map(applied.map(({ key, isEdited }) => [key, isEdited]));
   const newest = applied
     .map(({ key }) => key)
     .filter((key) => /^V\d/.test(fileName(key)))
@@ -76,12 +76,11 @@ export function checkFiles({ files, applied, encoding, outOfOrder }: Files): {
     const long = flawOfName(key);
     if (long) object(key, "misnamed", long);
     const isVersion = versionIn(name) !== undefined;
-    const md5 = md5s.get(key);
-    const isEdited = md5 !== undefined && md5 !== md5Of(content);
-    const isApplied = md5s.has(key) && (isVersion || !isEdited) && !isCallback(name);
+    const isEdited = edits.get(key) ?? false;
+    const isApplied = edits.has(key) && (isVersion || !isEdited) && !isCallback(name);
     if (isApplied && isEdited) object(key, "applied-edited", EDITED);
     const isLate = newest !== undefined && /^V/.test(name) && compareVersions(name, fileName(newest)) < 0;
-    if (isLate && !md5s.has(key) && !outOfOrder) {
+    if (isLate && !edits.has(key) && !outOfOrder) {
       object(key, "version-below-newest", {
         message: `${BELOW_NEWEST.message}, ${newest}`,
         remedy: BELOW_NEWEST.remedy,
@@ -97,11 +96,12 @@ export function checkFiles({ files, applied, encoding, outOfOrder }: Files): {
   const keys = new Set(uploads.map(({ key }) => key));
   const usable = uploads.map(({ key }) => key).filter((key) => !refused.has(key) && isNamed(fileName(key)));
   for (const { key } of applied) {
-    if (!keys.has(key) && !isCallback(fileName(key))) object(key, "applied-missing", MISSING);
+    const isVersion = versionIn(fileName(key)) !== undefined; // a repeatable file that is gone is retired
+    if (isWhole && isVersion && !keys.has(key)) object(key, "applied-missing", MISSING);
   }
   for (const { rule, what, own, identity } of UNIQUE) {
     for (const twins of groupsOf(usable, identity)) {
-      const unapplied = twins.filter((key) => !md5s.has(key));
+      const unapplied = twins.filter((key) => !edits.has(key));
       for (const key of unapplied.length > 0 ? unapplied : twins) {
         const others = twins.filter((other) => other !== key).join(", ");
         object(key, rule, { message: `${what}: beside ${others}`, remedy: own });
@@ -193,8 +193,4 @@ function textOf(content: Uint8Array | string, encoding: Encoding): string | unde
     if (!(error instanceof TypeError)) throw error;
     return undefined;
   }
-}
-
-function md5Of(content: Uint8Array | string): string {
-  return createHash("md5").update(content).digest("hex");
 }

@@ -9,8 +9,6 @@ export function formatText(findings: readonly Finding[]): string {
 
 /** What `--format json` prints. */
 export interface CheckOutput {
-  /** Of this shape; another number is another shape. */
-  readonly version: 1;
   /** How many of each severity there are. */
   readonly errors: number;
   readonly warnings: number;
@@ -19,7 +17,7 @@ export interface CheckOutput {
 
 export function outputOf(findings: readonly Finding[]): CheckOutput {
   const count = (severity: string) => findings.filter((finding) => finding.severity === severity).length;
-  return { version: 1, errors: count("error"), warnings: count("warning"), findings };
+  return { errors: count("error"), warnings: count("warning"), findings };
 }
 
 /**
