@@ -148,6 +148,39 @@ describe("Flyway's JSON", () => {
   });
 
   it.each([
+    ["V2__add_password_column.sql", "INSERT INTO Nowhere VALUES (1)", "Table 'a.Nowhere' doesn't exist"],
+    ["pwd1/V1__a.sql", "SELEC 1", "syntax to use near 'SELEC 1' at line 1"],
+  ])("shows all of a failure whose file is called %s", (file, statement, what) => {
+    const message = `Script ${file} failed\n---\nMessage    : ${what}\nLocation   : ${file} (${file})\nLine       : 1\nStatement  : ${statement}\n`;
+    const whole = JSON.stringify({ error: { errorCode: "X", message } });
+    expect(parseResult(whole, ["migrate"])?.error?.message).toBe(message);
+  });
+
+  it.each([
+    [
+      "No value provided for placeholder: ${db_password}.",
+      "No value provided for placeholder: ${db_password}.",
+    ],
+    [
+      "Delimiter changed inside statement: SET PASSWORD = 's3cret'",
+      "Delimiter changed inside statement: SET PASSWORD …",
+    ],
+  ])("shows the file that cannot be read, whatever it is called, and %s", (cause, shown) => {
+    const title = "Unable to parse statement in /copies/pwd1/V1__users_password.sql at line 1 col 9.";
+    const whole = JSON.stringify({ error: { errorCode: "X", message: `${title} ${cause}` } });
+    expect(parseResult(whole, ["migrate"])?.error?.message).toBe(`${title} ${shown}`);
+  });
+
+  it("shows no text of a statement of whose value the server says that it is a password", () => {
+    const what = "Data too long for column 'password' at row 1";
+    const message = `x\n---\nMessage    : ${what}\nLocation   : a.sql (a.sql)\nLine       : 1\nStatement  : INSERT INTO u VALUES (1, 's3cret')\n`;
+    const whole = JSON.stringify({ error: { errorCode: "X", message } });
+    const shown = parseResult(whole, ["migrate"])?.error?.message;
+    expect(shown).toContain("Statement  : INSERT INTO u VALUES (1, '…')");
+    expect(shown).not.toContain("s3cret");
+  });
+
+  it.each([
     [
       "a message of several lines",
       "near 'IDENTIFID BY 's3cret'\nLocation   : a.sql (a.sql)\nLine       : 1",

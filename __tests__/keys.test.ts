@@ -59,6 +59,7 @@ describe("a key", () => {
     ["db", "db/V2__b.sql"], // nothing that Flyway reads
     ["beforeMigrate.sql", "afterEachMigrate__x.sql"],
     ["README.md", "V1__a.sql"],
+    ["U2users.sql", "UPDATE_1.sql"], // misnamed, which Flyway says
   ])("%j and %j may stand side by side", (...keys) => {
     expect(refusedKeys(keys.filter(isUpload).map((key) => object(key)))).toEqual([]);
   });
@@ -74,7 +75,7 @@ describe("a key", () => {
     ["U1__a.sql", /^undo migrations are not run here$/],
     ["U1_a.sql", /^undo migrations/],
     ["U1.sql", /^undo migrations/],
-    ["u1__a.sql", /^undo migrations/],
+    ["u1.1__a.sql", /^undo migrations/],
     ["afterInfo.sql", /^no run here comes to afterInfo$/],
     ["beforeClean__x.sql", /^no run here comes to beforeClean$/],
     ["afterEachUndo.sql", /^no run here comes to afterEachUndo$/],

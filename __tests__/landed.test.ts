@@ -59,6 +59,17 @@ describe("what a file that failed has left", () => {
     });
   });
 
+  it("has no default of a column that a password may be in, and no comment of it", async () => {
+    const before = look(column("A.user_password", "varchar(9) DEFAULT 'hunter1'"));
+    const after = look(
+      column("A.user_password", "varchar(9) DEFAULT 'hunter2' COMMENT 'hunter3'"),
+      column("A.name", "varchar(9) DEFAULT 'x'"),
+    );
+    const { changes } = await landedOf("ALTER TABLE A ADD x int;\nSELEC 1;", before, after);
+    expect(JSON.stringify(changes)).not.toContain("hunter");
+    expect(changes?.map(({ after }) => after)).toEqual(["varchar(9) DEFAULT 'x'", "varchar(9) DEFAULT …"]);
+  });
+
   it("is not known where the schema could not be looked at, before or after", async () => {
     expect((await landedOf("SELEC 1;", undefined, look())).changes).toBeNull();
     expect((await landedOf("SELEC 1;", look(), undefined)).changes).toBeNull();

@@ -412,6 +412,24 @@ describe("a repair", () => {
     });
   });
 
+  it("has taken the failed file out of what the history had, also for the case that the run is killed", async () => {
+    const before: Look = { ...LOOK, scripts: ["V1__a.sql"] };
+    const bookkeeping = { errorCode: "FAULT", message: "Unable to commit transaction" };
+    const played = await play({
+      files: { "V1__a.sql": "INSERT INTO a VALUES (1); LOCK TABLES a WRITE;", "V2__b.sql": "SELECT 1;" },
+      input: repair,
+      says: {
+        info: [failed(), info({ "V1__a.sql": "Pending", "V2__b.sql": "Pending" })],
+        validate: [finding("FAILED_VERSIONED_MIGRATION")],
+        repair: [{}],
+        "migrate info": [bookkeeping],
+      },
+      looks: [before],
+    });
+    expect(played.outcome).toMatchObject({ kind: "failed", unrecorded: "V1__a.sql" });
+    expect(played.remembered).toEqual([before, LOOK]);
+  });
+
   it.each([
     ["nothing failed", () => info({ "V1__a.sql": "Success" }), {}, /nothing to repair/],
     ["a file was edited", failed, finding("CHECKSUM_MISMATCH"), /would hide this: it is CHECKSUM_MISMATCH/],

@@ -42,6 +42,14 @@ describe("a script", () => {
       "a delimiter in the next line",
       "DELIMITER\n$$\nCREATE PROCEDURE p() BEGIN SELECT 1; END $$\nDELIMITER ;\n",
     ],
+    [
+      "words that end, or begin, as the keyword",
+      "SELECT my_delimiter, delimiter_2, a.delimiter, @delimiter, `delimiter` FROM a;",
+    ],
+    ["the keyword behind a comment", "/* a */ DELIMITER $$\nSELECT 1$$ DELIMITER ;\nSELECT 2;"],
+    ["the keyword without a blank", "DELIMITER//\nSELECT 1//\nDELIMITER;\nSELECT 2;"],
+    ["a comment behind the last delimiter", "DELIMITER $$\nSELECT 1$$\nDELIMITER ; -- as before\n-- end"],
+    ["carriage returns between comments", "-- 10%\r-- 20%\r  # 100%\nSELECT 1;"],
     ["a NUL in a text", "INSERT INTO a VALUES ('\0'); /* \0 */"],
   ])("with %s has no flaw", async (_, sql) => {
     expect(await flaw(sql)).toBeUndefined();
@@ -61,9 +69,25 @@ describe("a script", () => {
   it.each([
     ...["DELIMITER", "DELIMITER\n", "SELECT 1;\ndelimiter  \nSELECT 2;", "DELIMITER \x01\nSELECT 1;"],
     ...["DELIMITER\r\n$$\nSELECT 1$$", "DELIMITER \rSELECT 1;", "DELIMITER\n\nSELECT 1;"],
+    ...["/* a */ DELIMITER\nSELECT 1;\nSELECT 2;", "SELECT 1; DELIMITER", "SELECT 1;DELIMITER\nSELECT 2;"],
   ])("that has %j has one: Flyway would cut it short, or read it for ever", async (sql) => {
     expect(await flaw(sql)).toMatch(/^DELIMITER in line \d has nothing behind it/);
   });
+
+  it.each([
+    "DELIMITER $$ CREATE PROCEDURE p() SELECT 1$$",
+    "DELIMITER ; INSERT INTO a VALUES (1);",
+    "DELIMITER $$ -- procedures\nCREATE PROCEDURE p() BEGIN SELECT 1; END$$",
+  ])("that has more than a delimiter behind DELIMITER, %j, has one", async (sql) => {
+    expect(await flaw(sql)).toMatch(/^DELIMITER in line 1 has more than the delimiter behind it/);
+  });
+
+  it.each(["SELECT 1\nDELIMITER //\n", "CREATE TABLE a (id int, delimiter CHAR(1));"])(
+    "that has DELIMITER inside a statement, %j, has one",
+    async (sql) => {
+      expect(await flaw(sql)).toMatch(/^DELIMITER in line \d stands inside a statement/);
+    },
+  );
 
   it.each(["-- a\rCREATE TABLE a (id int);\rSELECT 1;", "SELECT 1 # b\r, 2;", "\n-- x\r/* never"])(
     "that has a carriage return in a comment, %j, has one: Flyway goes on behind it, and the server does not",
@@ -79,9 +103,12 @@ describe("a script", () => {
     expect(await flaw(sql, "UTF-16LE")).toBeUndefined();
   });
 
-  it.each(["", " ", "\t\r\n", "\ufeff", "\ufeff\n"])("of %j is empty", async (content) => {
-    expect(await flaw(content)).toBe("it is empty");
-  });
+  it.each(["", " ", " \n".repeat(40_000), "\t\r\n", "\ufeff", "\ufeff\n"])(
+    "of %j is empty",
+    async (content) => {
+      expect(await flaw(content)).toBe("it is empty");
+    },
+  );
 
   it("in another encoding than it should be has one", async () => {
     const latin1 = Buffer.from("SELECT 'é';", "latin1");

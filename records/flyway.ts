@@ -1,5 +1,5 @@
 import type { FlywayError, FlywayInfo, FlywayMigrate, FlywayRepair, FlywayValidate } from "./record";
-import { withoutPasswords } from "./work";
+import { mayHavePassword, withoutPasswords, withoutTexts } from "./work";
 
 /*
  * Flyway's own words: what its releases 7 to 13 say, in codes, messages and states.
@@ -272,19 +272,32 @@ export function parseResult(
   return { results };
 }
 
-/** A message that ends in what Flyway could not read. */
-const UNREADABLE = /^Unable to parse statement in /;
+/** A message that ends in what Flyway could not read; a placeholder has a name, and no value. */
+const UNREADABLE =
+  /^(Unable to parse statement in [\s\S]*? at line \d+ col \d+\.)(?!\s*No value provided)([\s\S]*)/;
 
-/** A failure's message without passwords, be they in its statement or in what the server quotes of it. */
+/**
+ * A failure's message without passwords, be they in its statement or in what the server quotes of it. Paths have none, whatever a file
+ * is called.
+ */
 function withoutSecrets(message: string): string {
-  const [before = "", ...statement] = message.split(/(?=\nStatement +: )/);
-  const whole = statement.join("");
-  const shown = withoutPasswords(whole);
-  if (shown === whole && withoutPasswords(before) === before) return message;
-  if (UNREADABLE.test(before)) return withoutPasswords(before) + shown;
-  const parts = before.split(/(?=\n(?:-+\n|Location +: ))/);
+  const [, title, unread] = UNREADABLE.exec(message) ?? [];
+  if (title !== undefined && unread !== undefined) return title + withoutPasswords(unread);
+  const [before = "", ...rest] = message.split(/(?=\nStatement +: )/);
+  const statement = rest.join("");
+  const parts = before.split(/(?=\n(?:Message|Location) +: )/);
+  const said = parts.find((part) => part.startsWith("\nMessage")) ?? (parts[0] as string);
+  const isInStatement = mayHavePassword(statement);
+  if (!isInStatement && !mayHavePassword(said)) return message;
+  // Where the server alone says that a value is one, it may be any of them
+  const shown = isInStatement ? withoutPasswords(statement) : withoutTexts(statement, "'…'");
+  const safe = withoutQuotes(said, shown);
+  // Some releases say in the first line too what the server says
+  const words = said.replace(/^\nMessage +: /, "");
   return (
-    parts.map((part) => (part.startsWith("\nLocation") ? part : withoutQuotes(part, shown))).join("") + shown
+    parts
+      .map((part) => (part === said ? safe : part.replaceAll(words, () => withoutQuotes(words, shown))))
+      .join("") + shown
   );
 }
 

@@ -41,7 +41,7 @@ function refusalOf(key: string, keys: ReadonlySet<string>): Omit<Refusal, "key">
   if (isOtherMigration(key)) {
     return { message: "only .sql files are run here", remedy: "write it as SQL, and delete this file" };
   }
-  if (/^U\d.*[.]sql$/i.test(fileName(key))) {
+  if (/^U\d+([._]\d+)*(_.*)?[.]sql$/i.test(fileName(key))) {
     return {
       message: "undo migrations are not run here",
       remedy: "delete it; to take a change back, upload a new version that does so",

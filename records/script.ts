@@ -46,8 +46,7 @@ export function notIn(encoding: string): Flaw {
 
 /** What is wrong with a script, by its text; undefined where nothing is. */
 export function flawOfText(text: string): ScriptFlaw | undefined {
-  if (text.trim() === "") return EMPTY;
-  if (!SUSPECT.test(text)) return undefined;
+  if (text.trim() !== "" && !SUSPECT.test(text)) return undefined;
   const scanner = new Scanner();
   scanner.read(text);
   return scanner.end();
@@ -67,8 +66,21 @@ const LONE_RETURN: Omit<ScriptFlaw, "line"> = {
 const NUL: Omit<ScriptFlaw, "line"> = {
   kind: "wrong-encoding",
   message: "has a NUL, as a file in UTF-16 has that is read as if it were in another encoding",
-  remedy: "save it as UTF-8 and upload it again, or set encoding of this database to what it is in",
+  remedy:
+    "take that out, or save it as UTF-8, and upload it again; or set encoding of this database to what it is in",
 };
+
+/** Where a carriage return in a comment does harm: not before another comment, or the end of the line. */
+const RETURN = /^\r(?![ \t]*(?:--|#|[\r\n]))/;
+
+/** A keyword of Flyway's, wherever it stands outside of quotes and comments. */
+const DELIMITER = /^DELIMITER(?![\w$.@\u0080-\uffff])/i;
+
+/** How much must be there to tell what stands at a place, in characters: the keyword, and what is behind it. */
+const LOOK_AHEAD = "DELIMITER ".length;
+
+/** What a word is made of, with what is before and behind it: `a.delimiter`, `@delimiter`. */
+const WORD = /[\w$.@\u0080-\uffff]/;
 
 /** What Java's `trim` takes off. */
 const JAVA_BLANKS = /^[\0-\x20]+|[\0-\x20]+$/g;
@@ -89,14 +101,21 @@ export class Scanner {
   private began = 1;
   /** What is left to look at once more is there. */
   private rest = "";
-  private delimiter = "";
-  private isLineStart = true;
+  private delimiter = ";";
+  private isInStatement = false;
+  private isInWord = false;
+  /** Whether the delimiter that is read is in the line behind its keyword. */
+  private isNextLine = false;
+  private isEmpty = true;
+  /** What is wrong with the delimiter, if a statement comes behind it. */
+  private doubt: ScriptFlaw | undefined;
   private flaw: ScriptFlaw | undefined;
 
   read(text: string): void {
+    this.isEmpty &&= text.trim() === "";
     const all = this.rest + text;
     // The longest thing that is looked for as a whole
-    const last = all.length - Math.max("DELIMITER ".length, this.delimiter.length);
+    const last = all.length - Math.max(LOOK_AHEAD, this.delimiter.length);
     let at = 0;
     while (at < last) at += this.step(all, at);
     this.rest = all.slice(at);
@@ -105,6 +124,7 @@ export class Scanner {
   end(): ScriptFlaw | undefined {
     const all = `${this.rest}\n`;
     for (let at = 0; at < all.length; ) at += this.step(all, at);
+    if (this.isEmpty) return EMPTY;
     if (this.part === "delimiter") this.endDelimiter();
     if (this.flaw || this.part !== "block comment") return this.flaw;
     return {
@@ -119,14 +139,12 @@ export class Scanner {
   private step(text: string, at: number): number {
     const character = text[at] as string;
     if (character === "\n") this.line++;
-    const isLineStart = this.isLineStart;
-    this.isLineStart = character === "\n" || (isLineStart && /\s/.test(character));
     switch (this.part) {
       case "statement":
-        return this.stepStatement(text, at, isLineStart);
+        return this.stepStatement(text, at);
       case "line comment":
         if (character === "\n") this.part = "statement";
-        else if (/^\r[^\r\n]/.test(text.slice(at, at + 2))) this.find(LONE_RETURN);
+        else if (character === "\r" && RETURN.test(text.slice(at, at + LOOK_AHEAD))) this.find(LONE_RETURN);
         return 1;
       case "block comment":
         if (!text.startsWith("*/", at)) return 1;
@@ -146,23 +164,50 @@ export class Scanner {
     }
   }
 
-  private stepStatement(text: string, at: number, isLineStart: boolean): number {
-    if (isLineStart && /^DELIMITER\s/i.test(text.slice(at, at + "DELIMITER ".length))) {
-      this.begin("delimiter");
-      this.delimiter = "";
-      if (text[at + "DELIMITER".length] === "\n") this.line++; // one blank is passed over, be it the end of the line
-      return "DELIMITER ".length;
+  private stepStatement(text: string, at: number): number {
+    const isInWord = this.isInWord;
+    this.isInWord = false;
+    if (text.startsWith(this.delimiter, at)) {
+      this.isInStatement = false;
+      return this.delimiter.length;
     }
-    if (this.delimiter && text.startsWith(this.delimiter, at)) return this.delimiter.length;
     if (text.startsWith("/*", at)) {
       this.begin("block comment");
       return 2;
     }
     const character = text[at] as string;
     if (character === "\0") this.find(NUL);
-    if (text.startsWith("--", at) || character === "#") this.begin("line comment");
-    else if (character === "'" || character === '"' || character === "`") this.begin(character);
+    if (text.startsWith("--", at) || character === "#") {
+      this.begin("line comment");
+      return 1;
+    }
+    if (!isInWord && DELIMITER.test(text.slice(at, at + LOOK_AHEAD))) return this.beginDelimiter(text, at);
+    if (/\S/.test(character)) {
+      this.isInStatement = true;
+      this.flaw ??= this.doubt;
+    }
+    this.isInWord = WORD.test(character);
+    if (character === "'" || character === '"' || character === "`") this.begin(character);
     return 1;
+  }
+
+  /** Flyway takes the next character for a part of it, whichever it is, and then all to the line's end. */
+  private beginDelimiter(text: string, at: number): number {
+    if (this.isInStatement) {
+      this.flaw ??= {
+        kind: "bare-delimiter",
+        line: this.line,
+        message: `DELIMITER in line ${this.line} stands inside a statement`,
+        remedy:
+          "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`",
+      };
+    }
+    this.isInStatement = false;
+    this.begin("delimiter");
+    this.delimiter = text.charAt(at + "DELIMITER".length);
+    this.isNextLine = this.delimiter === "\n";
+    if (this.isNextLine) this.line++;
+    return "DELIMITER ".length;
   }
 
   private find({ message, ...flaw }: Omit<ScriptFlaw, "line">): void {
@@ -175,14 +220,22 @@ export class Scanner {
   }
 
   private endDelimiter(): void {
-    this.delimiter = this.delimiter.replace(JAVA_BLANKS, "");
+    const delimiter = this.delimiter.replace(JAVA_BLANKS, "");
+    const [, more = ""] = /^\S+\s+([\s\S]*)/.exec(delimiter) ?? [];
+    this.delimiter = delimiter || ";";
     this.part = "statement";
-    if (this.delimiter !== "") return;
-    this.flaw ??= {
+    const isNone = delimiter === "" || (this.isNextLine && /\w/.test(delimiter));
+    this.doubt = undefined;
+    if (!isNone && more === "") return;
+    const flaw: ScriptFlaw = {
       kind: "bare-delimiter",
       line: this.began,
-      message: `DELIMITER in line ${this.began} has nothing behind it: Flyway would take what follows for it, or never come to an end`,
-      remedy: "write the delimiter behind it, such as DELIMITER ; and upload it again",
+      message: isNone
+        ? `DELIMITER in line ${this.began} has nothing behind it: Flyway would take what follows for it, or never come to an end`
+        : `DELIMITER in line ${this.began} has more than the delimiter behind it: Flyway would take all of it for that`,
+      remedy: "write nothing but the delimiter behind it, such as DELIMITER ; and upload it again",
     };
+    if (isNone || !/^(--|#|\/\*)/.test(more)) this.flaw ??= flaw;
+    this.doubt = flaw;
   }
 }

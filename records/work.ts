@@ -103,10 +103,15 @@ const LOGIN =
 /** What a password follows, or stands before: `password_hash`, `MASTER_PASSWORD`, `user_pwd`. */
 const PASSWORD = /\b(?:IDENTIFIED|\w*(?:PASSW(?:OR)?D|PASSPHRASE|PWD)\w*)/i;
 
+/** Whether a password may stand in a text, or is what a name is of. */
+export function mayHavePassword(text: string): boolean {
+  return withoutPasswords(text) !== text;
+}
+
 /** A statement up to where a password may stand; of that, and of one that is of a login, what is in quotes is left out. */
 export function withoutPasswords(sql: string): string {
   const word = PASSWORD.exec(sql);
-  const text = (word ? `${withoutTexts(sql.slice(0, word.index), "'…'")}${word[0]} …` : sql).replace(
+  const text = (word ? `${withoutTexts(sql.slice(0, word.index + word[0].length), "'…'")} …` : sql).replace(
     /:\/\/[^\s:@/'"]+:[^\s@'"]+@/g,
     "://…@",
   );
@@ -116,6 +121,7 @@ export function withoutPasswords(sql: string): string {
   return text.slice(0, end) + withoutTexts(text.slice(end), "'…'");
 }
 
-function withoutTexts(sql: string, instead: string): string {
+/** A statement with something else for each text in quotes, also for one that does not end. */
+export function withoutTexts(sql: string, instead: string): string {
   return sql.replace(/'(?:[^'\\]|\\[\s\S]|'')*('|$)|"(?:[^"\\]|\\[\s\S]|"")*("|$)/g, instead);
 }

@@ -5,7 +5,7 @@ import { decode } from "../deployment/decode";
 import type { Encoding } from "../deployment/mapping";
 import { type FailedStatement, STATES } from "../records/flyway";
 import { type FlywayInfo, type HalfApplied, keyOf, type SchemaChange } from "../records/record";
-import { withoutPasswords } from "../records/work";
+import { mayHavePassword, withoutPasswords } from "../records/work";
 import { changesOf, type Doings, type PartChange } from "./attribution";
 import type { Look, SchemaPart } from "./database";
 import { messageOf } from "./failure";
@@ -148,11 +148,14 @@ function otherSchemas(parts: readonly SchemaPart[], schema: string): string[] {
 }
 
 function shortened({ before, after, ...change }: SchemaChange): SchemaChange {
-  return { ...change, before: begin(before), after: begin(after) };
+  const isSecret = mayHavePassword(change.name);
+  return { ...change, before: begin(before, isSecret), after: begin(after, isSecret) };
 }
 
-function begin(part: string | null): string | null {
-  const text = part === null ? null : withoutPasswords(part);
+/** @param isSecret whether what a column has by default may be a password */
+function begin(part: string | null, isSecret: boolean): string | null {
+  const shown = isSecret ? part?.replace(/ (DEFAULT|AS|COMMENT) [\s\S]*/, " $1 …") : part;
+  const text = shown == null ? null : withoutPasswords(shown);
   return text !== null && text.length > PART_LENGTH ? `${text.slice(0, PART_LENGTH - 1)}…` : text;
 }
 

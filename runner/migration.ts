@@ -175,8 +175,13 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       return undefined;
     }
     log.say(`repairing Flyway's history of schema ${input.schema}`);
+    const taken = failedFilesIn(results.info).map((file) => keyOf(location, file));
     const failure = await flyway(["repair"]);
     isRepaired = failure === undefined;
+    if (isRepaired && before) {
+      before = { ...before, scripts: before.scripts.filter((script) => !taken.includes(script)) };
+      steps.remember(before);
+    }
     return failure;
   };
   /** Validate answers what it finds without an error; but from some release on it fails too. */

@@ -92,6 +92,7 @@ function unrecordedAfter({ progress, location }: RecordInput): RunRecord["unreco
   const object = outcome?.kind === "failed" ? find(outcome.unrecorded) : undefined;
   if (object) return { key: object.key, eTag: object.eTag };
   if (!former || !find(former.key)) return null;
+  if (outcome?.kind === "locked" && outcome.key === former.key) return former; // its row is out of the history again
   return isInHistory(migration?.results.info ?? null, fileOf(location, former.key)) ? null : former;
 }
 
