@@ -123,14 +123,31 @@ describe("Flyway's JSON", () => {
   const INSERT = "INSERT INTO users (name, password) VALUES ('bob', 's3cret')";
 
   it.each([
-    [INSERT, "Duplicate entry 's3cret' for key 'password'", "Duplicate entry '…'"],
-    [INSERT, "Duplicate entry 'bob-s3cret' for key 'users.password'", "Duplicate entry '…'"],
-    [INSERT, "Duplicate entry 'it's users's3cret' for key 'password'", "Duplicate entry '…'"],
-    [INSERT, "Duplicate entry 'users's3cret' for key 'name'", "Duplicate entry '…'"],
+    [INSERT, "Duplicate entry 's3cret' for key 'password'", "Duplicate entry '…' for key 'password'"],
+    [
+      INSERT,
+      "Duplicate entry 'bob-s3cret' for key 'users.password'",
+      "Duplicate entry '…' for key 'users.password'",
+    ],
+    [
+      INSERT,
+      "Duplicate entry 'it's users's3cret' for key 'password'",
+      "Duplicate entry '…' for key 'password'",
+    ],
+    [INSERT, "Duplicate entry 'users's3cret' for key 'name'", "Duplicate entry '…' for key 'name'"],
+    [INSERT, "Duplicate entry 'don't s3cret' for key 'name'", "Duplicate entry '…' for key 'name'"],
     [INSERT, "Duplicate entry 's3cret", "Duplicate entry '…'"],
-    [INSERT, "Table 'users' doesn't exist", "Table 'users' doesn't exist"],
-    [INSERT, "Table 's3cret' doesn't exist", "Table '…' doesn't exist"],
-    [INSERT, "Duplicate entry 'don't s3cret' for key 'name'", "Duplicate entry '…'"],
+    [INSERT, "Duplicate entry 'users' for key 'password'", "Duplicate entry '…' for key 'password'"],
+    [INSERT, "syntax to use near ''s3cret WHERE id = 1;", "syntax to use near '…'"],
+    [INSERT, "syntax to use near 's3cret, 'tok');' at line 3", "syntax to use near '…' at line 3"],
+    [INSERT, "Data too long for column 'password' at row 1", "Data too long for column 'password' at row 1"],
+    [
+      INSERT,
+      "Incorrect string value: 's3cret' for column `a`.`users`.`name` at row 1",
+      "Incorrect string value: '…' for column `a`.`users`.`name` at row 1",
+    ],
+    [INSERT, "Table 'shop.users' doesn't exist", "Table 'shop.users' doesn't exist"],
+    [INSERT, "Field 'email' doesn't have a default value", "Field 'email' doesn't have a default value"],
     [INSERT, "Unknown column 'name' in 'field list'", "Unknown column 'name' in 'field list'"],
     ["UPDATE t SET password_hash = 's3cret'", "Incorrect value: 's3cret'", "Incorrect value: '…'"],
     ["UPDATE t SET user_pwd = 's3cret'", "Incorrect value: 's3cret'", "Incorrect value: '…'"],
@@ -173,10 +190,10 @@ describe("Flyway's JSON", () => {
 
   it("shows no text of a statement of whose value the server says that it is a password", () => {
     const what = "Data too long for column 'password' at row 1";
-    const message = `x\n---\nMessage    : ${what}\nLocation   : a.sql (a.sql)\nLine       : 1\nStatement  : INSERT INTO u VALUES (1, 's3cret')\n`;
+    const message = `x\n---\nMessage    : ${what}\nLocation   : a.sql (a.sql)\nLine       : 1\nStatement  : INSERT INTO u VALUES (1, 's3cret', 0x73)\n`;
     const whole = JSON.stringify({ error: { errorCode: "X", message } });
     const shown = parseResult(whole, ["migrate"])?.error?.message;
-    expect(shown).toContain("Statement  : INSERT INTO u VALUES (1, '…')");
+    expect(shown).toContain("Statement  : INSERT INTO u VALUES (?, ?, ?)");
     expect(shown).not.toContain("s3cret");
   });
 

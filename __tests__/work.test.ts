@@ -68,6 +68,7 @@ describe("a statement that is shown", () => {
     ["CHANGE MASTER TO MASTER_PASSWORD='secret'", "CHANGE MASTER TO MASTER_PASSWORD …"],
     ["SELECT password_hash FROM a", "SELECT password_hash …"],
     ["INSERT INTO c VALUES ('smtp_password', 'secret')", "INSERT INTO c VALUES ('…' …"],
+    ["SELECT identified_at, x FROM a", "SELECT identified_at, x FROM a"],
     ["UPDATE a SET x = 'secret', pwd = x", "UPDATE a SET x = '…', pwd …"],
   ])("ends before a password: %s", (sql, shown) => {
     expect(shownStatement(sql)).toBe(shown);

@@ -50,7 +50,7 @@ export function failedFile(run: EndedRun, key: string): Judgement {
     lines.push(
       wasThereBefore(run)
         ? "What it makes was there before the first migration of this schema."
-        : "What it makes is there already: from elsewhere, or a run before this one was ended in the middle of it.",
+        : `What it makes is there already: from elsewhere, or ${isRepaired(run) ? "its try before has left it" : "a run before this one was ended in the middle of it"}.`,
     );
   }
   if (landed && !isThere) lines.push(...landedLines(landed));
@@ -111,8 +111,13 @@ function callbackBehind(run: EndedRun, key: string): string | undefined {
 
 /** Whether a schema had what a file makes before its first migration, by its history. */
 function wasThereBefore(run: EndedRun): boolean {
-  const isFirst = run.scripts.length === 0 || isFirstMigration(run);
+  const isFirst = !isRepaired(run) && (run.scripts.length === 0 || isFirstMigration(run));
   return isFirst && (run.flyway.info?.migrations ?? []).some(({ type }) => type === "BASELINE");
+}
+
+/** Whether a file that failed before was taken out of Flyway's history, and tried again. */
+function isRepaired({ flyway }: EndedRun): boolean {
+  return flyway.repair !== null && flyway.repair.error === undefined;
 }
 
 /** Whether no file is in Flyway's history but the one that failed. */

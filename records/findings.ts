@@ -41,6 +41,10 @@ const UNREADABLE: readonly (readonly [message: RegExp, remedy: string])[] = [
     /Unable to calculate checksum|MalformedInput|UnmappableCharacter/i,
     "save it as UTF-8 and upload it again, or set encoding of this database",
   ],
+  [
+    /Delimiter changed inside statement/,
+    "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`; nothing but the delimiter stands behind DELIMITER, no comment either",
+  ],
   [/./, "correct it and upload it again: a quote, a comment or a DELIMITER may not end"],
 ];
 

@@ -1,5 +1,5 @@
 import type { FlywayError, FlywayInfo, FlywayMigrate, FlywayRepair, FlywayValidate } from "./record";
-import { mayHavePassword, withoutPasswords, withoutTexts } from "./work";
+import { mayHavePassword, withoutPasswords, withoutValues } from "./work";
 
 /*
  * Flyway's own words: what its releases 7 to 13 say, in codes, messages and states.
@@ -290,7 +290,7 @@ function withoutSecrets(message: string): string {
   const isInStatement = mayHavePassword(statement);
   if (!isInStatement && !mayHavePassword(said)) return message;
   // Where the server alone says that a value is one, it may be any of them
-  const shown = isInStatement ? withoutPasswords(statement) : withoutTexts(statement, "'…'");
+  const shown = isInStatement ? withoutPasswords(statement) : withoutValues(statement);
   const safe = withoutQuotes(said, shown);
   // Some releases say in the first line too what the server says
   const words = said.replace(/^\nMessage +: /, "");
@@ -303,25 +303,29 @@ function withoutSecrets(message: string): string {
 
 /** Words of the server's own in its quotes: `Unknown column 'x' in 'field list'`. */
 const CLAUSES =
-  "field list where on order having clause group statement select insert into update delete set primary";
+  "field list where on order having clause group statement select insert into update delete set";
 
-/** What is in quotes, an apostrophe left aside: `Table 'a' doesn't exist`. */
-const QUOTED = /(?<!n(?='t\b))'[\s\S]*?((?<!n(?='t\b))'|$)/g;
-const ALL_QUOTED = /'[\s\S]*(?<!n(?='t\b))'/;
+/** A message whose quotes have nothing but the name of what is there, or is missed. */
+const OF_NAME = /^(\nMessage +: )?(Table|View|Field|Column|Key column) '[\w$.]+' [\w' ]+$/;
+
+/** The end of a message that names where a value was to go, or where the server was. */
+const PLACE = /(?: for (?:key|column) (?:'[\w$.]+'|[\w$.`]+))?(?: at (?:line|row) \d+)?$/;
 
 /**
- * A message of the server's without what it quotes, unless all of that are words that a text has. Of a message of several lines, Flyway
- * may tell the first alone, so that a quote is left open.
+ * A message of the server's without what it quotes, unless that is a name, or only has words of a text. Where a value has a quote in
+ * it, or the message is cut, nobody can tell where it ends: all to the end is left out, but for the place.
  */
 function withoutQuotes(message: string, text: string): string {
+  if (OF_NAME.test(message)) return message;
+  const place = PLACE.exec(message) as RegExpExecArray;
+  const said = message.slice(0, place.index);
   const words = new Set(`${CLAUSES} ${text}`.toLowerCase().match(/[\w$]+/g));
-  const quoted = message.match(QUOTED) ?? [];
-  const isKnown = (name: string) => {
-    const parts = /^'([\w$. ]+)'$/.exec(name.toLowerCase())?.[1]?.split(/[. ]/);
-    return parts?.every((part) => words.has(part)) ?? false;
-  };
-  if (quoted.every(isKnown)) return message;
-  return message.replace(quoted.at(-1)?.endsWith("'") ? ALL_QUOTED : /'[\s\S]*/, "'…'");
+  const isWords = (quoted: string) =>
+    /^'[\w$. ]+'$/.test(quoted) &&
+    (quoted.toLowerCase().match(/[\w$]+/g) ?? []).every((word) => words.has(word));
+  const quoted = said.match(/'[^']*('|$)/g) ?? [];
+  if (quoted.every(isWords) && !/\b(entry|value:?) '/.test(said)) return message;
+  return `${said.slice(0, said.indexOf("'"))}'…'${place[0]}`;
 }
 
 function withCodes(given: FlywayError): FlywayError {

@@ -70,23 +70,28 @@ const NUL: Omit<ScriptFlaw, "line"> = {
     "take that out, or save it as UTF-8, and upload it again; or set encoding of this database to what it is in",
 };
 
-/** Where a carriage return in a comment does harm: not before another comment, or the end of the line. */
-const RETURN = /^\r(?![ \t]*(?:--|#|[\r\n]))/;
-
 /** A keyword of Flyway's, wherever it stands outside of quotes and comments. */
-const DELIMITER = /^DELIMITER(?![\w$.@\u0080-\uffff])/i;
+const DELIMITER = /^DELIMITER(?![\p{L}\p{N}_$.])/iu;
 
 /** How much must be there to tell what stands at a place, in characters: the keyword, and what is behind it. */
 const LOOK_AHEAD = "DELIMITER ".length;
 
-/** What a word is made of, with what is before and behind it: `a.delimiter`, `@delimiter`. */
-const WORD = /[\w$.@\u0080-\uffff]/;
+/** What Flyway's words are made of: `a.delimiter` is one. */
+const WORD = /[\p{L}\p{N}_$.]/u;
 
 /** What Java's `trim` takes off. */
 const JAVA_BLANKS = /^[\0-\x20]+|[\0-\x20]+$/g;
 
 /** What a script is read as at one place. */
-type Part = "statement" | "line comment" | "block comment" | "'" | '"' | "`" | "delimiter";
+type Part =
+  | "statement"
+  | "line comment"
+  | "behind a return"
+  | "block comment"
+  | "'"
+  | '"'
+  | "`"
+  | "delimiter";
 
 /**
  * Reads a script as Flyway does (MySQLParser of flyway-mysql), as far as it tells where comments and quoted texts end, and finds
@@ -107,8 +112,6 @@ export class Scanner {
   /** Whether the delimiter that is read is in the line behind its keyword. */
   private isNextLine = false;
   private isEmpty = true;
-  /** What is wrong with the delimiter, if a statement comes behind it. */
-  private doubt: ScriptFlaw | undefined;
   private flaw: ScriptFlaw | undefined;
 
   read(text: string): void {
@@ -144,7 +147,15 @@ export class Scanner {
         return this.stepStatement(text, at);
       case "line comment":
         if (character === "\n") this.part = "statement";
-        else if (character === "\r" && RETURN.test(text.slice(at, at + LOOK_AHEAD))) this.find(LONE_RETURN);
+        else if (character === "\r") this.part = "behind a return";
+        return 1;
+      case "behind a return": // before another comment, or the end of the line, it does no harm
+        if (character === "\n") this.part = "statement";
+        else if (text.startsWith("--", at) || character === "#") this.part = "line comment";
+        else if (/\S/.test(character)) {
+          this.find(LONE_RETURN);
+          this.part = "line comment";
+        }
         return 1;
       case "block comment":
         if (!text.startsWith("*/", at)) return 1;
@@ -182,10 +193,7 @@ export class Scanner {
       return 1;
     }
     if (!isInWord && DELIMITER.test(text.slice(at, at + LOOK_AHEAD))) return this.beginDelimiter(text, at);
-    if (/\S/.test(character)) {
-      this.isInStatement = true;
-      this.flaw ??= this.doubt;
-    }
+    this.isInStatement ||= /\S/.test(character);
     this.isInWord = WORD.test(character);
     if (character === "'" || character === '"' || character === "`") this.begin(character);
     return 1;
@@ -224,10 +232,10 @@ export class Scanner {
     const [, more = ""] = /^\S+\s+([\s\S]*)/.exec(delimiter) ?? [];
     this.delimiter = delimiter || ";";
     this.part = "statement";
-    const isNone = delimiter === "" || (this.isNextLine && /\w/.test(delimiter));
-    this.doubt = undefined;
-    if (!isNone && more === "") return;
-    const flaw: ScriptFlaw = {
+    const isNone = delimiter === "" || (this.isNextLine && !/^(\w+|[^\w\s]+)$/.test(delimiter));
+    // With a comment in it, or another sign, it is a delimiter that does not come, which the server tells
+    if (!isNone && (!/\w/.test(more) || /^(--|#|\/\*)/.test(more))) return;
+    this.flaw ??= {
       kind: "bare-delimiter",
       line: this.began,
       message: isNone
@@ -235,7 +243,5 @@ export class Scanner {
         : `DELIMITER in line ${this.began} has more than the delimiter behind it: Flyway would take all of it for that`,
       remedy: "write nothing but the delimiter behind it, such as DELIMITER ; and upload it again",
     };
-    if (isNone || !/^(--|#|\/\*)/.test(more)) this.flaw ??= flaw;
-    this.doubt = flaw;
   }
 }

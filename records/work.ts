@@ -61,8 +61,12 @@ export function shownStatement(sql: string): string {
 
 /** The same of a statement of others: without its values too, which are theirs. */
 export function shownForeignStatement(sql: string): string {
-  const text = withoutTexts(shownStatement(sql), "?");
-  return text.replace(/\b(0x[0-9a-f]+|\d+(\.\d+)?(e[+-]?\d+)?)\b/gi, "?");
+  return withoutValues(shownStatement(sql));
+}
+
+/** A statement with `?` for each value in it. */
+export function withoutValues(sql: string): string {
+  return withoutTexts(sql, "?").replace(/\b(0x[0-9a-f]+|\d+(\.\d+)?(e[+-]?\d+)?)\b/gi, "?");
 }
 
 /** A line for people. */
@@ -101,7 +105,7 @@ const LOGIN =
   /\b(?:(?:CREATE|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:USER|SERVER)\b|GRANT\b|CHANGE\s+(?:MASTER|REPLICATION)\b|CONNECTION\s*=|authentication_string\b|mysql`?\s*\.\s*`?\w+)/i;
 
 /** What a password follows, or stands before: `password_hash`, `MASTER_PASSWORD`, `user_pwd`. */
-const PASSWORD = /\b(?:IDENTIFIED|\w*(?:PASSW(?:OR)?D|PASSPHRASE|PWD)\w*)/i;
+const PASSWORD = /\b(?:IDENTIFIED\b|\w*(?:PASSW(?:OR)?D|PASSPHRASE|PWD)\w*)/i;
 
 /** Whether a password may stand in a text, or is what a name is of. */
 export function mayHavePassword(text: string): boolean {
@@ -122,6 +126,6 @@ export function withoutPasswords(sql: string): string {
 }
 
 /** A statement with something else for each text in quotes, also for one that does not end. */
-export function withoutTexts(sql: string, instead: string): string {
+function withoutTexts(sql: string, instead: string): string {
   return sql.replace(/'(?:[^'\\]|\\[\s\S]|'')*('|$)|"(?:[^"\\]|\\[\s\S]|"")*("|$)/g, instead);
 }
