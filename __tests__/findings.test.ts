@@ -16,11 +16,21 @@ interface Given {
   readonly invalid?: readonly (readonly [key: string, code: string, message: string])[];
   /** Rows of `info` that have no file. */
   readonly rows?: readonly { readonly state: string; readonly type: string; readonly version?: string }[];
+  /** Whether failed files were taken out of the history before. */
+  readonly isRepaired?: boolean;
   readonly run?: Partial<EndedRun>;
   readonly known?: Known;
 }
 
-function judged({ files, error, invalid = [], rows = [], run = {}, known = NOTHING_KNOWN }: Given) {
+function judged({
+  files,
+  error,
+  invalid = [],
+  rows = [],
+  isRepaired,
+  run = {},
+  known = NOTHING_KNOWN,
+}: Given) {
   const states = Object.entries(files).filter(([, state]) => state !== "");
   const failed = error && { error: { errorCode: "ERROR", message: "", ...error } };
   const ended: EndedRun = {
@@ -52,7 +62,7 @@ function judged({ files, error, invalid = [], rows = [], run = {}, known = NOTHI
           errorDetails: { errorCode, errorMessage },
         })),
       },
-      repair: null,
+      repair: isRepaired ? {} : null,
     },
     ...run,
   };
@@ -397,7 +407,24 @@ const CASES: readonly (readonly [string, Given, Readonly<Record<string, Expected
       "V1__a.sql": [
         "failed",
         /\nWhat it makes was there before the first migration of this schema\.\n/,
-        /^where the schema is to be taken over as it is, drop its table flyway_schema_history/,
+        /^where the schema is to be taken over as it is, set baseline_version of this database/,
+      ],
+    },
+  ],
+  [
+    "a table that is there of the try that was repaired",
+    {
+      files: { "V1__a.sql": "Failed" },
+      rows: [{ state: "Baseline", type: "BASELINE", version: "0" }],
+      error: failure(script("V1__a.sql", "CREATE TABLE a (id int)", 1050, "Table 'a' already exists"), 1050),
+      isRepaired: true,
+      run: { halfApplied: landed("V1__a.sql") },
+    },
+    {
+      "V1__a.sql": [
+        "failed",
+        /\nWhat it makes is there already: from elsewhere, or its try before has left it\.\n/,
+        /^correct it, so that it does not repeat what is there, upload it/,
       ],
     },
   ],

@@ -109,6 +109,10 @@ async function play({
         takenOut.push(key);
         return isInHistory;
       },
+      async removeHistory() {
+        started.push("remove history");
+        return isInHistory;
+      },
       isOverLimit: () => isOverLimit,
     },
   );
@@ -386,6 +390,54 @@ describe("a migration", () => {
     const files = { "V1__a.sql": "x", "v2__b.sql": "x", "V3__c.SQL": "x", "beforeMigrate.sql": "x" };
     const { refused } = await play({ files, says: { "migrate info": [info({ "V1__a.sql": "Success" })] } });
     expect(refused.map(({ key }) => key)).toEqual(["v2__b.sql", "V3__c.SQL"]);
+  });
+});
+
+describe("a baseline", () => {
+  const TABLE: Look = { ...LOOK, parts: [{ kind: "table", name: "A", is: "x" }], scripts: ["V1__a.sql"] };
+  const input = { operation: "baseline" as const, isBaselinedByDefault: false };
+  const row = (type: string, state = "Success") => ({
+    migrations: [{ filepath: "", type, state, version: "3", executionTime: 1 }],
+  });
+
+  it("makes a history anew in which nothing is applied, and migrates", async () => {
+    for (const given of [row("BASELINE"), row("SCHEMA"), info({ "V1__a.sql": "Failed" })]) {
+      const played = await play({ input, looks: [TABLE], says: { info: [given], "migrate info": [{}] } });
+      expect(played).toMatchObject({
+        repairRefused: null,
+        started: ["info", "remove history", "migrate info"],
+        before: { scripts: [] },
+      });
+    }
+  });
+
+  it.each<readonly [string, World["looks"], FlywayResult, Partial<MigrationInput>, RegExp]>([
+    [
+      "no version is set",
+      [TABLE],
+      {},
+      { isBaselinedByDefault: true },
+      /^baseline_version of this database is not set/,
+    ],
+    ["the schema has no tables", [LOOK], {}, {}, /^the schema has no tables/],
+    ["it cannot be looked at", [undefined], {}, {}, /^the schema cannot be looked at/],
+    ["a file is applied", [TABLE], info({ "V1__a.sql": "Success" }), {}, /would be forgotten: V1__a\.sql$/],
+    ...["Success", "Missing", "Future", "Deleted", "Never heard of"].map(
+      (state) =>
+        [`one is ${state} that is gone`, [TABLE], row("SQL", state), {}, /would be forgotten: 3$/] as const,
+    ),
+  ])("is refused where %s, and the migration goes on", async (_, looks, given, more, reason) => {
+    const says = { info: [given], "migrate info": [{}] };
+    const played = await play({ input: { ...input, ...more }, looks, says });
+    expect(played.repairRefused).toMatch(reason);
+    expect(played.started).toEqual(["info", "migrate info"]);
+    expect(played.output).toContain("BASELINE REFUSED");
+  });
+
+  it("is refused where the history cannot be removed", async () => {
+    const says = { info: [{}], "migrate info": [{}] };
+    const played = await play({ input, looks: [TABLE], says, isInHistory: false });
+    expect(played.repairRefused).toMatch(/cannot be removed/);
   });
 });
 

@@ -92,7 +92,9 @@ describe("a message", () => {
     const none = message(command, [recordOf({ reason: "cannot list the bucket" })]);
     expect(none.text).toContain("Reason:\ncannot list the bucket\n");
     expect(line(none, "Applied")).toBe("nothing");
-    const repair = message(command, [recordOf({ repairRefused: "there is nothing to repair" })]);
+    const repair = message(command, [
+      recordOf({ operation: "repair", repairRefused: "there is nothing to repair" }),
+    ]);
     expect(repair.text).toContain("The repair was refused: there is nothing to repair");
   });
 

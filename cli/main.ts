@@ -58,6 +58,9 @@ Example:
   repair: `
 Example:
   flyway-aws repair Users            after a half-applied file was corrected: docs/verdicts.md`,
+  baseline: `
+Example:
+  flyway-aws baseline Users          a schema that has tables already: docs/verdicts.md`,
   reconcile: `
 Example:
   flyway-aws reconcile --yes`,
@@ -253,6 +256,15 @@ async function main(): Promise<void> {
     .action(async (database: string, { timeout }: TimeoutArgument) => {
       const { repair } = await import("./operations.js");
       await run((context) => repair({ ...context, timeout }, database), goesOn);
+    });
+  program
+    .command("baseline")
+    .description("take a schema for what it is at baseline_version, and migrate")
+    .argument("<database>")
+    .addOption(timeout)
+    .action(async (database: string, { timeout }: TimeoutArgument) => {
+      const { baseline } = await import("./operations.js");
+      await run((context) => baseline({ ...context, timeout }, database), goesOn);
     });
   program
     .command("reconcile")

@@ -1,29 +1,65 @@
 import { commandFor, reconcileCommand } from "../deployment/command";
+import type { Operation } from "../records/record";
 import { printable, textOf } from "../records/text";
 import { describeWork } from "../records/work";
 import { isUnderWay } from "./aws";
 import type { WaitingContext } from "./context";
-import { EXIT, type ExitCode } from "./exit";
+import type { Database } from "./deployment";
+import { CliError, EXIT, type ExitCode } from "./exit";
 import { conclude } from "./outcome";
 import { poll } from "./poll";
 import { readRecord, recordKeys, work } from "./runs";
 
 /** `flyway-aws repair DATABASE`: takes failed migrations out of Flyway's history, and migrates. */
-export async function repair(
+export function repair(context: WaitingContext, name: string): Promise<ExitCode> {
+  const database = context.deployment.database(name);
+  return operate(context, {
+    database,
+    operation: "repair",
+    question:
+      `Take failed migrations out of Flyway's history of ${database.name}, and migrate? ` +
+      "The files in its bucket must not repeat what is in the schema already.",
+  });
+}
+
+/** `flyway-aws baseline DATABASE`: has Flyway take the schema for what it is at baseline_version, and migrates. */
+export function baseline(context: WaitingContext, name: string): Promise<ExitCode> {
+  const database = context.deployment.database(name);
+  const { baselineVersion } = database.mapping;
+  if (baselineVersion === undefined) {
+    throw new CliError(
+      `No baseline_version of ${database.name} is set`,
+      "set it, in flyway_database_settings, to the version that the schema is at, and apply",
+    );
+  }
+  return operate(context, {
+    database,
+    operation: "baseline",
+    question:
+      `Take the schema ${database.name} for what it is at version ${baselineVersion}, and migrate? ` +
+      "Flyway's history of it, in which nothing is applied, is made anew; files up to that version are never run.",
+  });
+}
+
+interface Operating {
+  readonly database: Database;
+  readonly operation: Exclude<Operation, "migrate">;
+  /** What is asked before. */
+  readonly question: string;
+}
+
+/** Has the host do something before it migrates, and tells what became of the bucket. */
+async function operate(
   { aws, deployment, terminal, timeout }: WaitingContext,
-  name: string,
+  { database, operation, question }: Operating,
 ): Promise<ExitCode> {
-  const database = deployment.database(name);
   const { bucket } = database;
-  const question =
-    `Take failed migrations out of Flyway's history of ${database.name}, and migrate? ` +
-    "The files in its bucket must not repeat what is in the schema already.";
   if (!(await terminal.confirm(question))) return EXIT.error;
   const newest = (await recordKeys(aws, bucket)).at(-1)?.number;
   const command = commandFor(bucket, await deployment.target());
   const id = await aws.sendCommand({
     ...command,
-    Parameters: { ...command.Parameters, Operation: ["repair"] },
+    Parameters: { ...command.Parameters, Operation: [operation] },
   });
   terminal.note(`command ${id}`);
   const look = async () => {
@@ -40,7 +76,7 @@ export async function repair(
     return EXIT.timedOut;
   }
   const { repairRefused } = record;
-  if (repairRefused !== null) terminal.note(`The repair was refused: ${printable(repairRefused)}`);
+  if (repairRefused !== null) terminal.note(`The ${operation} was refused: ${printable(repairRefused)}`);
   const outcomes = record.objects.map((object) => ({
     ...{ database: database.name, key: object.key, versionId: object.versionId },
     ...{ verdict: object.verdict, message: textOf(object), commandId: id },

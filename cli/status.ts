@@ -128,7 +128,7 @@ function lastRun({ newest, works }: Status, now: number): string {
 export function endOf({ exitCode, flyway, operation }: RunRecord): string {
   const applied = flyway.migrate?.migrations?.length ?? 0;
   const what = applied > 0 ? `applied ${applied}` : "nothing new";
-  return `${operation === "repair" ? "repair: " : ""}${exitCode === 0 ? what : `failed${applied > 0 ? `, ${what}` : ""}`}`;
+  return `${operation === "migrate" ? "" : `${operation}: `}${exitCode === 0 ? what : `failed${applied > 0 ? `, ${what}` : ""}`}`;
 }
 
 /** A run as the command's JSON has it. */

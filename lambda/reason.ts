@@ -22,12 +22,12 @@ export interface Reason extends Pick<JudgedObject, "message" | "remedy"> {
   readonly heading: string;
 }
 
-/** What a record gives as the reasons for the run's end: a repair that was refused, what is no file's doing, the files. */
+/** What a record gives as the reasons for the run's end: an operation that was refused, what is no file's doing, the files. */
 export function reasonsIn(record: RunRecord): Reason[] {
-  const { repairRefused, flyway } = record;
+  const { operation, repairRefused, flyway } = record;
   const reasons: Reason[] = [];
   if (repairRefused !== null) {
-    reasons.push({ heading: "The repair was refused: ", message: repairRefused, remedy: null });
+    reasons.push({ heading: `The ${operation} was refused: `, message: repairRefused, remedy: null });
   }
   const message = ownReasonOf(record);
   if (message !== null) {

@@ -191,10 +191,11 @@ function remedyOf(run: EndedRun, key: string, landed: HalfApplied | null, isTher
 
 function correction(run: EndedRun, landed: HalfApplied | null, isThere: boolean): string {
   if (isThere && wasThereBefore(run)) {
-    const rest = isFirstMigration(run)
-      ? "drop its table flyway_schema_history, which has nothing in it but this failure,"
-      : `take back what ${landed?.applied.join(", ")} did, drop its table flyway_schema_history`;
-    return `where the schema is to be taken over as it is, ${rest} and set baseline_version of this database to the version that the schema is at; else correct it, ${REPAIR}`;
+    const version = "set baseline_version of this database to the version that the schema is at";
+    const way = isFirstMigration(run)
+      ? `${version}, and have the host baseline it (docs/verdicts.md)`
+      : `take back what ${landed?.applied.join(", ")} did, drop its table flyway_schema_history, and ${version}`;
+    return `where the schema is to be taken over as it is, ${way}; else correct it, ${REPAIR}`;
   }
   if (landed === null)
     return `look at what of it is in the schema, correct it so that it does not repeat that, ${REPAIR}`;

@@ -42,7 +42,7 @@ function isRefused({ verdict, message }: JudgedObject): boolean {
 
 /**
  * Whether a run failed by nothing but what the run before it failed by: the same versions of the same files, in the same
- * words. A person who has asked for a repair hears of its end, and so does everybody after a run that was killed.
+ * words. A person who has asked for more than a migration hears of its end, and so does everybody after a run that was killed.
  *
  * @param former what the runs before have left; without an end where that is not known
  */
@@ -52,7 +52,7 @@ export function isRepetition(
 ): boolean {
   const { end } = former;
   const isFirst = end === undefined || end.exitCode === 0 || run.interrupted.length > 0;
-  if (run.exitCode === 0 || isFirst || run.operation === "repair") return false;
+  if (run.exitCode === 0 || isFirst || run.operation !== "migrate") return false;
   const reason = ownReasonOf(run);
   const files = filesAtFault(run);
   if (reason !== null ? lasting(reason) !== lasting(end.reason ?? "") : files.length === 0) return false;

@@ -16,6 +16,17 @@ export type Verdict = "applied" | "already-applied" | "refused" | "failed";
 export type OverallVerdict = Verdict | "superseded" | "pending";
 
 /**
+ * What a run was asked for, which ends in a migration.
+ *
+ * | operation | what is done before |
+ * | --- | --- |
+ * | `migrate` | nothing |
+ * | `repair` | failed migrations are taken out of Flyway's history |
+ * | `baseline` | Flyway's history, in which nothing is applied, is made anew at `baseline_version` |
+ */
+export type Operation = "migrate" | "repair" | "baseline";
+
+/**
  * The run record: what a run leaves in its bucket, as
  * `.flyway/runs/<number, 8 digits>-<end of the run>-<command id>.json`. Written by the runner, described for others by
  * record.schema.json. Whoever reads it needs no knowledge of Flyway: `jq '.objects[] | {key, verdict, message}'`.
@@ -35,8 +46,7 @@ export interface RunRecord {
   readonly host: string;
   readonly flywayVersion: string;
   readonly flywayConf: string;
-  /** `repair`: failed migrations were to be taken out of Flyway's history before the migration. */
-  readonly operation: "migrate" | "repair";
+  readonly operation: Operation;
   /** ISO 8601, UTC, by the host's clock; so is `finishedAt`. */
   readonly startedAt: string;
   readonly finishedAt: string;
@@ -48,7 +58,7 @@ export interface RunRecord {
   readonly attempts: number;
   /** Why the run ended without a result of Flyway's, or which applied files are missing from the bucket; null where nothing is. */
   readonly reason: string | null;
-  /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
+  /** Why the repair, or the baseline, that was asked for was not done; null where it was, or none was asked for. */
   readonly repairRefused: string | null;
   /** Whether the run before failed by the same: nobody needs to hear of it again. False in a record of a former host's. */
   readonly isRepetition: boolean;

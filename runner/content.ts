@@ -7,7 +7,15 @@ import { appliedIn, isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecorded
 import { refusedKeys } from "../records/keys";
 import { fileName, type Refusal, type SeenObject, versionOf } from "../records/record";
 import { type Listing, listBucket, listStillBucket } from "./bucket";
-import { isCluster, lookAtSchema, readHistory, takeOutFailed, takesBack, unwritableNames } from "./database";
+import {
+  isCluster,
+  lookAtSchema,
+  readHistory,
+  removeHistory,
+  takeOutFailed,
+  takesBack,
+  unwritableNames,
+} from "./database";
 import { Failure, orFail } from "./failure";
 import { type Basis, contentFingerprintOf, hashOf } from "./fingerprint";
 import { runFlyway } from "./flyway";
@@ -163,6 +171,11 @@ export async function bringContent(
         (await database.ask("Flyway's history cannot be mended", credentials, (session) =>
           takeOutFailed(session, mapping.schema, key),
         )) ?? false,
+      removeHistory: async (credentials) =>
+        (await database.ask("Flyway's history cannot be removed", credentials, async (session) => {
+          await removeHistory(session, mapping.schema);
+          return true;
+        })) ?? false,
       isOverLimit: () => watch.isOverLimit,
     },
   );

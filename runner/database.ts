@@ -182,6 +182,11 @@ export async function takeOutFailed(session: Session, schema: string, script: st
   return affectedRows > 0;
 }
 
+/** Removes Flyway's history of a schema. */
+export async function removeHistory(session: Session, schema: string): Promise<void> {
+  await ask<ResultSetHeader>(session, "DROP TABLE IF EXISTS ??.flyway_schema_history", [schema]);
+}
+
 const OTHER_ENGINES = `SELECT 1 FROM information_schema.TABLES WHERE ENGINE <> 'InnoDB'
   AND TABLE_SCHEMA NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') LIMIT 1`;
 

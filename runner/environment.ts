@@ -1,11 +1,13 @@
+import type { Operation } from "../records/record";
+
 /** What a run is asked to do, and where: the environment of the process, read here and nowhere else. */
 export interface Environment {
   /** `BUCKET`: the bucket to look at; `*` for every one that has a mapping. */
   readonly bucket: string;
   /** `DUE`: whether a reconcile has found that the bucket is to be looked at. */
   readonly isDue: boolean;
-  /** `OPERATION`: `repair` first takes failed migrations out of Flyway's history, if that hides nothing. */
-  readonly operation: "migrate" | "repair";
+  /** `OPERATION`. */
+  readonly operation: Operation;
   /** `SETTLE_SECONDS`: how long a bucket must be still before it is migrated. */
   readonly settleSeconds: number;
   /** `PARAMETERS`: what the names of this deployment's parameters begin with: `/flyway`. */
@@ -54,7 +56,7 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
   return {
     bucket: env.BUCKET as string,
     isDue: Boolean(env.DUE),
-    operation: env.OPERATION === "repair" ? "repair" : "migrate",
+    operation: (["repair", "baseline"] as const).find((name) => name === env.OPERATION) ?? "migrate",
     settleSeconds: Number(env.SETTLE_SECONDS),
     parameters: env.PARAMETERS as string,
     runnerSha256: env.RUNNER_SHA256 as string,

@@ -26,6 +26,7 @@ import {
   fileOf,
   type HalfApplied,
   keyOf,
+  type Operation,
   type Refusal,
   type SeenObject,
 } from "../records/record";
@@ -79,7 +80,7 @@ export interface Migration {
   readonly refused: readonly Refusal[];
   /** How often it was tried to migrate. */
   readonly attempts: number;
-  /** Why the repair that was asked for was not done; null where it was, or none was asked for. */
+  /** As the record's. */
   readonly repairRefused: string | null;
   /** What the schema was before; undefined where it could not be looked at. */
   readonly before: Look | undefined;
@@ -100,12 +101,14 @@ export interface MigrationSteps {
   takesBack(credentials: Credentials): Promise<boolean>;
   /** Takes a file's failed row out of Flyway's history; whether that could be done. */
   takeOutFailed(key: string, credentials: Credentials): Promise<boolean>;
+  /** Removes Flyway's history; whether that could be done. */
+  removeHistory(credentials: Credentials): Promise<boolean>;
   /** Whether the migration took longer than it may: then it is not tried again. */
   isOverLimit(): boolean;
 }
 
 export interface MigrationInput extends Files, Reading {
-  readonly operation: "migrate" | "repair";
+  readonly operation: Operation;
   readonly schema: string;
   readonly flywayVersion: string;
   readonly objects: readonly SeenObject[];
@@ -140,7 +143,8 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   };
   let before = input.former;
   let isTouched = false;
-  let isRepaired = false;
+  /** Whether what is done before the migration is done, or refused. */
+  let isPrepared = false;
   let repairRefused: string | null = null;
   let attempts = 0;
   let credentials: Credentials;
@@ -161,24 +165,42 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     });
     return answer.error;
   };
+  const refuse = (reason: string): void => {
+    repairRefused = reason;
+    log.complain(`${operation.toUpperCase()} REFUSED: ${reason}`);
+    isPrepared = true;
+  };
+  const baseline = async (): Promise<FlywayError | undefined> => {
+    const error = await flyway(["info"]);
+    if (error) return error;
+    const reason = reasonAgainstBaseline(results.info, before, input.isBaselinedByDefault);
+    if (reason !== null) refuse(reason);
+    else if (await steps.removeHistory(credentials)) isPrepared = true;
+    else refuse("Flyway's history cannot be removed: look at the log of the run");
+    if (before && repairRefused === null) {
+      log.say(`making Flyway's history of schema ${input.schema} anew`);
+      before = { ...before, scripts: [] };
+      steps.remember(before);
+    }
+    return undefined;
+  };
   const repair = async (): Promise<FlywayError | undefined> => {
     const error = (await flyway(["info"])) ?? (await validateError());
     if (error) return error;
     const isFailed = results.info?.migrations?.some(({ state }) => STATES[state] === "failed") ?? false;
     if (input.unrecorded !== null) log.say(`trying ${input.unrecorded} again`);
-    isRepaired = input.unrecorded !== null && !isFailed; // nothing of it is in the history
-    if (isRepaired) return undefined;
-    repairRefused = reasonAgainstRepair(isFailed, results.validate);
-    if (repairRefused !== null) {
-      log.complain(`REPAIR REFUSED: ${repairRefused}`);
-      isRepaired = true;
+    isPrepared = input.unrecorded !== null && !isFailed; // nothing of it is in the history
+    if (isPrepared) return undefined;
+    const reason = reasonAgainstRepair(isFailed, results.validate);
+    if (reason !== null) {
+      refuse(reason);
       return undefined;
     }
     log.say(`repairing Flyway's history of schema ${input.schema}`);
     const taken = failedFilesIn(results.info).map((file) => keyOf(location, file));
     const failure = await flyway(["repair"]);
-    isRepaired = failure === undefined;
-    if (isRepaired && before) {
+    isPrepared = failure === undefined;
+    if (isPrepared && before) {
       before = { ...before, scripts: before.scripts.filter((script) => !taken.includes(script)) };
       steps.remember(before);
     }
@@ -190,8 +212,8 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     return results.validate?.invalidMigrations ? undefined : error;
   };
   const attempt = async (): Promise<FlywayError | undefined> => {
-    if (operation === "repair" && !isRepaired) {
-      const error = await repair();
+    if (operation !== "migrate" && !isPrepared) {
+      const error = await (operation === "repair" ? repair() : baseline());
       results.info = results.validate = null; // they are of before the migration
       if (error) return error;
     }
@@ -355,6 +377,28 @@ function failedBefore(
   const file = failedFilesIn(info).at(-1);
   if (file === undefined || !objects.some(({ key }) => fileOf(location, key) === file)) return undefined;
   return { file, line: null, statement: null };
+}
+
+/** Nothing that is applied may be forgotten, and without a version, or tables, Flyway would run all files. */
+function reasonAgainstBaseline(
+  info: FlywayResult | null,
+  look: Look | undefined,
+  isBaselinedByDefault: boolean,
+): string | null {
+  if (isBaselinedByDefault) {
+    return "baseline_version of this database is not set: set it to the version that the schema is at";
+  }
+  if (!look) return "the schema cannot be looked at";
+  if (!look.parts.some(({ kind }) => kind === "table")) {
+    return "the schema has no tables: there is nothing to take over";
+  }
+  const applied = (info?.migrations ?? [])
+    .filter(({ type }) => type !== "BASELINE" && type !== "SCHEMA")
+    .filter(({ state }) => !["untried", "failed", "covered"].includes(STATES[state] ?? "")) // also one whose file is gone
+    .map(({ filepath, version, description }) => fileName(filepath) || version || description);
+  return applied.length > 0
+    ? `Flyway's history has what is applied, which would be forgotten: ${applied.slice(0, 5).join(", ")}`
+    : null;
 }
 
 /** Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none. */

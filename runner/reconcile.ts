@@ -28,7 +28,8 @@ interface Finding {
 export async function look(host: Host, onDue: (buckets: readonly string[]) => void): Promise<number> {
   const { environment, aws, log } = host;
   const { parameters, runnerSha256: runner } = environment;
-  if (environment.operation === "repair") throw new Failure("a repair is of one bucket");
+  const { operation } = environment;
+  if (operation !== "migrate") throw new Failure(`a ${operation} is of one bucket`);
   const path = `${parameters}/${MAPPING_PATH}`;
   const values = await orFail(
     aws.parametersBelow(path),

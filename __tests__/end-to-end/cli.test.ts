@@ -9,7 +9,7 @@ import outputSchema from "../../cli/output.schema.json";
 import { mappingName } from "../../deployment/mapping";
 import { Names } from "../../deployment/names";
 import type { Chain } from "../../local/chain";
-import { put, query, remove, startTestChain, table } from "../support/chain";
+import { configure, put, query, remove, startTestChain, table } from "../support/chain";
 import { bundleCli, type Ended, startCli } from "../support/cli";
 import { gate } from "../support/gate";
 
@@ -37,6 +37,7 @@ const DATABASES = [
   "Promoted",
   "Passed",
   "Required",
+  "Taken",
   "Unsound",
 ];
 
@@ -330,7 +331,7 @@ describe("flyway-aws history and logs", () => {
   });
 });
 
-describe("flyway-aws repair and reconcile", () => {
+describe("flyway-aws repair, baseline and reconcile", () => {
   it("ask, and repair what was corrected", async () => {
     const path = migrations("Repaired", { "V1__a.sql": `${table("A")}\nSELEC 1;` });
     expect((await cli("push", "Repaired", path)).code).toBe(3);
@@ -348,6 +349,29 @@ describe("flyway-aws repair and reconcile", () => {
       2,
       expect.stringContaining("there is nothing to repair"),
     ]);
+  });
+
+  it("take a schema over as it is, once its version is set", async () => {
+    await query(chain, "CREATE DATABASE Taken");
+    await query(chain, "CREATE TABLE Taken.A (id int)");
+    const path = migrations("Taken", { "V1__a.sql": table("A"), "V2__b.sql": table("B") });
+    const failed = await cli("push", "Taken", path);
+    expect([failed.code, failed.stdout]).toEqual([
+      3,
+      expect.stringMatching(/set baseline_version[^\n]*have the host baseline/),
+    ]);
+    const early = await cli("--yes", "baseline", "Taken");
+    expect([early.code, early.stderr]).toEqual([
+      1,
+      expect.stringContaining("No baseline_version of Taken is set"),
+    ]);
+    configure(chain, "Taken", { baselineVersion: "1" });
+    const { code, stdout } = await cli("--yes", "baseline", "Taken");
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^Taken\/V1__a\.sql +already-applied$/m)]);
+    expect(stdout).toMatch(/^Taken\/V2__b\.sql +applied$/m);
+    expect(await json("repair", "--yes", "baseline", "Taken")).toMatchObject({
+      repairRefused: expect.stringContaining("would be forgotten: V2__b.sql"),
+    });
   });
 
   it("have the host look at every bucket", async () => {
@@ -498,6 +522,7 @@ it("says of each command what it does, with an example", async () => {
     "logs",
     "history",
     "repair",
+    "baseline",
     "reconcile",
   ]) {
     expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
