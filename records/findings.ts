@@ -8,6 +8,7 @@ import {
   versionIn,
 } from "./flyway";
 import { type EndedRun, type FlywayError, fileName, fileOf, keyOf } from "./record";
+import { ABOUT_DELIMITER } from "./script";
 
 /** What stands against a file. */
 export interface Finding {
@@ -41,10 +42,7 @@ const UNREADABLE: readonly (readonly [message: RegExp, remedy: string])[] = [
     /Unable to calculate checksum|MalformedInput|UnmappableCharacter/i,
     "save it as UTF-8 and upload it again, or set encoding of this database",
   ],
-  [
-    /Delimiter changed inside statement/,
-    "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`; nothing but the delimiter stands behind DELIMITER, no comment either",
-  ],
+  [/Delimiter changed inside statement/, ABOUT_DELIMITER],
   [/./, "correct it and upload it again: a quote, a comment or a DELIMITER may not end"],
 ];
 

@@ -70,6 +70,10 @@ const NUL: Omit<ScriptFlaw, "line"> = {
     "take that out, or save it as UTF-8, and upload it again; or set encoding of this database to what it is in",
 };
 
+/** What to do where a statement has not ended before a DELIMITER, be it for the delimiter before that. */
+export const ABOUT_DELIMITER =
+  "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`; nothing but the delimiter stands behind DELIMITER, no comment either";
+
 /** A keyword of Flyway's, wherever it stands outside of quotes and comments. */
 const DELIMITER = /^DELIMITER(?![\p{L}\p{N}_$.])/iu;
 
@@ -206,8 +210,7 @@ export class Scanner {
         kind: "bare-delimiter",
         line: this.line,
         message: `DELIMITER in line ${this.line} stands inside a statement`,
-        remedy:
-          "end the statement that goes before DELIMITER; a name such as that is written in backticks, `delimiter`",
+        remedy: ABOUT_DELIMITER,
       };
     }
     this.isInStatement = false;
