@@ -58,6 +58,10 @@ Example:
   repair: `
 Example:
   flyway-aws repair Users            after a half-applied file was corrected: docs/verdicts.md`,
+  resume: `
+Examples:
+  flyway-aws resume Users                                  as the bucket has it now
+  flyway-aws resume Users V7__orders.sql --output V7__orders.sql`,
   baseline: `
 Example:
   flyway-aws baseline Users          a schema that has tables already: docs/verdicts.md`,
@@ -258,6 +262,18 @@ async function main(): Promise<void> {
       await run((context) => repair({ ...context, timeout }, database), goesOn);
     });
   program
+    .command("resume")
+    .description("upload of a file that failed half way what is missing, and have the host repair")
+    .argument("<database>")
+    .argument("[file]", "the whole file, corrected from the statement on that failed")
+    .option("--output <file>", "write what is uploaded, too")
+    .addOption(timeout)
+    .action(async (database: string, file: string | undefined, given: ResumeArguments) => {
+      const { resume } = await import("./resume/command.js");
+      const { timeout, output } = given;
+      await run((context) => resume({ ...context, timeout }, database, { file, output }), goesOn);
+    });
+  program
     .command("baseline")
     .description("take a schema for what it is at baseline_version, and migrate")
     .argument("<database>")
@@ -286,6 +302,10 @@ async function main(): Promise<void> {
 
 interface TimeoutArgument {
   readonly timeout: number;
+}
+
+interface ResumeArguments extends TimeoutArgument {
+  readonly output?: string;
 }
 
 interface PromoteArguments extends TimeoutArgument {

@@ -44,17 +44,17 @@ export function baseline(context: WaitingContext, name: string): Promise<ExitCod
 interface Operating {
   readonly database: Database;
   readonly operation: Exclude<Operation, "migrate">;
-  /** What is asked before. */
-  readonly question: string;
+  /** What is asked before; unset where that was done. */
+  readonly question?: string;
 }
 
 /** Has the host do something before it migrates, and tells what became of the bucket. */
-async function operate(
+export async function operate(
   { aws, deployment, terminal, timeout }: WaitingContext,
   { database, operation, question }: Operating,
 ): Promise<ExitCode> {
   const { bucket } = database;
-  if (!(await terminal.confirm(question))) return EXIT.error;
+  if (question !== undefined && !(await terminal.confirm(question))) return EXIT.error;
   const newest = (await recordKeys(aws, bucket)).at(-1)?.number;
   const command = commandFor(bucket, await deployment.target());
   const id = await aws.sendCommand({

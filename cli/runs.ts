@@ -43,7 +43,7 @@ export async function readRecord(
 }
 
 /** How many records are read at most to find one of a run that saw the bucket. */
-const LOOKS = 20;
+export const LOOKS = 20;
 
 /** What a bucket has, and what the newest run that saw it says of that. */
 export interface Sight {

@@ -37,8 +37,10 @@ const DATABASES = [
   "Promoted",
   "Passed",
   "Required",
+  "Resumed",
   "Taken",
   "Unsound",
+  "Untold",
 ];
 
 /** All that AWS was asked for. */
@@ -331,7 +333,7 @@ describe("flyway-aws history and logs", () => {
   });
 });
 
-describe("flyway-aws repair, baseline and reconcile", () => {
+describe("flyway-aws repair, resume, baseline and reconcile", () => {
   it("ask, and repair what was corrected", async () => {
     const path = migrations("Repaired", { "V1__a.sql": `${table("A")}\nSELEC 1;` });
     expect((await cli("push", "Repaired", path)).code).toBe(3);
@@ -348,6 +350,41 @@ describe("flyway-aws repair, baseline and reconcile", () => {
     expect([refused.code, refused.stderr]).toEqual([
       2,
       expect.stringContaining("there is nothing to repair"),
+    ]);
+  });
+
+  it("resume a file from where it failed, without what of it landed, once that is confirmed", async () => {
+    const nothing = await cli("resume", "Resumed");
+    expect([nothing.code, nothing.stderr]).toEqual([
+      1,
+      expect.stringContaining("No file of Resumed stands half applied"),
+    ]);
+    const landed = `${table("A")}\nINSERT INTO A VALUES (1);\n${table("B")}\n`;
+    const path = migrations("Resumed", { "V1__a.sql": `${landed}ALTER TABLE Nowhere ADD x int;\n` });
+    expect((await cli("push", "Resumed", path)).code).toBe(3);
+    const file = join(path, "V1__a.sql");
+    writeFileSync(file, `${landed}ALTER TABLE B ADD x int;\n`);
+    const unasked = await cli("resume", "Resumed", file);
+    expect([unasked.code, unasked.stdout]).toEqual([
+      1,
+      expect.stringContaining(
+        "- INSERT INTO A VALUES (1);\n- CREATE TABLE B (id int);\n  ALTER TABLE B ADD x int;\n",
+      ),
+    ]);
+    const { code, stdout } = await cli("--yes", "resume", "Resumed", file, "--output", file);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^Resumed\/V1__a\.sql +applied$/m)]);
+    expect(readFileSync(file, "utf8")).toMatch(/^-- Resumed[^\n]*\nALTER TABLE B ADD x int;\n$/);
+    expect(await query(chain, "SELECT count(*) AS n FROM Resumed.A")).toEqual([{ n: 1 }]);
+    expect((await cli("push", "Resumed", path)).stdout).toContain("nothing to do");
+  });
+
+  it("do not resume what of a file landed where that would be a guess", async () => {
+    const path = migrations("Untold", { "V1__a.sql": `SELECT 1;\n${table("A")}\nSELEC 1;` });
+    expect((await cli("push", "Untold", path)).code).toBe(3);
+    const { code, stderr } = await cli("--yes", "resume", "Untold");
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(/cannot be told[^\n]*in line 1[^\n]*SELECT 1\nTo do: look at the schema/),
     ]);
   });
 
@@ -522,6 +559,7 @@ it("says of each command what it does, with an example", async () => {
     "logs",
     "history",
     "repair",
+    "resume",
     "baseline",
     "reconcile",
   ]) {

@@ -14,6 +14,9 @@ export interface Comment {
 export interface Statement {
   /** Where it begins in the file, from 1. */
   readonly line: number;
+  /** Where it begins in the text, and what is behind it and its delimiter, by characters from 0. */
+  readonly start: number;
+  readonly end: number;
   /** Without the comments before it and without the delimiter. */
   readonly text: string;
   /** The comments of one line between the statement before and this one. */
@@ -62,9 +65,11 @@ export function splitScript(text: string): Script {
   let depth = 0;
   let before = "";
   let end = 0;
-  const finish = (at: number) => {
-    if (start) statements.push({ line: start.line, text: text.slice(start.at, at).trimEnd(), comments });
-    else strayComments.push(...comments);
+  const finish = (at: number, behind: number) => {
+    if (start) {
+      const whole = { line: start.line, start: start.at, end: behind };
+      statements.push({ ...whole, text: text.slice(start.at, at).trimEnd(), comments });
+    } else strayComments.push(...comments);
     [start, words, depth, before, comments] = [undefined, [], 0, "", []];
   };
   TOKEN.lastIndex = 0;
@@ -77,7 +82,7 @@ export function splitScript(text: string): Script {
       continue;
     }
     if (text.startsWith(delimiter, at) && depth === 0) {
-      finish(at);
+      finish(at, at + delimiter.length);
       TOKEN.lastIndex = at + delimiter.length;
       continue;
     }
@@ -102,7 +107,8 @@ export function splitScript(text: string): Script {
     }
     line += token.split("\n").length - 1;
   }
-  finish(Math.max(end, start?.at ?? 0));
+  const last = Math.max(end, start?.at ?? 0);
+  finish(last, last);
   return { statements, strayComments };
 }
 
