@@ -171,6 +171,14 @@ describe("a file", () => {
     ["CASE in it", "CREATE FUNCTION f() RETURNS INT RETURN CASE 1 WHEN 1 THEN CASE 2 WHEN 2 THEN 3 END END;"],
     ["one statement", "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t;"],
     ["a delimiter", "DELIMITER $$\nCREATE PROCEDURE p()\nBEGIN\nDELETE FROM t;\nEND$$\nDELIMITER ;"],
+    [
+      "a delimiter behind a statement",
+      "SELECT 1; DELIMITER $$\nCREATE PROCEDURE p()\nBEGIN\nDELETE FROM t;\nEND$$",
+    ],
+    [
+      "a delimiter in the next line",
+      "DELIMITER\n$$\nCREATE PROCEDURE p()\nBEGIN\nDELETE FROM t;\nEND$$\nDELIMITER;",
+    ],
   ])("is not judged by the body of a routine: %s", (_, sql) => {
     expect(found({ "V1__a.sql": `${sql}\nDROP TABLE x;`, "V2__b.sql": "SELECT 1;" })).toEqual([
       `V1__a.sql:${sql.split("\n").length + 1} drop-table`,

@@ -79,6 +79,7 @@ export function splitScript(text: string): Script {
     if (change) {
       delimiter = change[1] as string;
       TOKEN.lastIndex = at + change[0].length;
+      line += change[0].split("\n").length - 1;
       continue;
     }
     if (text.startsWith(delimiter, at) && depth === 0) {
@@ -112,10 +113,9 @@ export function splitScript(text: string): Script {
   return { statements, strayComments };
 }
 
+/** Flyway takes the word wherever a statement may begin, and the next line where it stands alone in its own. */
 function delimiterAt(text: string, at: number): RegExpExecArray | null {
-  const lineStart = text.lastIndexOf("\n", at - 1) + 1;
-  if (text.slice(lineStart, at).trim() !== "") return null;
-  const pattern = /DELIMITER[ \t]+(\S+)[^\n]*/iy;
+  const pattern = /DELIMITER(?![\p{L}\p{N}_$.])(?:\n|[ \t]*)(\S+)[^\n\r]*/iuy;
   pattern.lastIndex = at;
   return pattern.exec(text);
 }
