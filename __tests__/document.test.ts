@@ -86,9 +86,14 @@ describe("the Command document", () => {
     expect(buckets.filter((bucket) => takes("Bucket", bucket))).toEqual(["*", "users1", "a.b-c"]);
   });
 
-  it("takes a repair or a baseline, and no other operation", () => {
-    const operations = ["migrate", "repair", "baseline", "clean", "undo", "Repair", "repair "];
-    expect(operations.filter((each) => takes("Operation", each))).toEqual(["migrate", "repair", "baseline"]);
+  it("takes a repair, a baseline or a validation, and no other operation", () => {
+    const operations = ["migrate", "repair", "baseline", "validate", "clean", "undo", "Repair", "repair "];
+    expect(operations.filter((each) => takes("Operation", each))).toEqual([
+      "migrate",
+      "repair",
+      "baseline",
+      "validate",
+    ]);
   });
 
   it("tells the host where its program is, and what it must be", () => {

@@ -65,6 +65,9 @@ Examples:
   baseline: `
 Example:
   flyway-aws baseline Users          a schema that has tables already: docs/verdicts.md`,
+  validate: `
+Example:
+  flyway-aws --yes validate Users    ends with 2 where a file was edited or is gone`,
   reconcile: `
 Example:
   flyway-aws reconcile --yes`,
@@ -281,6 +284,15 @@ async function main(): Promise<void> {
     .action(async (database: string, { timeout }: TimeoutArgument) => {
       const { baseline } = await import("./operations.js");
       await run((context) => baseline({ ...context, timeout }, database), goesOn);
+    });
+  program
+    .command("validate")
+    .description("have the host compare Flyway's history with the bucket, and migrate nothing")
+    .argument("<database>")
+    .addOption(timeout)
+    .action(async (database: string, { timeout }: TimeoutArgument) => {
+      const { validate } = await import("./operations.js");
+      await run((context) => validate({ ...context, timeout }, database), goesOn);
     });
   program
     .command("reconcile")

@@ -1,5 +1,5 @@
 import { commandFor, reconcileCommand } from "../deployment/command";
-import type { Operation } from "../records/record";
+import type { Operation, RunRecord } from "../records/record";
 import { printable, textOf } from "../records/text";
 import { describeWork } from "../records/work";
 import { isUnderWay } from "./aws";
@@ -49,12 +49,43 @@ interface Operating {
 }
 
 /** Has the host do something before it migrates, and tells what became of the bucket. */
-export async function operate(
-  { aws, deployment, terminal, timeout }: WaitingContext,
-  { database, operation, question }: Operating,
-): Promise<ExitCode> {
-  const { bucket } = database;
+export async function operate(context: WaitingContext, operating: Operating): Promise<ExitCode> {
+  const { terminal } = context;
+  const { database, operation, question } = operating;
   if (question !== undefined && !(await terminal.confirm(question))) return EXIT.error;
+  const record = await runOn(context, operating);
+  if (!record) return EXIT.timedOut;
+  const { repairRefused, commandId } = record;
+  if (repairRefused !== null) terminal.note(`The ${operation} was refused: ${printable(repairRefused)}`);
+  const outcomes = record.objects.map((object) => ({
+    ...{ database: database.name, key: object.key, versionId: object.versionId },
+    ...{ verdict: object.verdict, message: textOf(object), commandId },
+  }));
+  const code = await conclude(outcomes, terminal, { repairRefused });
+  return repairRefused === null ? code : EXIT.refused;
+}
+
+/** `flyway-aws validate DATABASE`: has the host compare Flyway's history with the bucket. */
+export async function validate(context: WaitingContext, name: string): Promise<ExitCode> {
+  const { deployment, terminal } = context;
+  const database = deployment.database(name);
+  const question = `Have the host compare Flyway's history of ${database.name} with its bucket? Nothing is migrated.`;
+  if (!(await terminal.confirm(question))) return EXIT.error;
+  const record = await runOn(context, { database, operation: "validate" });
+  if (!record) return EXIT.timedOut;
+  const { reason, flyway, commandId } = record;
+  terminal.say(printable(reason ?? `${database.name}: Flyway's history and the bucket go together`));
+  terminal.json({ commandId, findings: reason?.split("\n") ?? [] });
+  if (reason === null) return EXIT.success;
+  return flyway.validate === null ? EXIT.failed : EXIT.refused;
+}
+
+/** Has the host do something with a bucket; its record, or undefined where the time was over before. */
+async function runOn(
+  { aws, deployment, terminal, timeout }: WaitingContext,
+  { database, operation }: Operating,
+): Promise<RunRecord | undefined> {
+  const { bucket } = database;
   const newest = (await recordKeys(aws, bucket)).at(-1)?.number;
   const command = commandFor(bucket, await deployment.target());
   const id = await aws.sendCommand({
@@ -71,18 +102,8 @@ export async function operate(
     terminal.progress(printable(`${database.name}: ${now ? describeWork(now) : "waiting for the host"}`));
   });
   await terminal.endProgress();
-  if (!record) {
-    terminal.note(`No end within ${timeout} s; the run goes on: flyway-aws logs ${id}`);
-    return EXIT.timedOut;
-  }
-  const { repairRefused } = record;
-  if (repairRefused !== null) terminal.note(`The ${operation} was refused: ${printable(repairRefused)}`);
-  const outcomes = record.objects.map((object) => ({
-    ...{ database: database.name, key: object.key, versionId: object.versionId },
-    ...{ verdict: object.verdict, message: textOf(object), commandId: id },
-  }));
-  const code = await conclude(outcomes, terminal, { repairRefused });
-  return repairRefused === null ? code : EXIT.refused;
+  if (!record) terminal.note(`No end within ${timeout} s; the run goes on: flyway-aws logs ${id}`);
+  return record;
 }
 
 /** `flyway-aws reconcile`: has the host look at every bucket, and run what is due. */

@@ -79,8 +79,8 @@ export function commandDocument(parameters: string, runner: Source): CommandDocu
       Operation: {
         type: "String",
         description:
-          "migrate; or repair, which first takes failed migrations out of Flyway's history, and is refused where there are none or where it would hide an edited or deleted file; or baseline, which first removes a history in which nothing is applied, so that it begins anew at baseline_version",
-        allowedPattern: "^(migrate|repair|baseline)$",
+          "migrate; or repair, which first takes failed migrations out of Flyway's history, and is refused where there are none or where it would hide an edited or deleted file; or baseline, which first removes a history in which nothing is applied, so that it begins anew at baseline_version; or validate, which only compares the history with the bucket",
+        allowedPattern: "^(migrate|repair|baseline|validate)$",
         default: "migrate",
       },
       SettleSeconds: {

@@ -16,15 +16,16 @@ export type Verdict = "applied" | "already-applied" | "refused" | "failed";
 export type OverallVerdict = Verdict | "superseded" | "pending";
 
 /**
- * What a run was asked for, which ends in a migration.
+ * What a run was asked for.
  *
- * | operation | what is done before |
+ * | operation | what is done |
  * | --- | --- |
- * | `migrate` | nothing |
- * | `repair` | failed migrations are taken out of Flyway's history |
- * | `baseline` | Flyway's history, in which nothing is applied, is made anew at `baseline_version` |
+ * | `migrate` | the bucket's content is migrated |
+ * | `repair` | before that, failed migrations are taken out of Flyway's history |
+ * | `baseline` | before that, Flyway's history, in which nothing is applied, is made anew at `baseline_version` |
+ * | `validate` | nothing is migrated: `flyway.validate` compares the history with the bucket; the record has no objects |
  */
-export type Operation = "migrate" | "repair" | "baseline";
+export type Operation = "migrate" | "repair" | "baseline" | "validate";
 
 /**
  * The run record: what a run leaves in its bucket, as
@@ -52,7 +53,7 @@ export interface RunRecord {
   readonly finishedAt: string;
   /** The folder on the host that held the bucket's content: an object's file is `<location>/<key>`. */
   readonly location: string;
-  /** 0 if the database is now what the bucket holds, and a repair that was asked for was done. */
+  /** 0 if the database is now what the bucket holds, and what was asked for was done; of `validate`, if nothing was found. */
   readonly exitCode: number;
   /** How often Flyway was started to migrate: more than once where the database was not ready. */
   readonly attempts: number;

@@ -7,6 +7,7 @@ import { appliedIn, isApplied, type Known, knownAfter, NOTHING_KNOWN, unrecorded
 import { refusedKeys } from "../records/keys";
 import { fileName, type Refusal, type SeenObject, versionOf } from "../records/record";
 import { type Listing, listBucket, listStillBucket } from "./bucket";
+import type { Copy } from "./copy";
 import {
   isCluster,
   lookAtSchema,
@@ -18,7 +19,7 @@ import {
 } from "./database";
 import { Failure, orFail } from "./failure";
 import { type Basis, contentFingerprintOf, hashOf } from "./fingerprint";
-import { runFlyway } from "./flyway";
+import { type FlywaySetting, runFlyway } from "./flyway";
 import type { BucketFolders, Host } from "./host";
 import { type Migration, migrate } from "./migration";
 import type { Now } from "./now";
@@ -64,24 +65,11 @@ export async function bringContent(
   now: Now,
   progress: Progress,
 ): Promise<void> {
-  const { environment, aws, log } = host;
+  const { environment, log } = host;
   const { bucket, operation } = environment;
   const { state, copy } = folders;
-  const list = () => orFail(listBucket(aws, bucket), "cannot list the bucket", log.complain);
-  const onChange = () => log.say("the bucket changes; waiting until it is still");
-  const listing = await listStillBucket(list, environment.settleSeconds, onChange);
-  progress.known = await knownBefore(host, progress.known, listing);
-  progress.listing = listing;
-  const passedOver = refusedKeys(listing.objects);
-  progress.refused = passedOver; // also where the mapping is wrong
-  const passedOverKeys = new Set(passedOver.map(({ key }) => key));
-  const objects = listing.objects.filter(({ key }) => !passedOverKeys.has(key));
-  const mapping = await readMapping(host);
-  progress.mapping = mapping;
-  progress.target = await readTarget(host, mapping);
-  const target = targetIn(host, mapping, progress.target);
-
-  const database = await Database.at(host, target, mapping.flywayConf);
+  const subject = await subjectOf(host, progress);
+  const { objects, passedOver, mapping, database } = subject;
   const readHash = async () => {
     try {
       const credentials = await database.credentials();
@@ -101,7 +89,6 @@ export async function bringContent(
     progress.isUnchanged = true;
     return;
   }
-  await orFail(copy.bringTo(objects), "cannot copy the bucket; nothing was migrated", log.complain);
   const marks = new Marks(bucket, environment.commandId);
   const watch = new Watch({
     ...{ host, database, marks, now, schema: mapping.schema },
@@ -109,18 +96,10 @@ export async function bringContent(
   });
   progress.watch = watch;
   const unapplied = unappliedOf(objects, progress.known);
-  const configured = new Set(listing.objects.flatMap(({ key }) => /^(.*)[.]conf$/i.exec(key)?.[1] ?? []));
-  const setting = {
-    release: await installRelease(host, mapping.flywayVersion),
-    version: mapping.flywayVersion,
-    connection: database.connection,
-    schema: mapping.schema,
-    location: copy.location,
-    options: optionsOf(mapping),
-    newFiles: unapplied.length,
-    directory: database.directory,
-    variables: environment.variables,
-  };
+  const configured = new Set(
+    (progress.listing?.objects ?? []).flatMap(({ key }) => /^(.*)[.]conf$/i.exec(key)?.[1] ?? []),
+  );
+  const setting = await settingOf(host, copy, subject, unapplied.length);
   let mayMark: boolean | undefined;
   const learn = async (session: Session) => {
     mayMark ??= !(await isCluster(session));
@@ -187,6 +166,56 @@ export async function bringContent(
   progress.history = await readHash();
 }
 
+/** What a run is about: what Flyway is given of a bucket, and the database that it is for. */
+export interface Subject {
+  readonly objects: readonly SeenObject[];
+  /** The others, and why. */
+  readonly passedOver: readonly Refusal[];
+  readonly mapping: Mapping;
+  readonly database: Database;
+}
+
+/** @throws Failure where the bucket, its mapping or its target cannot be had */
+export async function subjectOf(host: Host, progress: Progress): Promise<Subject> {
+  const { environment, aws, log } = host;
+  const list = () => orFail(listBucket(aws, environment.bucket), "cannot list the bucket", log.complain);
+  const onChange = () => log.say("the bucket changes; waiting until it is still");
+  const listing = await listStillBucket(list, environment.settleSeconds, onChange);
+  progress.known = await knownBefore(host, progress.known, listing);
+  progress.listing = listing;
+  const passedOver = refusedKeys(listing.objects);
+  progress.refused = passedOver; // also where the mapping is wrong
+  const passedOverKeys = new Set(passedOver.map(({ key }) => key));
+  const objects = listing.objects.filter(({ key }) => !passedOverKeys.has(key));
+  const mapping = await readMapping(host);
+  progress.mapping = mapping;
+  progress.target = await readTarget(host, mapping);
+  const target = targetIn(host, mapping, progress.target);
+  return { objects, passedOver, mapping, database: await Database.at(host, target, mapping.flywayConf) };
+}
+
+/** How Flyway is started for it, on a copy of the bucket. @throws Failure where that, or the release, cannot be had */
+export async function settingOf(
+  host: Host,
+  copy: Copy,
+  { objects, mapping, database }: Subject,
+  newFiles: number,
+): Promise<Omit<FlywaySetting, "initSql">> {
+  const { environment, log } = host;
+  await orFail(copy.bringTo(objects), "cannot copy the bucket; nothing was migrated", log.complain);
+  return {
+    release: await installRelease(host, mapping.flywayVersion),
+    version: mapping.flywayVersion,
+    connection: database.connection,
+    schema: mapping.schema,
+    location: copy.location,
+    options: optionsOf(mapping),
+    newFiles,
+    directory: database.directory,
+    variables: environment.variables,
+  };
+}
+
 /**
  * What is known from the runs before: as this host remembers, else by the bucket's newest record.
  *
@@ -234,7 +263,10 @@ async function isUnchanged(
 }
 
 /** What each connection of Flyway's begins with. */
-function initSqlOf({ lockWaitTimeout = LOCK_WAIT_TIMEOUT }: Mapping, marks: Marks | undefined): string {
+export function initSqlOf(
+  { lockWaitTimeout = LOCK_WAIT_TIMEOUT }: Mapping,
+  marks: Marks | undefined,
+): string {
   return `SET SESSION lock_wait_timeout = ${lockWaitTimeout}${marks ? `, @flyway_on_aws = ${marks.taking}` : ""}`;
 }
 

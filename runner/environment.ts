@@ -41,6 +41,8 @@ export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
+const OPERATIONS = ["repair", "baseline", "validate"] as const;
+
 /** @throws with the names of variables that are missing */
 export function readEnvironment(env: Record<string, string | undefined>): Environment {
   const missing = [
@@ -56,7 +58,7 @@ export function readEnvironment(env: Record<string, string | undefined>): Enviro
   return {
     bucket: env.BUCKET as string,
     isDue: Boolean(env.DUE),
-    operation: (["repair", "baseline"] as const).find((name) => name === env.OPERATION) ?? "migrate",
+    operation: OPERATIONS.find((name) => name === env.OPERATION) ?? "migrate",
     settleSeconds: Number(env.SETTLE_SECONDS),
     parameters: env.PARAMETERS as string,
     runnerSha256: env.RUNNER_SHA256 as string,

@@ -5,6 +5,7 @@ import { hostOf } from "./host";
 import { createLog } from "./log";
 import { look } from "./reconcile";
 import { Interruption, run } from "./run";
+import { validate } from "./validation";
 
 /*
  * The host program, started by assets/host.sh: `run` for the bucket that has its turn and its place, `look` for a
@@ -27,7 +28,7 @@ async function main(): Promise<number> {
     for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => reject(new Interruption(143)));
   });
   interruption.catch(() => {});
-  return run(host, interruption);
+  return environment.operation === "validate" ? validate(host, interruption) : run(host, interruption);
 }
 
 main().then(

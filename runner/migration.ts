@@ -212,8 +212,9 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
     return results.validate?.invalidMigrations ? undefined : error;
   };
   const attempt = async (): Promise<FlywayError | undefined> => {
-    if (operation !== "migrate" && !isPrepared) {
-      const error = await (operation === "repair" ? repair() : baseline());
+    const prepare = operation === "repair" ? repair : operation === "baseline" ? baseline : undefined;
+    if (prepare && !isPrepared) {
+      const error = await prepare();
       results.info = results.validate = null; // they are of before the migration
       if (error) return error;
     }

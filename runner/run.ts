@@ -106,7 +106,7 @@ async function uploadWaiting(host: Host, { state, spool }: BucketFolders): Promi
 }
 
 /** Writes a record to the disk; whether that went well. */
-async function keep(
+export async function keep(
   { log, disk }: Host,
   { state, spool, copy }: BucketFolders,
   record: RunRecord,
@@ -128,7 +128,7 @@ async function keep(
 }
 
 /** Uploads what there is of records; whether that went well. */
-async function upload(
+export async function upload(
   { environment, log }: Host,
   { spool }: BucketFolders,
   record: RunRecord,

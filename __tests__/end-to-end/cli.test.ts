@@ -17,6 +17,7 @@ import { gate } from "../support/gate";
 
 const DATABASES = [
   "Checked",
+  "Compared",
   "Pushed",
   "Broken",
   "Refused",
@@ -217,7 +218,7 @@ describe("flyway-aws push", () => {
     [
       "a database that there is not",
       ["push", "Nobody", "."],
-      /no database "Nobody"\nTo do: name one of these: Allowed, Broken, Checked, /,
+      /no database "Nobody"\nTo do: name one of these: Allowed, Broken, Checked, Compared, /,
     ],
     ["a file that there is not", ["push", "Dry", "nowhere.sql"], /nowhere\.sql cannot be read/],
     ["an object without a database", ["wait", "V1__a.sql"], /names no object\nTo do: /],
@@ -333,7 +334,7 @@ describe("flyway-aws history and logs", () => {
   });
 });
 
-describe("flyway-aws repair, resume, baseline and reconcile", () => {
+describe("flyway-aws repair, resume, baseline, validate and reconcile", () => {
   it("ask, and repair what was corrected", async () => {
     const path = migrations("Repaired", { "V1__a.sql": `${table("A")}\nSELEC 1;` });
     expect((await cli("push", "Repaired", path)).code).toBe(3);
@@ -409,6 +410,26 @@ describe("flyway-aws repair, resume, baseline and reconcile", () => {
     expect(await json("repair", "--yes", "baseline", "Taken")).toMatchObject({
       repairRefused: expect.stringContaining("would be forgotten: V2__b.sql"),
     });
+  });
+
+  it("compare the history with the bucket, and migrate nothing", async () => {
+    const path = migrations("Compared", { "V1__a.sql": table("A") });
+    expect((await cli("push", "Compared", path)).code).toBe(0);
+    const well = await cli("--yes", "validate", "Compared");
+    expect([well.code, well.stdout]).toEqual([0, "Compared: Flyway's history and the bucket go together\n"]);
+    writeFileSync(join(path, "V1__a.sql"), table("Z"));
+    expect((await cli("push", "Compared", path, "--no-check")).code).toBe(2);
+    const found = await cli("--yes", "validate", "Compared");
+    expect([found.code, found.stdout]).toEqual([
+      2,
+      expect.stringMatching(/^V1__a\.sql: Migration checksum mismatch/),
+    ]);
+    expect(await json("validate", "--yes", "validate", "Compared")).toMatchObject({
+      findings: expect.arrayContaining([expect.stringMatching(/^V1__a\.sql: /)]),
+    });
+    const runs = (await json("history", "history", "Compared")).runs;
+    expect(runs[0]).toMatchObject({ operation: "validate", exitCode: 1 });
+    expect((await json("statusOfOne", "status", "Compared")).uploads).toMatchObject([{ verdict: "refused" }]);
   });
 
   it("have the host look at every bucket", async () => {
@@ -560,6 +581,7 @@ it("says of each command what it does, with an example", async () => {
     "history",
     "repair",
     "resume",
+    "validate",
     "baseline",
     "reconcile",
   ]) {
