@@ -97,12 +97,39 @@ describe("a file that failed half way", () => {
     expect(resumed(sql, given)).toBe(expected);
   });
 
+  it("shows a line that stays in part as it was, and as it is", () => {
+    const failed = failure("SET @x = 1; CREATE TABLE B (\n  id int\n); SET @y = 2;\n!SELEC 1;", {
+      ...{ errorCode: 1064, changes: [change("table", "B")] },
+    });
+    const { text, difference } = planResume(failed, failed.text);
+    expect(text).toMatch(/\nSET @x = 1; {2}SET @y = 2;\nSELEC 1;$/);
+    expect(difference).toEqual([
+      ...[
+        "- SET @x = 1; CREATE TABLE B (",
+        "+ SET @x = 1;",
+        "-   id int",
+        "- ); SET @y = 2;",
+        "+  SET @y = 2;",
+      ],
+      "  SELEC 1;",
+    ]);
+  });
+
+  it("is read fast, however many statements landed", () => {
+    const rows = "  INSERT INTO B VALUES (1); -- one\n".repeat(5_000);
+    expect(
+      resumed(`CREATE TABLE B (id int);\n${rows}CREATE INDEX i ON B (id);\n!SELEC 1;`, { errorCode: 1064 }),
+    ).toBe(`${"   -- one\n".repeat(5_000)}SELEC 1;`);
+  });
+
   it("is resumed as it was corrected, from the statement on that failed", () => {
     const sql = "CREATE TABLE B (id int);\n!ALTER TABLE Nowhere ADD x int;\n";
     const corrected = "CREATE TABLE B (id int);\nALTER TABLE A ADD x int;\n-- done\n";
     expect(resumed(sql, {}, corrected)).toBe("ALTER TABLE A ADD x int;\n-- done\n");
-    expect(planResume(failure(sql), corrected).landed).toEqual([
-      { line: 1, text: "CREATE TABLE B (id int)" },
+    expect(planResume(failure(sql), corrected).difference).toEqual([
+      "- CREATE TABLE B (id int);",
+      "  ALTER TABLE A ADD x int;",
+      "  -- done",
     ]);
   });
 
@@ -117,9 +144,67 @@ describe("a file that failed half way", () => {
     ["it goes into another schema", "USE shop;\n!SELEC 1;", /USE shop/],
     ["it commits", "COMMIT;\n!SELEC 1;", /COMMIT/],
     ["it reads, by functions that may write", "SELECT f();\n!SELEC 1;", /SELECT f/],
+    ...[
+      "ANALYZE TABLE B;",
+      "OPTIMIZE TABLE B;",
+      "CHECK TABLE B;",
+      "ANALYZE UPDATE A SET x = 1;",
+      "SET STATEMENT max_statement_time = 5 FOR INSERT INTO A VALUES (1);",
+      "SET @id = LAST_INSERT_ID();",
+      "SET @n = (SELECT count(*) FROM A);",
+      "SET @n = next_id('B');",
+      "SET @a = 1, PASSWORD = 'x';",
+      "SET @a = 1, GLOBAL x = 1;",
+      "SET @@session./**/autocommit = 1;",
+      "SET @a = @@identity;",
+      "UPDATE A SET x = (@n := @n + 1);",
+      "CREATE FUNCTION u RETURNS INTEGER SONAME 'u.so';",
+      "CREATE TABLE C (id int) START TRANSACTION;",
+      "DROP DATABASE old;",
+    ].map((sql): [string, string, RegExp, Parameters<typeof failure>[1]] => [
+      ...([`it has ${sql}`, `CREATE TABLE B (id int);\n${sql}\n!SELEC 1;`, /in line 2/] as const),
+      { errorCode: 1064 },
+    ]),
+    ["its connection was lost", "!ALTER TABLE A ADD x int;", /connection was lost/, { errorCode: 0 }],
+    [
+      "it has a statement in its statement",
+      "!INSERT INTO A VALUES (1); SELEC 1;",
+      /not found/,
+      { errorCode: 1064, statement: "INSERT INTO A VALUES (1); SELEC 1" },
+    ],
+    ["rows failed by a trigger's own code", "!DELETE FROM A;", /rows of line 1/, { errorCode: 1064 }],
+    [
+      "rows of several tables failed",
+      "CREATE TABLE B (id int);\n!UPDATE B b, A a SET a.x = 1;",
+      /rows of line 2/,
+    ],
+    ["rows came of a table", "CREATE TABLE B (id int);\n!INSERT INTO B TABLE A;", /rows of line 2/],
+    ["rows came of a function", "CREATE TABLE B (id int);\n!INSERT INTO B VALUES (f());", /rows of line 2/],
+    [
+      "a trigger may have written",
+      "CREATE TABLE B (id int);\nCREATE TRIGGER t AFTER INSERT ON B FOR EACH ROW INSERT INTO Log VALUES (1);\n!INSERT INTO B VALUES (1);",
+      /trigger of line 2/,
+    ],
+    [
+      "what is left asks for what was left out",
+      "CREATE TABLE B (id int);\nINSERT INTO B VALUES (1);\nCREATE INDEX i ON B (id);\n!INSERT INTO B VALUES (LAST_INSERT_ID());",
+      /rows of line 4|LAST_INSERT_ID/,
+    ],
+    [
+      "a later statement asks for that",
+      "CREATE TABLE B (id int);\nINSERT INTO B VALUES (1);\nCREATE INDEX i ON B (id);\n!DROP TABLE Nowhere;\nINSERT INTO A VALUES (LAST_INSERT_ID());",
+      /asks for LAST_INSERT_ID/,
+    ],
+    [
+      "a space in a text was changed",
+      "INSERT INTO A VALUES ('a  b');\nCREATE TABLE B (id int);\n!SELEC 1;",
+      /line 1 is another/,
+      { errorCode: 1064 },
+      "INSERT INTO A VALUES ('a b');\nCREATE TABLE B (id int);\nSELECT 1;",
+    ],
     ["it locks", "LOCK TABLES A WRITE;\n!SELEC 1;", /LOCK TABLES/],
     ["it sets what rows are committed by", "SET autocommit = 1;\n!SELEC 1;", /SET autocommit/],
-    ["its table was a temporary one", "CREATE TEMPORARY TABLE B (id int);\n!SELEC 1;", /TEMPORARY/],
+    ["its table was a temporary one", "CREATE TEMPORARY TABLE B (id int);\n!SELEC 1;", /was a temporary one/],
     [
       "its table is not there",
       "CREATE TABLE B (id int);\n!SELEC 1;",
@@ -155,14 +240,14 @@ describe("a file that failed half way", () => {
     [
       "what landed is another in the corrected file",
       "CREATE TABLE B (id int);\n!SELEC 1;",
-      /line 1 landed, and is another/,
+      /line 1 is another in the corrected file/,
       { errorCode: 1064 },
       "CREATE TABLE B (x int);\nSELECT 1;",
     ],
     [
       "what landed is not in the corrected file",
       "CREATE TABLE B (id int);\n!SELEC 1;",
-      /line 1 landed, and is another/,
+      /line 1 is another in the corrected file/,
       { errorCode: 1064 },
       "SELECT 1;",
     ],

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { planResume, Untold } from "../../cli/resume/plan";
+import type { HalfApplied, RunRecord } from "../../records/record";
 import { columns, query } from "../support/chain";
 import { testedVersions } from "../support/flyway";
 import { useTestHost } from "../support/host-test";
@@ -135,6 +137,14 @@ CREATE TABLE Later (id int);`,
 describe("what a file that fails half way has left", () => {
   const host = useTestHost();
   let number = 0;
+  /** Resumes a file whose last statement was SELEC 1. */
+  const resume = async (bucket: string, key: string, text: string) => {
+    const { halfApplied, flyway } = (await host.records(bucket)).at(-1) as RunRecord;
+    const errorCode = flyway.migrate?.error?.sqlErrorCode ?? null;
+    const failure = { text, halfApplied: halfApplied as HalfApplied, errorCode };
+    await host.put(bucket, key, planResume(failure, text.replace("SELEC 1;", "SELECT 1;")).text);
+    return host.run(bucket, { operation: "repair" });
+  };
 
   it.each<readonly [string, string, readonly string[]]>([
     ["a procedure", "CREATE PROCEDURE p1() SELECT 1;", ["routine p1 added"]],
@@ -170,20 +180,26 @@ describe("what a file that fails half way has left", () => {
 CREATE VIEW w AS SELECT id FROM A; CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1;`,
     );
     expect((await host.run(bucket)).code).toBe(0);
-    await host.put(bucket, "V2__b.sql", `${sql.replace("$", bucket)} SELEC 1;`);
+    const text = `${sql.replace("$", bucket)} SELEC 1;`;
+    await host.put(bucket, "V2__b.sql", text);
     expect((await host.run(bucket)).code).toBe(1);
     const { message } = await host.verdictOf(bucket, "V2__b.sql");
     for (const line of expected) expect(message).toContain(`\n- ${line.replace("$", bucket)}`);
+    const resumed = resume(bucket, "V2__b.sql", text);
+    if (sql.startsWith("CREATE DATABASE")) await expect(resumed).rejects.toThrow(Untold);
+    else expect((await resumed).code).toBe(0);
   });
 
   it("is not denied where it is in another schema", async () => {
     host.bucket("here");
     await query(host, "CREATE DATABASE elsewhere");
-    await host.put("here", "V1__b.sql", "USE elsewhere; CREATE TABLE X (id int); SELEC 1;");
+    const text = "USE elsewhere; CREATE TABLE X (id int); SELEC 1;";
+    await host.put("here", "V1__b.sql", text);
     expect((await host.run("here")).code).toBe(1);
     expect((await host.verdictOf("here", "V1__b.sql")).message).toContain(
       "\nWhat it did in other schemas (elsewhere) is not known: look at them.\n",
     );
+    await expect(resume("here", "V1__b.sql", text)).rejects.toThrow(Untold);
     await query(host, "DROP DATABASE elsewhere");
   });
 
@@ -191,7 +207,8 @@ CREATE VIEW w AS SELECT id FROM A; CREATE FUNCTION f() RETURNS int DETERMINISTIC
     host.bucket("import");
     await host.put("import", "V1__a.sql", "CREATE TABLE A (id int);");
     await host.put("import", "V2__b.sql", "CREATE TABLE B (id int);");
-    await host.put("import", "V3__c.sql", "CREATE TABLE C (id int); ALTER TABLE A ADD x int; SELEC 1;");
+    const text = "CREATE TABLE C (id int); ALTER TABLE A ADD x int; SELEC 1;";
+    await host.put("import", "V3__c.sql", text);
     expect((await host.run("import")).code).toBe(1);
     const { message } = await host.verdictOf("import", "V3__c.sql");
     expect(message.match(/^- .*/gm)).toEqual([
@@ -199,5 +216,6 @@ CREATE VIEW w AS SELECT id FROM A; CREATE FUNCTION f() RETURNS int DETERMINISTIC
       "- column C.id added",
       "- table C added",
     ]);
+    expect((await resume("import", "V3__c.sql", text)).code).toBe(0);
   });
 });

@@ -32,15 +32,11 @@ export async function resume(
   const database = deployment.database(name);
   const { key, failure, present } = await failureOf(aws, database);
   const corrected = file === undefined ? present : textOf(readFile(file), database, file);
-  const { text, landed } = plan(failure, corrected, key);
-  const lines = corrected.split("\n");
-  const left = new Set(landed.flatMap(({ line, text }) => text.split("\n").map((_, at) => line + at)));
+  const { text, difference } = plan(failure, corrected, key);
   terminal.say(printable(`${database.name}/${key}, without what of it is in the schema (-):`));
-  for (const [at, line] of lines.entries()) {
-    terminal.say(printable(`${left.has(at + 1) ? "-" : " "} ${line}`.trimEnd()));
-  }
+  for (const line of difference) terminal.say(printable(line));
   if (output !== undefined) writeFileSync(output, text);
-  const question = `Upload it without those lines as ${key}, and have the host repair?`;
+  const question = `Upload it so as ${key}, and have the host repair? The schema must be as that run left it.`;
   if (!(await terminal.confirm(question))) return EXIT.error;
   await aws.put(database.bucket, key, Buffer.from(text)); // without a letter beyond ASCII, or in UTF-8
   if (output === undefined) {
@@ -124,5 +120,9 @@ function textOf(content: Uint8Array, { mapping, name }: Database, file: string):
       "take out of it what is there, save it as it was, upload it, and say flyway-aws repair",
     );
   }
-  return decode(content, "UTF-8");
+  try {
+    return decode(content, "UTF-8");
+  } catch {
+    throw new CliError(`${file} is not in UTF-8`, "save it as UTF-8");
+  }
 }
