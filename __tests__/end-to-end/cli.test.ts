@@ -447,7 +447,6 @@ it("needs the rights in docs/permissions.md, and no others", async () => {
   for (const args of [["status", "Allowed"], ["wait", "Allowed/V1__a.sql"], ["history", "Allowed"], ["logs"]])
     expect((await cli(...args)).stderr).not.toContain("To do:");
   await cli("--yes", "repair", "Allowed");
-  await cli("--yes", "reconcile");
   const asked = requests
     .slice(from)
     .filter(({ headers }) => headers["user-agent"]?.includes("app/flyway-aws"))
