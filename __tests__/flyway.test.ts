@@ -147,6 +147,8 @@ describe("Flyway's JSON", () => {
       "Incorrect string value: '…' for column `a`.`users`.`name` at row 1",
     ],
     [INSERT, "Table 'shop.users' doesn't exist", "Table 'shop.users' doesn't exist"],
+    [INSERT, "Can't create table 'a.s3cret' (errno: 121)", "Can't create table '…'"],
+    [INSERT, "Unknown column 'name' in 'VALUES'", "Unknown column 'name' in 'VALUES'"],
     [INSERT, "Field 'email' doesn't have a default value", "Field 'email' doesn't have a default value"],
     [INSERT, "Unknown column 'name' in 'field list'", "Unknown column 'name' in 'field list'"],
     ["UPDATE t SET password_hash = 's3cret'", "Incorrect value: 's3cret'", "Incorrect value: '…'"],

@@ -39,6 +39,8 @@ interface World {
   /** Whether all tables take back what a statement wrote that failed. */
   readonly takesBack?: boolean;
   readonly isOverLimit?: boolean;
+  /** The scripts that are applied in Flyway's history; undefined where it cannot be removed. @default none */
+  readonly appliedBefore?: readonly string[] | undefined;
 }
 
 /** Migrates in a world where nothing is but what a test says; tells what was started. */
@@ -50,7 +52,9 @@ async function play({
   isInHistory = true,
   takesBack = true,
   isOverLimit = false,
+  ...world
 }: World) {
+  const appliedBefore = "appliedBefore" in world ? world.appliedBefore : [];
   const started: string[] = [];
   const output: string[] = [];
   const remembered: Look[] = [];
@@ -109,9 +113,9 @@ async function play({
         takenOut.push(key);
         return isInHistory;
       },
-      async removeHistory() {
+      async removeUnappliedHistory() {
         started.push("remove history");
-        return isInHistory;
+        return appliedBefore;
       },
       isOverLimit: () => isOverLimit,
     },
@@ -396,48 +400,46 @@ describe("a migration", () => {
 describe("a baseline", () => {
   const TABLE: Look = { ...LOOK, parts: [{ kind: "table", name: "A", is: "x" }], scripts: ["V1__a.sql"] };
   const input = { operation: "baseline" as const, isBaselinedByDefault: false };
-  const row = (type: string, state = "Success") => ({
-    migrations: [{ filepath: "", type, state, version: "3", executionTime: 1 }],
-  });
+  const says = { info: [info({ "V1__a.sql": "Pending" })], "migrate info": [{}] };
 
   it("makes a history anew in which nothing is applied, and migrates", async () => {
-    for (const given of [row("BASELINE"), row("SCHEMA"), info({ "V1__a.sql": "Failed" })]) {
-      const played = await play({ input, looks: [TABLE], says: { info: [given], "migrate info": [{}] } });
-      expect(played).toMatchObject({
-        repairRefused: null,
-        started: ["info", "remove history", "migrate info"],
-        before: { scripts: [] },
-      });
-    }
+    expect(await play({ input, looks: [TABLE], says })).toMatchObject({
+      ...{ repairRefused: null, started: ["info", "remove history", "migrate info"] },
+      ...{ before: { scripts: [] }, remembered: [TABLE, { ...TABLE, scripts: [] }] },
+    });
   });
 
-  it.each<readonly [string, World["looks"], FlywayResult, Partial<MigrationInput>, RegExp]>([
+  it.each<[string, Partial<World>, RegExp]>([
     [
       "no version is set",
-      [TABLE],
-      {},
-      { isBaselinedByDefault: true },
+      { input: { ...input, isBaselinedByDefault: true } },
       /^baseline_version of this database is not set/,
     ],
-    ["the schema has no tables", [LOOK], {}, {}, /^the schema has no tables/],
-    ["it cannot be looked at", [undefined], {}, {}, /^the schema cannot be looked at/],
-    ["a file is applied", [TABLE], info({ "V1__a.sql": "Success" }), {}, /would be forgotten: V1__a\.sql$/],
-    ...["Success", "Missing", "Future", "Deleted", "Never heard of"].map(
-      (state) =>
-        [`one is ${state} that is gone`, [TABLE], row("SQL", state), {}, /would be forgotten: 3$/] as const,
-    ),
-  ])("is refused where %s, and the migration goes on", async (_, looks, given, more, reason) => {
-    const says = { info: [given], "migrate info": [{}] };
-    const played = await play({ input: { ...input, ...more }, looks, says });
-    expect(played.repairRefused).toMatch(reason);
-    expect(played.started).toEqual(["info", "migrate info"]);
+    ["the schema has no tables", { looks: [LOOK] }, /^the schema has no tables/],
+    ["it cannot be looked at", { looks: [undefined] }, /^the schema cannot be looked at/],
+    [
+      "files are applied",
+      { appliedBefore: ["V1__a.sql", "R__v.sql"] },
+      /would be forgotten: V1__a\.sql, R__v\.sql$/,
+    ],
+    ["the history cannot be removed", { appliedBefore: undefined }, /cannot be removed/],
+  ])("is refused where %s, and the migration goes on", async (_, world, reason) => {
+    const played = await play({ input, looks: [TABLE], says, ...world });
+    expect(played).toMatchObject({
+      repairRefused: expect.stringMatching(reason),
+      outcome: { kind: "migrated" },
+    });
+    expect(played.started.at(-1)).toBe("migrate info");
     expect(played.output).toContain("BASELINE REFUSED");
   });
 
-  it("is refused where the history cannot be removed", async () => {
-    const says = { info: [{}], "migrate info": [{}] };
-    const played = await play({ input, looks: [TABLE], says, isInHistory: false });
-    expect(played.repairRefused).toMatch(/cannot be removed/);
+  it("is refused where a file has run that is not in the history, which is not tried again", async () => {
+    const played = await play({ input: { ...input, unrecorded: "V1__a.sql" }, looks: [TABLE], says });
+    expect(played).toMatchObject({
+      repairRefused: "V1__a.sql has run, and would run again: mend that first",
+      outcome: { kind: "failed", unrecorded: "V1__a.sql" },
+      started: ["info"],
+    });
   });
 });
 

@@ -37,7 +37,8 @@ export function baseline(context: WaitingContext, name: string): Promise<ExitCod
     operation: "baseline",
     question:
       `Take the schema ${database.name} for what it is at version ${baselineVersion}, and migrate? ` +
-      "Flyway's history of it, in which nothing is applied, is made anew; files up to that version are never run.",
+      "Flyway's history of it, in which nothing is applied, is made anew; files up to that version are never run, " +
+      "and those above it must not repeat what is in the schema already.",
   });
 }
 

@@ -303,10 +303,10 @@ function withoutSecrets(message: string): string {
 
 /** Words of the server's own in its quotes: `Unknown column 'x' in 'field list'`. */
 const CLAUSES =
-  "field list where on order having clause group statement select insert into update delete set";
+  "field list where on order having clause group statement select insert into values update delete set";
 
 /** A message whose quotes have nothing but the name of what is there, or is missed. */
-const OF_NAME = /^(\nMessage +: )?(Table|View|Field|Column|Key column) '[\w$.]+' [\w' ]+$/;
+const OF_NAME = /^(\nMessage +: )?(Table|View|Field|Column|Key column) '[\w$.]+' [\w\u2019 ]+$/;
 
 /** The end of a message that names where a value was to go, or where the server was. */
 const PLACE = /(?: for (?:key|column) (?:'[\w$.]+'|[\w$.`]+))?(?: at (?:line|row) \d+)?$/;
@@ -315,8 +315,9 @@ const PLACE = /(?: for (?:key|column) (?:'[\w$.]+'|[\w$.`]+))?(?: at (?:line|row
  * A message of the server's without what it quotes, unless that is a name, or only has words of a text. Where a value has a quote in
  * it, or the message is cut, nobody can tell where it ends: all to the end is left out, but for the place.
  */
-function withoutQuotes(message: string, text: string): string {
-  if (OF_NAME.test(message)) return message;
+function withoutQuotes(given: string, text: string): string {
+  const message = given.replaceAll("n't", "n\u2019t"); // that is no quote
+  if (OF_NAME.test(message)) return given;
   const place = PLACE.exec(message) as RegExpExecArray;
   const said = message.slice(0, place.index);
   const words = new Set(`${CLAUSES} ${text}`.toLowerCase().match(/[\w$]+/g));
@@ -324,8 +325,8 @@ function withoutQuotes(message: string, text: string): string {
     /^'[\w$. ]+'$/.test(quoted) &&
     (quoted.toLowerCase().match(/[\w$]+/g) ?? []).every((word) => words.has(word));
   const quoted = said.match(/'[^']*('|$)/g) ?? [];
-  if (quoted.every(isWords) && !/\b(entry|value:?) '/.test(said)) return message;
-  return `${said.slice(0, said.indexOf("'"))}'…'${place[0]}`;
+  if (quoted.every(isWords) && !/\b(entry|value:?) '/.test(said)) return given;
+  return `${said.slice(0, said.indexOf("'"))}'…'${place[0]}`.replaceAll("n\u2019t", "n't");
 }
 
 function withCodes(given: FlywayError): FlywayError {

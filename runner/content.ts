@@ -12,7 +12,7 @@ import {
   isCluster,
   lookAtSchema,
   readHistory,
-  removeHistory,
+  removeUnappliedHistory,
   takeOutFailed,
   takesBack,
   unwritableNames,
@@ -150,11 +150,10 @@ export async function bringContent(
         (await database.ask("Flyway's history cannot be mended", credentials, (session) =>
           takeOutFailed(session, mapping.schema, key),
         )) ?? false,
-      removeHistory: async (credentials) =>
-        (await database.ask("Flyway's history cannot be removed", credentials, async (session) => {
-          await removeHistory(session, mapping.schema);
-          return true;
-        })) ?? false,
+      removeUnappliedHistory: (credentials) =>
+        database.ask("Flyway's history cannot be removed", credentials, (session) =>
+          removeUnappliedHistory(session, mapping.schema),
+        ),
       isOverLimit: () => watch.isOverLimit,
     },
   );

@@ -182,9 +182,14 @@ export async function takeOutFailed(session: Session, schema: string, script: st
   return affectedRows > 0;
 }
 
-/** Removes Flyway's history of a schema. */
-export async function removeHistory(session: Session, schema: string): Promise<void> {
-  await ask<ResultSetHeader>(session, "DROP TABLE IF EXISTS ??.flyway_schema_history", [schema]);
+/** Removes Flyway's history of a schema if nothing is applied in it, but a baseline; the scripts that are. */
+export async function removeUnappliedHistory(session: Session, schema: string): Promise<string[]> {
+  const rows = await historyOf(session, schema);
+  const applied = rows.filter(({ success, type }) => success && type !== "BASELINE" && type !== "SCHEMA");
+  if (applied.length === 0) {
+    await ask<ResultSetHeader>(session, "DROP TABLE IF EXISTS ??.flyway_schema_history", [schema]);
+  }
+  return applied.map(({ script }) => script);
 }
 
 const OTHER_ENGINES = `SELECT 1 FROM information_schema.TABLES WHERE ENGINE <> 'InnoDB'

@@ -101,8 +101,8 @@ export interface MigrationSteps {
   takesBack(credentials: Credentials): Promise<boolean>;
   /** Takes a file's failed row out of Flyway's history; whether that could be done. */
   takeOutFailed(key: string, credentials: Credentials): Promise<boolean>;
-  /** Removes Flyway's history; whether that could be done. */
-  removeHistory(credentials: Credentials): Promise<boolean>;
+  /** Removes Flyway's history if nothing is applied in it; the scripts that are, or undefined where that cannot be done. */
+  removeUnappliedHistory(credentials: Credentials): Promise<readonly string[] | undefined>;
   /** Whether the migration took longer than it may: then it is not tried again. */
   isOverLimit(): boolean;
 }
@@ -173,14 +173,19 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
   const baseline = async (): Promise<FlywayError | undefined> => {
     const error = await flyway(["info"]);
     if (error) return error;
-    const reason = reasonAgainstBaseline(results.info, before, input.isBaselinedByDefault);
+    const reason = reasonAgainstBaseline(before, input.isBaselinedByDefault);
+    const applied = reason === null ? await steps.removeUnappliedHistory(credentials) : [];
     if (reason !== null) refuse(reason);
-    else if (await steps.removeHistory(credentials)) isPrepared = true;
-    else refuse("Flyway's history cannot be removed: look at the log of the run");
-    if (before && repairRefused === null) {
+    else if (!applied) refuse("Flyway's history cannot be removed: look at the log of the run");
+    else if (applied.length > 0) {
+      refuse(
+        `Flyway's history has what is applied, which would be forgotten: ${applied.slice(0, 5).join(", ")}`,
+      );
+    } else if (before) {
       log.say(`making Flyway's history of schema ${input.schema} anew`);
       before = { ...before, scripts: [] };
       steps.remember(before);
+      isPrepared = true;
     }
     return undefined;
   };
@@ -241,10 +246,11 @@ export async function migrate(input: MigrationInput, steps: MigrationSteps): Pro
       before = await steps.look(credentials);
       if (before) steps.remember(before);
     }
-    if (input.unrecorded !== null && operation === "migrate") {
+    if (input.unrecorded !== null && operation !== "repair") {
       await flyway(["info"]);
       const unrecorded = stillUnrecorded();
       if (unrecorded !== null) {
+        if (operation === "baseline") refuse(`${unrecorded} has run, and would run again: mend that first`);
         refused.push(...ignoredFiles(input.objects, results.info, location));
         return end({ kind: "failed", landed: null, unrecorded });
       }
@@ -380,26 +386,14 @@ function failedBefore(
   return { file, line: null, statement: null };
 }
 
-/** Nothing that is applied may be forgotten, and without a version, or tables, Flyway would run all files. */
-function reasonAgainstBaseline(
-  info: FlywayResult | null,
-  look: Look | undefined,
-  isBaselinedByDefault: boolean,
-): string | null {
+/** Without a version, or tables, Flyway would run all files. */
+function reasonAgainstBaseline(look: Look | undefined, isBaselinedByDefault: boolean): string | null {
   if (isBaselinedByDefault) {
     return "baseline_version of this database is not set: set it to the version that the schema is at";
   }
   if (!look) return "the schema cannot be looked at";
-  if (!look.parts.some(({ kind }) => kind === "table")) {
-    return "the schema has no tables: there is nothing to take over";
-  }
-  const applied = (info?.migrations ?? [])
-    .filter(({ type }) => type !== "BASELINE" && type !== "SCHEMA")
-    .filter(({ state }) => !["untried", "failed", "covered"].includes(STATES[state] ?? "")) // also one whose file is gone
-    .map(({ filepath, version, description }) => fileName(filepath) || version || description);
-  return applied.length > 0
-    ? `Flyway's history has what is applied, which would be forgotten: ${applied.slice(0, 5).join(", ")}`
-    : null;
+  const hasTables = look.parts.some(({ kind }) => kind === "table");
+  return hasTables ? null : "the schema has no tables: there is nothing to take over";
 }
 
 /** Flyway's repair also takes edited and deleted files for the truth, so it is done only where there are none. */
