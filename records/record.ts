@@ -23,7 +23,7 @@ export type OverallVerdict = Verdict | "superseded" | "pending";
  * | `migrate` | the bucket's content is migrated |
  * | `repair` | before that, failed migrations are taken out of Flyway's history |
  * | `baseline` | before that, Flyway's history, in which nothing is applied, is made anew at `baseline_version` |
- * | `validate` | nothing is migrated: `flyway.validate` compares the history with the bucket; the record has no objects |
+ * | `validate` | nothing is migrated: `flyway.validate` compares the history with the bucket; `objects` are as runs before judged them |
  */
 export type Operation = "migrate" | "repair" | "baseline" | "validate";
 

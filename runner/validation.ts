@@ -1,6 +1,6 @@
 import { isLeftByRepair, textOfError } from "../records/flyway";
-import { NOTHING_KNOWN } from "../records/judge";
-import { keyOf } from "../records/record";
+import { isApplied, type Known, NOTHING_KNOWN } from "../records/judge";
+import { type JudgedObject, keyOf, type SeenObject, versionOf } from "../records/record";
 import { lineOf } from "../records/text";
 import { initSqlOf, type Progress, settingOf, subjectOf } from "./content";
 import { Failure } from "./failure";
@@ -20,7 +20,8 @@ export async function validate(host: Host, interruption: Promise<never>): Promis
   const { environment, log } = host;
   const folders = foldersOf(host, environment.bucket);
   const began = Date.now();
-  const progress: Progress = { known: folders.state.known ?? NOTHING_KNOWN, refused: [], reason: null };
+  const known = folders.state.known ?? { ...NOTHING_KNOWN, isBlind: true };
+  const progress: Progress = { known, refused: [], reason: null };
   let exitCode = 0;
   let results: Results = { migrate: null, info: null, validate: null, repair: null };
   try {
@@ -37,16 +38,32 @@ export async function validate(host: Host, interruption: Promise<never>): Promis
     ...{ outcome: { kind: "refused" as const, reason: null }, results, refused: [], attempts: 0 },
     ...{ repairRefused: null, before: undefined },
   };
+  const { listing } = progress;
   const record = recordOf({
     host,
-    // It judges no object
     progress: { ...progress, listing: undefined, migration },
     ...{ interrupted: [], began, location: folders.copy.location },
     exitCode: progress.reason === null ? 0 : exitCode || 1,
-    number: Math.max(folders.state.number, progress.listing?.number ?? 0),
+    number: Math.max(folders.state.number, listing?.number ?? 0),
   });
-  if (!(await keep(host, folders, record)) || !(await upload(host, folders, record))) exitCode ||= 1;
+  const judged = {
+    ...record,
+    newestChange: listing?.newestChange ?? null,
+    objects: listing ? asJudged(listing.objects, progress.known) : [],
+  };
+  if (!(await keep(host, folders, judged)) || !(await upload(host, folders, judged))) exitCode ||= 1;
   return exitCode;
+}
+
+/** The objects that runs before have judged: a validation judges none, and what is not judged stays pending. */
+function asJudged(objects: readonly SeenObject[], known: Known): JudgedObject[] {
+  const former = new Map(known.objects.map((object) => [versionOf(object), object]));
+  return objects.flatMap((object): JudgedObject[] => {
+    const before = former.get(versionOf(object));
+    if (!before) return [];
+    const verdict = isApplied(before.verdict) ? "already-applied" : before.verdict;
+    return [{ ...before, ...object, verdict }];
+  });
 }
 
 /** What Flyway finds, and a line for each thing that stands against a file: not for what is yet to be applied. */

@@ -429,7 +429,8 @@ describe("flyway-aws repair, resume, baseline, validate and reconcile", () => {
     });
     const runs = (await json("history", "history", "Compared")).runs;
     expect(runs[0]).toMatchObject({ operation: "validate", exitCode: 1 });
-    expect((await json("statusOfOne", "status", "Compared")).uploads).toMatchObject([{ verdict: "refused" }]);
+    const { uploads } = await json("statusOfOne", "status", "Compared");
+    expect(uploads).toMatchObject([{ key: "V1__a.sql", verdict: "refused" }]);
   });
 
   it("have the host look at every bucket", async () => {
