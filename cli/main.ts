@@ -74,6 +74,10 @@ Example:
 };
 
 async function main(): Promise<void> {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(); // whoever read it has gone: flyway-aws history Users | head
+  });
   // Its word on the version of Node.js is for whoever updates this command
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
   const program = new Command("flyway-aws")

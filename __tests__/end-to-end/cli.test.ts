@@ -569,6 +569,11 @@ describe("flyway-aws check", () => {
   });
 });
 
+it("ends quietly where whoever read it has gone", () => {
+  const script = `for try in 1 2 3; do "$0" "$1" --help | true; done 2>&1`;
+  expect(execFileSync("bash", ["-c", script, process.execPath, file], { encoding: "utf8" })).toBe("");
+});
+
 it("says of each command what it does, with an example", async () => {
   const { stdout } = await cli("--help");
   for (const name of [
