@@ -147,6 +147,18 @@ async function main(): Promise<void> {
     .argParser(whole)
     .default(3_600);
 
+  /** A command that has the host do something with one database. */
+  const operation = (name: "repair" | "baseline" | "validate", description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .argument("<database>")
+      .addOption(timeout)
+      .action(async (database: string, { timeout }: TimeoutArgument) => {
+        const operations = await import("./operations.js");
+        await run((context) => operations[name]({ ...context, timeout }, database), goesOn);
+      });
+
   // Each command's own code is loaded when it is asked for
   program
     .command("check")
@@ -215,7 +227,7 @@ async function main(): Promise<void> {
         async (context) => {
           const aws = fromProfile === undefined ? context.aws : awsOf({ profile: fromProfile });
           const source = { aws, deployment: await Deployment.find(aws, from) };
-          const input = { ...context, from: source, timeout, isDryRun, isDelete: false, isUnchecked: true };
+          const input = { ...context, from: source, timeout, isDryRun, isDelete: false };
           return promote(input, database);
         },
         goesOn,
@@ -259,15 +271,7 @@ async function main(): Promise<void> {
       const { history } = await import("./history.js");
       await run((context) => history(context, database, limit));
     });
-  program
-    .command("repair")
-    .description("take failed migrations out of Flyway's history, and migrate")
-    .argument("<database>")
-    .addOption(timeout)
-    .action(async (database: string, { timeout }: TimeoutArgument) => {
-      const { repair } = await import("./operations.js");
-      await run((context) => repair({ ...context, timeout }, database), goesOn);
-    });
+  operation("repair", "take failed migrations out of Flyway's history, and migrate");
   program
     .command("resume")
     .description("upload of a file that failed half way what is missing, and have the host repair")
@@ -280,24 +284,8 @@ async function main(): Promise<void> {
       const { timeout, output } = given;
       await run((context) => resume({ ...context, timeout }, database, { file, output }), goesOn);
     });
-  program
-    .command("baseline")
-    .description("take a schema for what it is at baseline_version, and migrate")
-    .argument("<database>")
-    .addOption(timeout)
-    .action(async (database: string, { timeout }: TimeoutArgument) => {
-      const { baseline } = await import("./operations.js");
-      await run((context) => baseline({ ...context, timeout }, database), goesOn);
-    });
-  program
-    .command("validate")
-    .description("have the host compare Flyway's history with the bucket, and migrate nothing")
-    .argument("<database>")
-    .addOption(timeout)
-    .action(async (database: string, { timeout }: TimeoutArgument) => {
-      const { validate } = await import("./operations.js");
-      await run((context) => validate({ ...context, timeout }, database), goesOn);
-    });
+  operation("baseline", "take a schema for what it is at baseline_version, and migrate");
+  operation("validate", "have the host compare Flyway's history with the bucket, and migrate nothing");
   program
     .command("reconcile")
     .description("have the host look at every bucket, and migrate what is due")

@@ -5,10 +5,10 @@ import type { Database, Deployment } from "./deployment";
 import { CliError, EXIT, type ExitCode } from "./exit";
 import { type LocalFile, md5Of } from "./files";
 import { conclude, showOutcomes } from "./outcome";
-import { carryOut, type PushInput, planOf, receiptsOf, showPlans } from "./push";
+import { carryOut, planOf, receiptsOf, showPlans, type UploadInput } from "./push";
 import { lookAt } from "./runs";
 
-export interface PromoteInput extends PushInput {
+export interface PromoteInput extends UploadInput {
   /** Where it was tested. */
   readonly from: { readonly aws: Aws; readonly deployment: Deployment };
 }

@@ -11,11 +11,15 @@ import { conclude, type Outcome, outcomeJson } from "./outcome";
 import { type CurrentVerdict, isSame, lookAt, type Sight } from "./runs";
 import { waitForVerdicts } from "./wait";
 
-export interface PushInput extends WaitingContext {
+/** How files are uploaded. */
+export interface UploadInput extends WaitingContext {
   /** Whether nothing is uploaded: it is only shown what would be. */
   readonly isDryRun: boolean;
   /** Whether what is not here is deleted in the bucket. */
   readonly isDelete: boolean;
+}
+
+export interface PushInput extends UploadInput {
   /** Whether it is uploaded unchecked. */
   readonly isUnchecked: boolean;
   /** A deployment in which all of it must be applied as it is. @default none */
@@ -172,7 +176,7 @@ export async function planOf(
 
 export async function carryOut(
   { database, uploads, standing, others, newest }: Plan,
-  { aws, timeout, isDelete }: PushInput,
+  { aws, timeout, isDelete }: UploadInput,
   onProgress: (line: string) => void,
 ): Promise<Outcome[]> {
   const versions: Pick<ListedVersion, "key" | "versionId">[] = [...standing];
@@ -188,7 +192,7 @@ export async function carryOut(
 }
 
 /** What would be done in the buckets. */
-export function showPlans(plans: readonly Plan[], { terminal, isDelete }: PushInput): void {
+export function showPlans(plans: readonly Plan[], { terminal, isDelete }: UploadInput): void {
   const { say, paint } = terminal;
   for (const { database, uploads, standing, others } of plans) {
     for (const { key, content } of uploads) {

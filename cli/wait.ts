@@ -1,3 +1,4 @@
+import { versionOf } from "../records/record";
 import { printable } from "../records/text";
 import { type Judgement, verdicts } from "../records/verdict";
 import { describeWork } from "../records/work";
@@ -25,7 +26,7 @@ export interface WaitInput {
 /** The outcome of each version, once it has one, or when the time is over. */
 export async function waitForVerdicts(input: WaitInput): Promise<Outcome[]> {
   const { aws, database, versions, timeout, onProgress } = input;
-  const waiting = new Map(versions.map((version) => [id(version), version]));
+  const waiting = new Map(versions.map((version) => [versionOf(version), version]));
   const judged = new Map<string, Judgement>();
   let { after } = input;
   const look = async () => {
@@ -42,7 +43,7 @@ export async function waitForVerdicts(input: WaitInput): Promise<Outcome[]> {
   });
   return versions.map((version) => ({
     ...{ database: database.name, key: version.key, versionId: version.versionId },
-    ...(judged.get(id(version)) ?? {
+    ...(judged.get(versionOf(version)) ?? {
       verdict: "pending",
       message: `no run has told of it within ${timeout} s`,
     }),
@@ -62,14 +63,10 @@ export async function waitForVerdicts(input: WaitInput): Promise<Outcome[]> {
       );
       const judgement = verdicts([...newer, own], [record]).get(own);
       if (!judgement || judgement.verdict === "pending") continue;
-      judged.set(id(version), judgement);
-      waiting.delete(id(version));
+      judged.set(versionOf(version), judgement);
+      waiting.delete(versionOf(version));
     }
   }
-}
-
-function id({ key, versionId }: Pick<ListedVersion, "key" | "versionId">): string {
-  return `${versionId}/${key}`;
 }
 
 /** `flyway-aws wait DATABASE/KEY`: the verdict of what a bucket has now under a key. */

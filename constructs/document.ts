@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { PATTERNS, type Source } from "../deployment/mapping";
+import { OPERATIONS } from "../records/record";
 
 /** A Systems Manager Command document, as far as this project writes one. */
 export interface CommandDocument {
@@ -80,7 +81,7 @@ export function commandDocument(parameters: string, runner: Source): CommandDocu
         type: "String",
         description:
           "migrate; or repair, which first takes failed migrations out of Flyway's history, and is refused where there are none or where it would hide an edited or deleted file; or baseline, which first removes a history in which nothing is applied, so that it begins anew at baseline_version; or validate, which only compares the history with the bucket",
-        allowedPattern: "^(migrate|repair|baseline|validate)$",
+        allowedPattern: `^(${OPERATIONS.join("|")})$`,
         default: "migrate",
       },
       SettleSeconds: {

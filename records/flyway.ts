@@ -129,8 +129,13 @@ export function isLockTimeout({ sqlErrorCode }: FlywayError): boolean {
 }
 
 /** Whether a statement is none that the server understands, so that nothing of it was done: https://mariadb.com/kb/en/e1064/ */
-export function isSyntaxError({ sqlErrorCode }: FlywayError): boolean {
+export function isSyntaxError({ sqlErrorCode }: Pick<FlywayError, "sqlErrorCode">): boolean {
   return sqlErrorCode === 1064;
+}
+
+/** Whether a statement runs others: one of those may be what the server cannot read, behind some that it did. */
+export function runsOthers(statement: string): boolean {
+  return /\b(CALL|EXECUTE|BEGIN)\b/i.test(statement);
 }
 
 /** Whether Flyway had no connection at all, and so did nothing. */

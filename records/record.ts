@@ -25,7 +25,9 @@ export type OverallVerdict = Verdict | "superseded" | "pending";
  * | `baseline` | before that, Flyway's history, in which nothing is applied, is made anew at `baseline_version` |
  * | `validate` | nothing is migrated: `flyway.validate` compares the history with the bucket; `objects` are as runs before judged them |
  */
-export type Operation = "migrate" | "repair" | "baseline" | "validate";
+export const OPERATIONS = ["migrate", "repair", "baseline", "validate"] as const;
+
+export type Operation = (typeof OPERATIONS)[number];
 
 /**
  * The run record: what a run leaves in its bucket, as

@@ -1,4 +1,4 @@
-import type { Operation } from "../records/record";
+import { OPERATIONS, type Operation } from "../records/record";
 
 /** What a run is asked to do, and where: the environment of the process, read here and nowhere else. */
 export interface Environment {
@@ -40,8 +40,6 @@ export interface Environment {
   /** All of it, for the programs that a run starts. */
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
-
-const OPERATIONS = ["repair", "baseline", "validate"] as const;
 
 /** @throws with the names of variables that are missing */
 export function readEnvironment(env: Record<string, string | undefined>): Environment {

@@ -1,4 +1,4 @@
-import { type FailedStatement, failedStatementIn, isSyntaxError } from "../records/flyway";
+import { type FailedStatement, failedStatementIn, isSyntaxError, runsOthers } from "../records/flyway";
 import type { FlywayError } from "../records/record";
 
 /** White space and comments, but not MySQL's own, which are statements: https://dev.mysql.com/doc/refman/8.4/en/comments.html */
@@ -72,13 +72,10 @@ export function isAllOrNothing(scripts: readonly string[], prefix: string | unde
   return isKnown && all.findIndex((statement) => ADDS.test(statement)) <= 0;
 }
 
-/** What runs statements of its own: one of those may be what the server cannot read, behind others that it did. */
-const RUNS_OTHERS = /\b(CALL|EXECUTE|BEGIN)\b/i;
-
 /** A script without the statement of an error, if the server could not read that, so that it did nothing of it. */
 export function withoutUnread(sql: string, error: FlywayError): string {
   const statement = isSyntaxError(error) ? failedStatementIn(error)?.statement : undefined;
-  return statement && !RUNS_OTHERS.test(statement) ? sql.replace(statement, "") : sql;
+  return statement && !runsOthers(statement) ? sql.replace(statement, "") : sql;
 }
 
 /** The statements of a script, in capitals, without what stands in quotes; undefined where they cannot be told apart. */

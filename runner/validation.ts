@@ -3,6 +3,7 @@ import { isApplied, type Known, NOTHING_KNOWN } from "../records/judge";
 import { type JudgedObject, keyOf, type SeenObject, versionOf } from "../records/record";
 import { lineOf } from "../records/text";
 import { initSqlOf, type Progress, settingOf, subjectOf } from "./content";
+import type { Copy } from "./copy";
 import { Failure } from "./failure";
 import { runFlyway } from "./flyway";
 import { foldersOf, type Host } from "./host";
@@ -25,7 +26,7 @@ export async function validate(host: Host, interruption: Promise<never>): Promis
   let exitCode = 0;
   let results: Results = { migrate: null, info: null, validate: null, repair: null };
   try {
-    const [found, lines] = await Promise.race([findingsOf(host, progress), interruption]);
+    const [found, lines] = await Promise.race([findingsOf(host, folders.copy, progress), interruption]);
     results = { ...results, validate: found };
     if (lines.length > 0) progress.reason = lines.join("\n");
     log.show(progress.reason ?? "Flyway's history and the bucket go together");
@@ -69,10 +70,10 @@ function asJudged(objects: readonly SeenObject[], known: Known): JudgedObject[] 
 /** What Flyway finds, and a line for each thing that stands against a file: not for what is yet to be applied. */
 async function findingsOf(
   host: Host,
+  copy: Copy,
   progress: Progress,
 ): Promise<readonly [Results["validate"], readonly string[]]> {
-  const { environment, log } = host;
-  const { copy } = foldersOf(host, environment.bucket);
+  const { log } = host;
   const subject = await subjectOf(host, progress);
   const setting = await settingOf(host, copy, subject, 0);
   log.say(`validating schema ${subject.mapping.schema} with Flyway ${subject.mapping.flywayVersion}`);

@@ -1,3 +1,4 @@
+import { isSyntaxError, runsOthers } from "../../records/flyway";
 import type { HalfApplied } from "../../records/record";
 import { withoutPasswords } from "../../records/work";
 import { type Statement, splitScript } from "../check/split";
@@ -27,9 +28,6 @@ export class Untold extends Error {
 
 /** What a resumed file begins with. */
 const HEADER = "-- Resumed: what its first try did is left out.\n";
-
-/** https://mariadb.com/kb/en/e1064/ */
-const SYNTAX_ERROR = 1064;
 
 /** The connection was lost: https://dev.mysql.com/doc/mysql-errors/8.4/en/client-error-reference.html */
 const LOST = [2006, 2013, 2055];
@@ -142,16 +140,14 @@ interface Circumstances {
   readonly errorCode: number;
 }
 
-/** What runs statements of its own: one of those may be what the server cannot read, behind others that it did. */
-const RUNS_OTHERS = /\b(CALL|EXECUTE|BEGIN)\b|;/i;
-
 /** Requires that nothing of the statement that failed is done, nor of the rows that are not committed. */
 function requireUndone(
   broken: Statement,
   { before, unsettled, halfApplied, errorCode }: Circumstances,
 ): void {
   const text = withoutTexts(broken.text);
-  const isUnread = errorCode === SYNTAX_ERROR && !ROWS.test(text) && !RUNS_OTHERS.test(text);
+  const isOne = !runsOthers(text) && !text.includes(";");
+  const isUnread = isSyntaxError({ sqlErrorCode: errorCode }) && !ROWS.test(text) && isOne;
   const kind = isUnread ? undefined : kindOf(broken);
   if (kind === "definition") {
     requireWhole(broken);
