@@ -1,4 +1,4 @@
-import artifactUrl from "mvn-artifact-url";
+import { artifactUrl } from "./maven";
 
 /** Where a Flyway release is downloaded from, and what it must be. */
 export interface FlywayArchive {

@@ -10,9 +10,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import artifactUrl from "mvn-artifact-url";
 import { type FlywayArchive, officialArchives } from "../../deployment/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../../deployment/databases";
+import { artifactUrl } from "../../deployment/maven";
 import { cacheFolder, download } from "../../local/machine/downloads";
 import { findExecutable } from "../../local/machine/processes";
 import { skipLoudly } from "./moto";

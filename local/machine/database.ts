@@ -4,9 +4,9 @@ import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "no
 import { chmod, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import artifactUrl from "mvn-artifact-url";
 import { type Connection, createConnection } from "mysql2/promise";
 import type { Target } from "../../deployment/mapping";
+import { artifactUrl } from "../../deployment/maven";
 import { type Certificate, certificateFor, NAME } from "./certificate";
 import { cached, download, type Progress, unpackZip } from "./downloads";
 import { findExecutable, freePort, type LeashedProcess, leashed } from "./processes";
