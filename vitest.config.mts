@@ -54,6 +54,7 @@ export default defineConfig({
             "notifications",
             "random",
             "reconcile",
+            "rehearsal",
             "settings",
             "systems-manager",
             "tls",

@@ -105,12 +105,17 @@ describe("the rooms", () => {
     ["records", []],
     ["lambda", ["deployment", "records"]],
     ["runner", ["deployment", "records"]],
-    ["cli", ["deployment", "records", "package.json"]],
+    ["cli", ["deployment", "records", "package.json", "local"]],
     ["constructs", ["deployment", "records", "lambda"]],
     ["local", ["deployment", "records", "lambda", "constructs"]],
   ])("let %s import of the others only %j", (room, others) => {
     const rooms = filesOf(room).flatMap((file) => importsOf(file).map((path) => path.split("/")[0]));
     expect(rooms.filter((name) => ![room, ...others].includes(name as string))).toEqual([]);
+  });
+
+  it("let cli import of the local chain for rehearsals only", () => {
+    const users = filesOf("cli").filter((file) => importsOf(file).some((path) => path.startsWith("local/")));
+    expect(users.filter((file) => !file.startsWith("cli/rehearsal/"))).toEqual([]);
   });
 
   it("load CDKTF for the constructs, and for npm start do not", async () => {

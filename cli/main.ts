@@ -168,6 +168,8 @@ async function main(): Promise<void> {
     .option("--base <revision>", "take what a revision of git has for applied")
     .option("--offline", "do not ask the buckets what is applied")
     .option("--config <file>", "the rules' severities (flyway-aws.json)")
+    .option("--no-rehearsal", "do not run them on a throwaway database")
+    .option("--from-schema <file>", "what that begins with, as mysqldump writes it; else it is empty")
     .action(async (directory: string, { offline, ...given }: CheckArguments) => {
       const { format, stage } = program.opts<Options>();
       const { check } = await import("./check/command.js");
@@ -320,6 +322,8 @@ interface PromoteArguments extends TimeoutArgument {
 }
 
 interface CheckArguments {
+  readonly rehearsal: boolean;
+  readonly fromSchema?: string;
   readonly database?: string;
   readonly base?: string;
   readonly offline?: boolean;

@@ -90,6 +90,8 @@ export interface Chain {
   readonly verdicts: Verdicts;
   /** Parameter Store, by name: mappings, targets, archives. */
   readonly parameters: Map<string, string>;
+  /** Changes a database's mapping, as an apply of another flyway_database_settings does. */
+  configure(database: string, change: Partial<Mapping>): void;
   /** Secrets Manager, by ARN. */
   readonly secrets: Map<string, string>;
   /** What people would have been sent so far, oldest first. */
@@ -276,6 +278,11 @@ async function start(
     },
     verdicts,
     parameters,
+    configure: (database, change) => {
+      const name = mappingName(NAMES.parameters, buckets[database] as string);
+      const mapping = JSON.parse(parameters.get(name) as string) as Mapping;
+      parameters.set(name, JSON.stringify({ ...mapping, ...change }));
+    },
     secrets,
     messages: topic.messages,
     commands,

@@ -9,7 +9,7 @@ import type { Message } from "../lambda/notification";
 import { isApplied } from "../records/judge";
 import { byFlywayOrder } from "../records/upload";
 import { type Chain, startChain } from "./chain";
-import type { Progress } from "./machine/downloads";
+import { describeDownload, type Progress } from "./machine/downloads";
 import { report } from "./report";
 import type { UploadVerdict } from "./verdicts";
 
@@ -27,9 +27,7 @@ const say = (line: string) => console.log(line);
 
 /** On a terminal one line that is rewritten, else a line per call. */
 const progress: Progress = (label, received, total) => {
-  const megabytes = (bytes: number) => Math.round(bytes / 1e6);
-  const share = total ? ` of ${megabytes(total)} MB (${Math.floor((100 * received) / total)} %)` : " MB";
-  const line = `Downloading ${label}: ${megabytes(received)}${share}`;
+  const line = describeDownload(label, received, total);
   if (!process.stdout.isTTY) return say(line);
   process.stdout.write(`\r${line}\x1b[K${received === total ? "\n" : ""}`);
 };

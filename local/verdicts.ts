@@ -1,5 +1,5 @@
 import { parseRecord } from "../records/parse";
-import { RECORD_PREFIX } from "../records/record";
+import { RECORD_PREFIX, type RunRecord } from "../records/record";
 import { type Judgement, verdicts } from "../records/verdict";
 import type { LocalS3 } from "./aws/s3/server";
 
@@ -29,22 +29,25 @@ export class Verdicts {
     private readonly buckets: Readonly<Record<string, string>>,
   ) {}
 
-  /** The verdicts of all uploads of a database so far, by key, newest version first. */
-  async of(database: string): Promise<UploadVerdict[]> {
+  /** A database's run records, in the order of their names. */
+  async records(database: string): Promise<RunRecord[]> {
     const bucket = this.buckets[database] as string;
-    const versions = this.s3.versions(bucket);
     const records = await Promise.all(
-      versions
+      this.s3
+        .versions(bucket)
         .filter(
           ({ key, isDeleteMarker }) =>
             key.startsWith(RECORD_PREFIX) && key.endsWith(".json") && !isDeleteMarker,
         )
         .map(async ({ key }) => parseRecord(String(await this.s3.read(bucket, key)))),
     );
-    const judged = verdicts(
-      versions,
-      records.filter((record) => record !== undefined),
-    );
+    return records.filter((record) => record !== undefined);
+  }
+
+  /** The verdicts of all uploads of a database so far, by key, newest version first. */
+  async of(database: string): Promise<UploadVerdict[]> {
+    const versions = this.s3.versions(this.buckets[database] as string);
+    const judged = verdicts(versions, await this.records(database));
     return versions.flatMap((version) => {
       const { key, versionId, lastModified: uploadedAt } = version;
       const judgement = judged.get(version);

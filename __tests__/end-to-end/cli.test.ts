@@ -9,7 +9,7 @@ import outputSchema from "../../cli/output.schema.json";
 import { mappingName } from "../../deployment/mapping";
 import { Names } from "../../deployment/names";
 import type { Chain } from "../../local/chain";
-import { configure, put, query, remove, startTestChain, table } from "../support/chain";
+import { put, query, remove, startTestChain, table } from "../support/chain";
 import { bundleCli, type Ended, startCli } from "../support/cli";
 import { gate } from "../support/gate";
 
@@ -403,7 +403,7 @@ describe("flyway-aws repair, resume, baseline, validate and reconcile", () => {
       1,
       expect.stringContaining("No baseline_version of Taken is set"),
     ]);
-    configure(chain, "Taken", { baselineVersion: "1" });
+    chain.configure("Taken", { baselineVersion: "1" });
     const { code, stdout } = await cli("--yes", "baseline", "Taken");
     expect([code, stdout]).toEqual([0, expect.stringMatching(/^Taken\/V1__a\.sql +already-applied$/m)]);
     expect(stdout).toMatch(/^Taken\/V2__b\.sql +applied$/m);
@@ -485,17 +485,21 @@ describe("flyway-aws check", () => {
       "App/V1__a.sql": `SELECT 1;\n${HAZARD}`,
       "App/V2__b.sql": "SELECT 1;",
     });
-    const { code, stdout, stderr } = await startCli(file, ["check", path, "--offline"], undefined).ended;
+    const { code, stdout, stderr } = await startCli(
+      file,
+      ["check", path, "--offline", "--no-rehearsal"],
+      undefined,
+    ).ended;
     expect([code, stdout]).toEqual([
       1,
       expect.stringMatching(/^\S+\/App\/V1__a\.sql:2: drop-table: drops the table gone[^\n]*: [^\n]+\n$/),
     ]);
     expect(stderr).toContain("1 error, 0 warnings (docs/rules.md)");
-    expect(await json("check", "check", path, "--offline")).toMatchObject({
+    expect(await json("check", "check", path, "--offline", "--no-rehearsal")).toMatchObject({
       errors: 1,
       findings: [{ line: 2 }],
     });
-    const github = await cli("check", path, "--offline", "--format", "github");
+    const github = await cli("check", path, "--offline", "--no-rehearsal", "--format", "github");
     expect(github.stdout).toMatch(/^::error file=\S+V1__a\.sql,line=2,title=drop-table::drops the table/);
   });
 
@@ -503,9 +507,9 @@ describe("flyway-aws check", () => {
     const path = migrations("severe", { "App/V1__a.sql": HAZARD });
     const config = join(folder, "severities.json");
     writeFileSync(config, '{ "rules": { "drop-table": "off" } }');
-    expect((await cli("check", path, "--offline", "--config", config)).code).toBe(0);
+    expect((await cli("check", path, "--offline", "--no-rehearsal", "--config", config)).code).toBe(0);
     writeFileSync(config, '{ "rules": { "drop-tables": "off" } }');
-    const { code, stderr } = await cli("check", path, "--offline", "--config", config);
+    const { code, stderr } = await cli("check", path, "--offline", "--no-rehearsal", "--config", config);
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(/no rule "drop-tables"; there are [^\n]*drop-table/),
@@ -516,7 +520,7 @@ describe("flyway-aws check", () => {
     const path = migrations("Checked", { "V1__a.sql": table("A"), "V2__b.sql": "DROP TABLE A;" });
     expect((await cli("push", "Checked", path, "--no-check")).code).toBe(0);
     migrations("Checked", { "V2__b.sql": "DROP TABLE A; SELECT 1;", "V3__c.sql": "SELECT 1;" });
-    const { findings } = await json("check", "check", path, "--database", "Checked");
+    const { findings } = await json("check", "check", path, "--database", "Checked", "--no-rehearsal");
     expect(findings).toMatchObject([{ rule: "applied-edited", file: join(path, "V2__b.sql") }]);
   });
 
@@ -538,7 +542,7 @@ describe("flyway-aws check", () => {
       "V1.5__c.sql": "SELECT 1;",
       "R__v.sql": "SELECT 2;",
     });
-    const based = await json("check", "check", root, "--base", "HEAD");
+    const based = await json("check", "check", root, "--base", "HEAD", "--no-rehearsal");
     expect(
       based.findings.map(
         ({ file, rule }: Record<string, string>) => `${file?.slice(path.length + 1)} ${rule}`,
@@ -549,7 +553,7 @@ describe("flyway-aws check", () => {
       1,
       expect.stringMatching(/git cannot tell[\s\S]*fetch-depth/),
     ]);
-    const alone = await cli("--stage", "none", "check", root);
+    const alone = await cli("--stage", "none", "check", root, "--no-rehearsal");
     expect([alone.code, alone.stderr]).toEqual([
       0,
       expect.stringMatching(/^Not compared with what is applied/m),
@@ -559,7 +563,7 @@ describe("flyway-aws check", () => {
   it.each<readonly [string, readonly string[], RegExp]>([
     [
       "a folder without folders",
-      ["check", "migrations/Users", "--offline"],
+      ["check", "migrations/Users", "--offline", "--no-rehearsal"],
       /no folder of a database\nTo do: [^\n]*--database/,
     ],
     ["the format of another command", ["--format", "github", "status"], /Only check has the format github/],

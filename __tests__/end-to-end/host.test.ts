@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DEFAULT_FLYWAY_VERSION } from "../../deployment/databases";
 import type { Chain } from "../../local/chain";
 import { cacheFolder } from "../../local/machine/downloads";
-import { configure, migrate, query, remove, startTestChain, upload } from "../support/chain";
+import { migrate, query, remove, startTestChain, upload } from "../support/chain";
 import { s3Request } from "../support/s3";
 import { schemaErrors } from "../support/schema";
 
@@ -41,7 +41,7 @@ describe("the host", () => {
     const databases = ["Users", "Products", "Unchecked", "Unknown", "Untargeted"];
     chain = await startTestChain({ databases, releases: join(folder, "releases") });
     publish("90.2", createHash("sha256").update(archive).digest("hex"));
-    for (const database of ["Users", "Products"]) configure(chain, database, { flywayVersion: "90.2" });
+    for (const database of ["Users", "Products"]) chain.configure(database, { flywayVersion: "90.2" });
   });
   afterAll(async () => {
     await chain.stop();
@@ -58,7 +58,7 @@ describe("the host", () => {
 
   it("refuses an archive with another checksum, and installs nothing", async () => {
     publish("90.1", "0".repeat(64));
-    configure(chain, "Unchecked", { flywayVersion: "90.1" });
+    chain.configure("Unchecked", { flywayVersion: "90.1" });
     const judged = await migrate(chain, "Unchecked", "V1__a.sql", "CREATE TABLE A (id int);");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain(`does not have the SHA-256 ${"0".repeat(64)}`);
@@ -66,11 +66,11 @@ describe("the host", () => {
   });
 
   it("installs a release on demand, once for two runs at once, and goes on with what failed before", async () => {
-    configure(chain, "Users", { flywayVersion: "90.4" }); // has no archive
+    chain.configure("Users", { flywayVersion: "90.4" }); // has no archive
     const failed = await migrate(chain, "Users", "V1__a.sql", "CREATE TABLE A (id int);");
     expect(failed.verdict).toBe("failed");
     const before = downloads;
-    configure(chain, "Users", { flywayVersion: "90.2" });
+    chain.configure("Users", { flywayVersion: "90.2" });
     const judged = await Promise.all([
       migrate(chain, "Users", "V2__b.sql", "CREATE TABLE B (id int);"),
       migrate(chain, "Products", "V1__a.sql", "CREATE TABLE A (id int);"),
@@ -85,14 +85,14 @@ describe("the host", () => {
   });
 
   it("names the variable to set for a version whose archive is not known", async () => {
-    configure(chain, "Unknown", { flywayVersion: "90.3" });
+    chain.configure("Unknown", { flywayVersion: "90.3" });
     const judged = await migrate(chain, "Unknown", "V1__a.sql", "SELECT 1;");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain("add its URL and SHA-256 to flyway_archives");
   });
 
   it("names a target that is not there", async () => {
-    configure(chain, "Untargeted", { flywayVersion: "90.2", flywayConf: "other.conf" });
+    chain.configure("Untargeted", { flywayVersion: "90.2", flywayConf: "other.conf" });
     const judged = await migrate(chain, "Untargeted", "V1__a.sql", "SELECT 1;");
     expect(judged.verdict).toBe("failed");
     expect(judged.message).toContain("no target is named other.conf");

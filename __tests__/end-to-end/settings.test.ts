@@ -8,7 +8,7 @@ import { mappingName, type Target } from "../../deployment/mapping";
 import type { Chain } from "../../local/chain";
 import { startDatabase } from "../../local/machine/database";
 import { findFlyway } from "../../local/machine/flyway";
-import { columns, configure, migrate, query, startTestChain, upload } from "../support/chain";
+import { columns, migrate, query, startTestChain, upload } from "../support/chain";
 import { mysqld } from "../support/mysql";
 
 const CREATE = "CREATE TABLE t (a VARCHAR(99));";
@@ -28,7 +28,7 @@ describe("flyway_database_settings", () => {
 
   it("fill in placeholders as they stand, whatever a shell would make of them", async () => {
     const value = '$(id) `id` "a" = b; -c *';
-    configure(chain, "Filled", { placeholders: { app_owner: value } });
+    chain.configure("Filled", { placeholders: { app_owner: value } });
     const sql = `${CREATE} INSERT INTO t VALUES ('\${app_owner}');`;
     expect(await migrate(chain, "Filled", "V1__a.sql", sql)).toMatchObject({ verdict: "applied" });
     expect(await query(chain, "SELECT a FROM Filled.t")).toEqual([{ a: value }]);
@@ -40,7 +40,7 @@ describe("flyway_database_settings", () => {
   });
 
   it("lead to another schema", async () => {
-    configure(chain, "Renamed", { schema: "another-one" });
+    chain.configure("Renamed", { schema: "another-one" });
     expect(await migrate(chain, "Renamed", "V1__a.sql", CREATE)).toMatchObject({ verdict: "applied" });
     expect(await columns(chain, "another-one", "t")).toEqual(["a varchar"]);
     expect(await columns(chain, "Renamed", "t")).toEqual([]);
@@ -52,7 +52,7 @@ describe("flyway_database_settings", () => {
   ] as const)(
     "have a version below the newest applied one, in %s with outOfOrder %s, %s",
     async (database, outOfOrder, verdict) => {
-      configure(chain, database, { outOfOrder });
+      chain.configure(database, { outOfOrder });
       expect(await migrate(chain, database, "V2__b.sql", CREATE)).toMatchObject({ verdict: "applied" });
       expect(await migrate(chain, database, "V1__a.sql", "CREATE TABLE s (a INT);")).toMatchObject({
         verdict,
@@ -64,7 +64,7 @@ describe("flyway_database_settings", () => {
   it("skip what a schema that is not empty had before its baseline", async () => {
     await query(chain, "CREATE SCHEMA Late");
     await query(chain, "CREATE TABLE Late.t (a INT)");
-    configure(chain, "Late", { baselineVersion: "1" });
+    chain.configure("Late", { baselineVersion: "1" });
     await upload(chain, "Late", "V1__a.sql", CREATE);
     const sql = "ALTER TABLE t ADD b INT;";
     expect(await migrate(chain, "Late", "V2__b.sql", sql)).toMatchObject({ verdict: "applied" });
@@ -75,7 +75,7 @@ describe("flyway_database_settings", () => {
     const archives = await officialArchives(process.env.MAVEN_REPOSITORY);
     const { version, archive } = await findFlyway("7.7.3", archives, folder, () => {});
     chain.parameters.set(`/flyway/archive/${version}`, JSON.stringify(archive));
-    configure(chain, "Old", { flywayVersion: version });
+    chain.configure("Old", { flywayVersion: version });
     expect(await migrate(chain, "Old", "V1__a.sql", CREATE)).toMatchObject({ verdict: "applied" });
     const records = await chain.verdicts.of("Old");
     expect(records.map(({ verdict }) => verdict)).toEqual(["applied"]);
@@ -93,7 +93,7 @@ describe("flyway_database_settings", () => {
       const ca = { url: `file://${caFile}`, sha256: createHash("sha256").update(server.ca).digest("hex") };
       const target: Target = { url, secret, ca };
       chain.parameters.set("/flyway/target/far.conf", JSON.stringify(target));
-      configure(chain, "Far", { flywayConf: "far.conf" });
+      chain.configure("Far", { flywayConf: "far.conf" });
       expect(await migrate(chain, "Far", "V1__a.sql", CREATE)).toMatchObject({ verdict: "applied" });
       expect(await columns({ database: server }, "Far", "t")).toEqual(["a varchar"]);
       expect(await columns(chain, "Far", "t")).toEqual([]);
@@ -103,7 +103,7 @@ describe("flyway_database_settings", () => {
   });
 
   it("that are wrong fail the upload, name the parameter, and bring the bucket on once they are right", async () => {
-    configure(chain, "Broken", { baselineVersion: "-x" });
+    chain.configure("Broken", { baselineVersion: "-x" });
     const name = mappingName("/flyway", chain.buckets.Broken as string);
     expect(await migrate(chain, "Broken", "V1__a.sql", CREATE)).toMatchObject({
       verdict: "failed",
@@ -113,7 +113,7 @@ describe("flyway_database_settings", () => {
     });
     expect(await columns(chain, "Broken", "t")).toEqual([]);
 
-    configure(chain, "Broken", { baselineVersion: "0" });
+    chain.configure("Broken", { baselineVersion: "0" });
     expect(await migrate(chain, "Broken", "V2__b.sql", "SELECT 1;")).toMatchObject({ verdict: "applied" });
     const verdicts = (await chain.verdicts.of("Broken")).map(({ key, verdict }) => [key, verdict]);
     expect(verdicts.sort()).toEqual([

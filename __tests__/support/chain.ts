@@ -3,7 +3,6 @@ import { connect } from "node:net";
 import type { RowDataPacket } from "mysql2/promise";
 import { officialArchives } from "../../deployment/archives";
 import { DEFAULT_FLYWAY_VERSION } from "../../deployment/databases";
-import { type Mapping, mappingName } from "../../deployment/mapping";
 import { type Chain, type ChainOptions, startChain } from "../../local/chain";
 import { connectTo } from "../../local/machine/database";
 import type { UploadVerdict } from "../../local/verdicts";
@@ -24,13 +23,6 @@ export async function startTestChain(options: Partial<ChainOptions> = {}): Promi
     program: mysqld(),
     ...options,
   });
-}
-
-/** Changes a database's mapping, as an apply of another flyway_database_settings would. */
-export function configure(chain: Chain, database: string, change: Partial<Mapping>): void {
-  const name = mappingName("/flyway", chain.buckets[database] as string);
-  const mapping = JSON.parse(chain.parameters.get(name) as string) as Mapping;
-  chain.parameters.set(name, JSON.stringify({ ...mapping, ...change }));
 }
 
 /** Uploads a migration and waits for its verdict. */

@@ -21,7 +21,7 @@ export interface StartedCli {
 
 const PROJECT = join(__dirname, "..", "..");
 
-/** Bundles the command as `npm run prepare` does, into a folder of the project, where it finds its packages; its file. */
+/** Bundles the command as `npm run prepare` does, into a folder beside `dist`, where it finds its packages and the project; its file. */
 export async function bundleCli(directory: string): Promise<string> {
   const { scripts } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
   const script = (scripts.prepare as string).replace("--outdir=dist", `--outdir=${directory}`);

@@ -11,7 +11,7 @@ import {
 } from "./files";
 import { type Finding, isRule, RULES, type RuleName, type Severities, suggestion } from "./rules";
 import { type Comment, type Script, type Statement, splitScript } from "./split";
-import { objectionsTo, withoutPrimaryKey } from "./statements";
+import { type Algorithm, asTold, objectionsTo, withoutPrimaryKey } from "./statements";
 import { type Action, readStatement } from "./syntax";
 import { Tables } from "./tables";
 
@@ -45,12 +45,44 @@ export interface CheckInput {
   readonly isWhole?: boolean;
   /** What the rules count as; unset, their defaults. */
   readonly severities?: Severities;
+  /** What a MySQL said of statements that alter a table; unset, none was asked. */
+  readonly answers?: Answers;
+  /** What a rehearsal has against files; told of those that have no error otherwise. */
+  readonly rehearsed?: readonly Objection[];
+}
+
+/** What a server said of statements that alter a table. */
+export interface Answers {
+  /** Its name and version. */
+  readonly server: string;
+  /** By the statement: placeOf. */
+  readonly algorithms: ReadonlyMap<string, Algorithm>;
+}
+
+/** A file of which the statements could be read. */
+export interface CheckedScript {
+  readonly key: string;
+  /** With placeholders put in: of one that has no value, its name. */
+  readonly statements: readonly Statement[];
+  /** Those that alter a table that exists, by their index: what it is called. None of a file that is applied. */
+  readonly alterations: ReadonlyMap<number, string>;
+  /** The tables that it makes. */
+  readonly made: ReadonlySet<string>;
+}
+
+export interface CheckResult {
+  /** In the order in which Flyway takes the files, by line. */
+  readonly findings: Finding[];
+  readonly scripts: readonly CheckedScript[];
+}
+
+/** Names a statement of a file by its index. */
+export function placeOf(key: string, at: number): string {
+  return `${at} ${key}`;
 }
 
 /**
  * Finds what speaks against migrations, without a database: by their names and content, and by what their statements do.
- *
- * @returns in the order in which Flyway takes the files, by line
  */
 export function checkMigrations({
   database,
@@ -60,7 +92,9 @@ export function checkMigrations({
   applied,
   isWhole = true,
   severities = {},
-}: CheckInput): Finding[] {
+  answers,
+  rehearsed = [],
+}: CheckInput): CheckResult {
   const { objections, readable } = checkFiles({
     files,
     applied: applied ?? [],
@@ -69,20 +103,21 @@ export function checkMigrations({
     isWhole,
   });
   const tables = new Tables(database);
-  for (const file of readable) {
+  const scripts = readable.map((file): CheckedScript => {
     tables.begin(applied && file.isApplied);
-    const against = checkScript(
-      splitScript(withoutPlaceholders(file.text, database, settings)),
-      file,
-      tables,
-    );
+    const script = splitScript(withoutPlaceholders(file.text, database, settings));
+    const { against, alterations, made } = checkScript(script, file, tables, answers);
     if (!file.isApplied) objections.push(...against);
-  }
+    const { key, isApplied } = file;
+    return { key, statements: script.statements, alterations: isApplied ? new Map() : alterations, made };
+  });
   const paths = new Map(files.map(({ key, path }) => [key, path ?? key]));
-  return objections
+  const severityOf = (rule: RuleName) => severities[rule] ?? RULES[rule];
+  const wrong = new Set(objections.filter(({ rule }) => severityOf(rule) === "error").map(({ key }) => key));
+  const findings = [...objections, ...rehearsed.filter(({ key }) => !wrong.has(key))]
     .sort((a, b) => byVersion(a.key, b.key) || a.line - b.line)
     .flatMap(({ key, line, rule, message, remedy }) => {
-      const severity = severities[rule] ?? RULES[rule];
+      const severity = severityOf(rule);
       return severity === "off"
         ? []
         : [
@@ -96,18 +131,29 @@ export function checkMigrations({
             },
           ];
     });
+  return { findings, scripts };
 }
 
 /** Puts a placeholder's value in its place, or its name where the value is not known. */
 function withoutPlaceholders(text: string, database: string, settings: CheckInput["settings"] = {}): string {
   if (settings.placeholderReplacement === false) return text;
+  return text.replace(placeholderPattern(settings), (_, name: string) => {
+    if (name === "flyway:defaultSchema" || name === "flyway:database") return database;
+    return settings.placeholders?.[name] ?? standIn(name);
+  });
+}
+
+/** What stands for a placeholder of which the value is not known. */
+export function standIn(name: string): string {
+  return name.replace(/\W/g, "_");
+}
+
+/** Finds placeholders; its group is the name. */
+export function placeholderPattern(settings: CheckInput["settings"] = {}): RegExp {
   const escaped = (mark: string) => mark.replace(/[^\w]/g, "\\$&");
   const prefix = escaped(settings.placeholderPrefix ?? "${");
   const suffix = escaped(settings.placeholderSuffix ?? "}");
-  return text.replace(new RegExp(`${prefix}([\\w:.-]+?)${suffix}`, "g"), (_, name: string) => {
-    if (name === "flyway:defaultSchema" || name === "flyway:database") return database;
-    return settings.placeholders?.[name] ?? name.replace(/\W/g, "_");
-  });
+  return new RegExp(`${prefix}([\\w:.-]+?)${suffix}`, "g");
 }
 
 interface Checked {
@@ -122,7 +168,12 @@ const DDL = /^(CREATE|ALTER|DROP|RENAME|TRUNCATE)\b(?!\s+TEMPORARY\b)/i;
 /** What may run again, though it has run before. */
 const REPEATS = /^\w+\s+(OR\s+REPLACE|[\s\S]{0,200}?\bIF\s+(NOT\s+)?EXISTS)\b/i;
 
-function checkScript({ statements, strayComments }: Script, { key }: ReadFile, tables: Tables): Objection[] {
+function checkScript(
+  { statements, strayComments }: Script,
+  { key }: ReadFile,
+  tables: Tables,
+  answers: Answers | undefined,
+): { readonly against: Objection[] } & Pick<CheckedScript, "alterations" | "made"> {
   const objections: { readonly at: number; readonly objection: Objection }[] = [];
   const object = (at: number, against: Omit<Objection, "key" | "line">, line?: number) =>
     objections.push({ at, objection: { key, line: line ?? (statements[at]?.line as number), ...against } });
@@ -140,9 +191,16 @@ function checkScript({ statements, strayComments }: Script, { key }: ReadFile, t
   );
   /** Tables of this file that have no primary key yet, and the statements that make them. */
   const keyless = new Map<string, number>();
+  const alterations = new Map<number, string>();
   for (const [at, { actions }] of checked.entries()) {
+    const algorithm = answers?.algorithms.get(placeOf(key, at));
     for (const action of actions) {
-      for (const against of objectionsTo(action, tables, made)) object(at, against);
+      const altered = action.kind === "alter-table" && tables.find(action.table).exists;
+      if (altered) alterations.set(at, action.table);
+      const seen = objectionsTo(action, tables, made);
+      const isTold = altered && answers && algorithm;
+      const told = isTold ? asTold(seen, action.table, algorithm, answers.server) : seen;
+      for (const against of told) object(at, against);
       noteKeys(action, at, keyless);
     }
   }
@@ -166,7 +224,7 @@ function checkScript({ statements, strayComments }: Script, { key }: ReadFile, t
     const against = againstMarker(marker, used.has(marker) || unread.includes(marker));
     return against ? [{ key, line: marker.line, ...against }] : [];
   });
-  return [...left.map(({ objection }) => objection), ...ofMarkers];
+  return { against: [...left.map(({ objection }) => objection), ...ofMarkers], alterations, made };
 }
 
 function unparsed(near: string): Omit<Objection, "key" | "line"> {

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { Mapping } from "../../deployment/mapping";
 import { isApplied } from "../../records/judge";
 import { printable } from "../../records/text";
 import { isUpload } from "../../records/upload";
@@ -11,7 +12,7 @@ import { CliError, EXIT, type ExitCode, explain } from "../exit";
 import { foldersIn, type LocalFile, readFiles } from "../files";
 import { isSame, lookAt, type Sight } from "../runs";
 import type { Terminal } from "../terminal";
-import { checkMigrations } from "./check";
+import { type CheckInput, checkMigrations } from "./check";
 import type { AppliedFile } from "./files";
 import { formatGithub, formatText, outputOf } from "./format";
 import { type Finding, parseSeverities, type Severities, SeverityError } from "./rules";
@@ -28,6 +29,16 @@ export interface CheckOptions {
   readonly base?: string;
   /** File of the rules' severities. @default flyway-aws.json, where it is there */
   readonly config?: string;
+  /** Whether the migrations run on a throwaway database, too. */
+  readonly rehearsal: boolean;
+  /** A dump that this begins with. */
+  readonly fromSchema?: string;
+}
+
+/** What is checked of one folder. */
+interface FolderInput extends CheckInput {
+  readonly files: readonly LocalFile[];
+  readonly settings?: Mapping;
 }
 
 /** Where a database's migrations are. */
@@ -41,8 +52,14 @@ export async function check(directory: string, options: CheckOptions): Promise<E
   const { terminal, format, database, base, config } = options;
   const severities = readSeverities(config);
   const folders = database === undefined ? foldersOf(directory) : [{ database, path: directory }];
+  if (options.fromSchema !== undefined && folders.length > 1) {
+    throw new CliError(
+      "--from-schema is of one database",
+      "name its folder and, by --database, what it is called",
+    );
+  }
   const deployment = base === undefined ? await deploymentOf(options) : undefined;
-  const findings: Finding[] = [];
+  const inputs: FolderInput[] = [];
   for (const folder of folders) {
     const files = readFiles([folder.path]);
     const known = deployment?.databases.find(({ name }) => name === folder.database);
@@ -51,25 +68,59 @@ export async function check(directory: string, options: CheckOptions): Promise<E
         ? known && (await appliedInBucket(options.aws, known, files))
         : await appliedAt(base, folder);
     const settings = known?.mapping;
-    findings.push(
-      ...checkMigrations({
-        database: folder.database,
-        folder: folder.path,
-        files,
-        settings,
-        applied,
-        severities,
-      }),
-    );
+    inputs.push({ database: folder.database, folder: folder.path, files, settings, applied, severities });
   }
+  const { findings, rehearsals, descriptions } = options.rehearsal
+    ? await checkAndRehearse(inputs, options)
+    : {
+        findings: inputs.flatMap((input) => checkMigrations(input).findings),
+        rehearsals: [],
+        descriptions: [],
+      };
   await terminal.endProgress();
-  const output = outputOf(findings);
+  const output = { ...outputOf(findings), rehearsals };
   if (findings.length > 0) {
     terminal.say((format === "github" ? formatGithub(findings) : printable(formatText(findings))).trimEnd());
   }
+  for (const description of descriptions) terminal.say(printable(description));
   terminal.json(output);
   terminal.note(`${count(output.errors, "error")}, ${count(output.warnings, "warning")} (docs/rules.md)`);
   return output.errors > 0 ? EXIT.error : EXIT.success;
+}
+
+/** Checks, and runs the migrations on a throwaway database, by whose word what was found is told. */
+async function checkAndRehearse(
+  inputs: readonly FolderInput[],
+  { terminal, fromSchema }: Pick<CheckOptions, "terminal" | "fromSchema">,
+): Promise<{
+  readonly findings: Finding[];
+  readonly rehearsals: readonly unknown[];
+  readonly descriptions: readonly string[];
+}> {
+  const checked = inputs.map((input) => ({ input, ...checkMigrations(input) }));
+  const [{ rehearse }, report, { readDump }] = await Promise.all([
+    import("../rehearsal/rehearsal.js"),
+    import("../rehearsal/report.js"),
+    import("../rehearsal/dump.js"),
+  ]);
+  const rehearsals = await rehearse({
+    databases: checked
+      .filter(({ input }) => input.files.length > 0)
+      .map(({ input, scripts }) => ({ ...input, name: input.database, scripts })),
+    dump: fromSchema === undefined ? undefined : readDump(fromSchema),
+    onProgress: (line) => terminal.progress(line),
+  });
+  const findings = checked.flatMap(({ input, scripts, findings }) => {
+    const rehearsal = rehearsals.find(({ database }) => database === input.database);
+    if (!rehearsal) return findings;
+    const rehearsed = report.objectionsOf(rehearsal, { ...input, scripts });
+    return checkMigrations({ ...input, answers: report.answersOf(rehearsal), rehearsed }).findings;
+  });
+  return {
+    findings,
+    rehearsals: rehearsals.map(report.rehearsalOutput),
+    descriptions: rehearsals.map(report.describeRehearsal),
+  };
 }
 
 /**
@@ -84,7 +135,7 @@ export async function checkUploads(
   onWarning: (line: string) => void,
 ): Promise<void> {
   const applied = await appliedAmong(aws, database, files, sight);
-  const findings = checkMigrations({
+  const { findings } = checkMigrations({
     ...{ database: database.name, settings: database.mapping, files, applied },
     ...{ isWhole: false, severities: readSeverities(undefined) },
   });

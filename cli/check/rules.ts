@@ -54,6 +54,8 @@ export const RULES = {
   "blocks-writes": "warning",
   "rebuilds-table": "warning",
   definer: "warning",
+  "rehearsal-failed": "error",
+  "not-rehearsed": "warning",
   "allow-without-reason": "error",
   "allow-unknown-rule": "error",
   "allow-nothing": "warning",

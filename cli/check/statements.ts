@@ -102,6 +102,35 @@ export function objectionsTo(
   return objections;
 }
 
+/** What a server does to a table, by how it changes it. */
+export const ALGORITHMS = {
+  /** `ALGORITHM=INSTANT` */
+  instant: "changes what is known of the table, not its rows",
+  /** `ALGORITHM=INPLACE, LOCK=NONE` */
+  inplace: "works in place, writes go on",
+  /** `ALGORITHM=INPLACE, LOCK=SHARED` */
+  locked: "works in place, writes are blocked",
+  /** None of these */
+  copy: "copies the table, writes are blocked",
+} as const;
+
+export type Algorithm = keyof typeof ALGORITHMS;
+
+/** What stands against a change of a table by a server's own word, instead of what the statement looks like. */
+export function asTold(
+  objections: readonly StatementObjection[],
+  table: string,
+  algorithm: Algorithm,
+  server: string,
+): StatementObjection[] {
+  const refuted = algorithm === "inplace" ? ["blocks-writes"] : ["blocks-writes", "rebuilds-table"];
+  const left = objections.filter(({ rule }) => !refuted.includes(rule));
+  if (algorithm === "instant" || algorithm === "inplace") return left;
+  const rule = "blocks-writes";
+  const message = `alters the table ${table}, which exists: by ${server} it ${ALGORITHMS[algorithm]}`;
+  return [...left, { rule, message, remedy: REMEDIES[rule] }];
+}
+
 /** What stands against a table that was made without a primary key and has got none by the end of its file. */
 export function withoutPrimaryKey(table: string): StatementObjection {
   const rule = "no-primary-key";

@@ -33,6 +33,19 @@ export interface Download {
  */
 export type Progress = (label: string, receivedBytes: number, totalBytes: number | undefined) => void;
 
+/** The same for a person: `Downloading Flyway 11.8.2: 12 of 254 MB (4 %)`. */
+export function describeDownload(
+  label: string,
+  receivedBytes: number,
+  totalBytes: number | undefined,
+): string {
+  const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+  const share = totalBytes
+    ? ` of ${megabytes(totalBytes)} MB (${Math.floor((100 * receivedBytes) / totalBytes)} %)`
+    : " MB";
+  return `Downloading ${label}: ${megabytes(receivedBytes)}${share}`;
+}
+
 /** How often a download goes on after its connection broke. */
 const RETRIES = 3;
 
