@@ -41,6 +41,7 @@ export default defineConfig({
             "aws-failures",
             "bursts",
             "chain",
+            "cli",
             "content",
             "database-failures",
             "download-failures",
