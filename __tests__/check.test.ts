@@ -471,6 +471,6 @@ describe("the formats", () => {
   });
 
   it("are an object with their numbers", () => {
-    expect(outputOf([finding])).toEqual({ errors: 1, warnings: 0, findings: [finding] });
+    expect(outputOf([finding], [])).toEqual({ errors: 1, warnings: 0, findings: [finding], rehearsals: [] });
   });
 });

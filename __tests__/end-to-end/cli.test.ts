@@ -1,16 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Ajv2020 from "ajv/dist/2020";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import outputSchema from "../../cli/output.schema.json";
+import type outputSchema from "../../cli/output.schema.json";
 import { mappingName } from "../../deployment/mapping";
 import { Names } from "../../deployment/names";
 import type { Chain } from "../../local/chain";
 import { put, query, remove, startTestChain, table } from "../support/chain";
-import { bundleCli, type Ended, startCli } from "../support/cli";
+import { bundleCli, type Ended, expectShape, startCli, writeMigrations } from "../support/cli";
 import { gate } from "../support/gate";
 
 // The command as its users have it: each start a process of its own, against the chain.
@@ -68,28 +67,18 @@ afterAll(async () => {
 
 const cli = (...args: string[]): Promise<Ended> => startCli(file, args, chain).ended;
 
-const output = new Ajv2020({ allowUnionTypes: true });
-output.addSchema(outputSchema, "output");
-
 /** What the command prints as JSON, which is of a shape in cli/output.schema.json. */
 async function json(shape: keyof typeof outputSchema.$defs, ...args: string[]) {
   const { stdout } = await cli("--format", "json", ...args);
   const documents = shape === "logLine" ? stdout.trimEnd().split("\n") : [stdout];
   const values = documents.map((text) => JSON.parse(text));
-  const validate = output.getSchema(`output#/$defs/${shape}`);
-  for (const value of values) expect([validate?.(value), validate?.errors]).toEqual([true, null]);
+  for (const value of values) expectShape(shape, value);
   return values[0];
 }
 
 /** Makes a folder of migrations; where it is. */
-function migrations(name: string, files: Readonly<Record<string, string>>): string {
-  const path = join(folder, name);
-  for (const [key, sql] of Object.entries(files)) {
-    mkdirSync(join(path, key, ".."), { recursive: true });
-    writeFileSync(join(path, key), sql);
-  }
-  return path;
-}
+const migrations = (name: string, files: Readonly<Record<string, string>>): string =>
+  writeMigrations(folder, name, files);
 
 describe("flyway-aws push", () => {
   it("uploads a folder, waits for the verdicts, and shows them", async () => {

@@ -1,18 +1,8 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Ajv2020 from "ajv/dist/2020";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import outputSchema from "../../cli/output.schema.json";
-import { bundleCli, startCli } from "../support/cli";
+import { bundleCli, expectShape, startCli, writeMigrations } from "../support/cli";
 import { mysqld } from "../support/mysql";
 
 // `flyway-aws check` with a database: each start a process of its own, on MariaDB and, in the project mysql, on MySQL.
@@ -24,6 +14,9 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "rehearsal-"));
   bundle = `dist-rehearsal-test-${process.pid}`;
   file = await bundleCli(bundle);
+  mkdirSync(join(folder, "bin"));
+  const program = mysqld();
+  if (program) symlinkSync(program, join(folder, "bin", "mysqld"));
 });
 afterAll(() => {
   rmSync(bundle, { recursive: true, force: true });
@@ -31,25 +24,16 @@ afterAll(() => {
 });
 
 const isMysql = () => mysqld() !== undefined;
-const validate = new Ajv2020({ allowUnionTypes: true })
-  .addSchema(outputSchema, "output")
-  .getSchema("output#/$defs/check");
 
 /** A folder per database. */
-function migrations(name: string, files: Readonly<Record<string, string>>): string {
-  for (const [key, content] of Object.entries(files)) {
-    mkdirSync(join(folder, name, key, ".."), { recursive: true });
-    writeFileSync(join(folder, name, key), content);
-  }
-  return join(folder, name);
-}
+const migrations = (name: string, files: Readonly<Record<string, string>>): string =>
+  writeMigrations(folder, name, files);
 
 function start(...args: string[]) {
-  const bin = join(folder, "bin");
-  mkdirSync(bin, { recursive: true });
-  const program = mysqld();
-  if (program && !existsSync(join(bin, "mysqld"))) symlinkSync(program, join(bin, "mysqld"));
-  const env = { PATH: `${bin}:${process.env.PATH}`, XDG_CACHE_HOME: process.env.XDG_CACHE_HOME ?? "" };
+  const env = {
+    PATH: `${join(folder, "bin")}:${process.env.PATH}`,
+    XDG_CACHE_HOME: process.env.XDG_CACHE_HOME ?? "",
+  };
   const home = { HOME: process.env.HOME ?? "", MAVEN_REPOSITORY: process.env.MAVEN_REPOSITORY ?? "" };
   return startCli(file, ["--format", "json", "check", ...args, "--offline"], undefined, { ...env, ...home })
     .ended;
@@ -59,7 +43,7 @@ async function rehearse(...args: string[]) {
   const { code, stdout, stderr } = await start(...args);
   if (stdout === "") throw new Error(`ended with ${code}: ${stderr}`);
   const output = JSON.parse(stdout);
-  expect([validate?.(output), validate?.errors]).toEqual([true, null]);
+  expectShape("check", output);
   return { code, stderr, ...output };
 }
 

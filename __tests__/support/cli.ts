@@ -1,7 +1,10 @@
 import { exec, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import Ajv2020 from "ajv/dist/2020";
+import { expect } from "vitest";
+import outputSchema from "../../cli/output.schema.json";
 import type { Chain } from "../../local/chain";
 
 /** How a start of the command ended. */
@@ -30,6 +33,29 @@ export async function bundleCli(directory: string): Promise<string> {
     env: { ...process.env, PATH: `${join(PROJECT, "node_modules", ".bin")}:${process.env.PATH}` },
   });
   return join(PROJECT, directory, "flyway-aws.mjs");
+}
+
+/** Writes migrations into a folder of a folder; where they are. */
+export function writeMigrations(
+  folder: string,
+  name: string,
+  files: Readonly<Record<string, string>>,
+): string {
+  const path = join(folder, name);
+  for (const [key, sql] of Object.entries(files)) {
+    mkdirSync(join(path, key, ".."), { recursive: true });
+    writeFileSync(join(path, key), sql);
+  }
+  return path;
+}
+
+const output = new Ajv2020({ allowUnionTypes: true });
+output.addSchema(outputSchema, "output");
+
+/** Holds what the command printed to a shape in cli/output.schema.json. */
+export function expectShape(shape: keyof typeof outputSchema.$defs, value: unknown): void {
+  const validate = output.getSchema(`output#/$defs/${shape}`);
+  expect([validate?.(value), validate?.errors]).toEqual([true, null]);
 }
 
 /** Starts the command for a chain. */

@@ -10,6 +10,7 @@ import type { Aws } from "../aws";
 import type { Database, Deployment } from "../deployment";
 import { CliError, EXIT, type ExitCode, explain } from "../exit";
 import { foldersIn, type LocalFile, readFiles } from "../files";
+import type { RehearsalOutput } from "../rehearsal/report";
 import { isSame, lookAt, type Sight } from "../runs";
 import type { Terminal } from "../terminal";
 import { type CheckInput, checkMigrations } from "./check";
@@ -78,7 +79,7 @@ export async function check(directory: string, options: CheckOptions): Promise<E
         descriptions: [],
       };
   await terminal.endProgress();
-  const output = { ...outputOf(findings), rehearsals };
+  const output = outputOf(findings, rehearsals);
   if (findings.length > 0) {
     terminal.say((format === "github" ? formatGithub(findings) : printable(formatText(findings))).trimEnd());
   }
@@ -94,7 +95,7 @@ async function checkAndRehearse(
   { terminal, fromSchema }: Pick<CheckOptions, "terminal" | "fromSchema">,
 ): Promise<{
   readonly findings: Finding[];
-  readonly rehearsals: readonly unknown[];
+  readonly rehearsals: readonly RehearsalOutput[];
   readonly descriptions: readonly string[];
 }> {
   const checked = inputs.map((input) => ({ input, ...checkMigrations(input) }));
@@ -114,7 +115,9 @@ async function checkAndRehearse(
     const rehearsal = rehearsals.find(({ database }) => database === input.database);
     if (!rehearsal) return findings;
     const rehearsed = report.objectionsOf(rehearsal, { ...input, scripts });
-    return checkMigrations({ ...input, answers: report.answersOf(rehearsal), rehearsed }).findings;
+    const answers = report.answersOf(rehearsal);
+    const isTold = answers !== undefined || rehearsed.length > 0;
+    return isTold ? checkMigrations({ ...input, answers, rehearsed }).findings : findings;
   });
   return {
     findings,

@@ -1,3 +1,4 @@
+import type { RehearsalOutput } from "../rehearsal/report";
 import type { Finding } from "./rules";
 
 /** A line for each finding: `file:line: rule: what: remedy`. */
@@ -13,11 +14,13 @@ export interface CheckOutput {
   readonly errors: number;
   readonly warnings: number;
   readonly findings: readonly Finding[];
+  /** Of each database; none where they were left out. */
+  readonly rehearsals: readonly RehearsalOutput[];
 }
 
-export function outputOf(findings: readonly Finding[]): CheckOutput {
+export function outputOf(findings: readonly Finding[], rehearsals: readonly RehearsalOutput[]): CheckOutput {
   const count = (severity: string) => findings.filter((finding) => finding.severity === severity).length;
-  return { errors: count("error"), warnings: count("warning"), findings };
+  return { errors: count("error"), warnings: count("warning"), findings, rehearsals };
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Connection } from "mysql2/promise";
 import { officialArchives } from "../../deployment/archives";
 import { checkDatabases, DEFAULT_FLYWAY_VERSION } from "../../deployment/databases";
 import { isMatch, type Mapping } from "../../deployment/mapping";
@@ -121,9 +122,8 @@ export async function rehearse({ databases, dump, onProgress }: RehearsalInput):
 }
 
 /** Makes a schema anew from a dump; whether it has a history of Flyway's then. */
-async function begin(chain: Chain, schema: string, dump: Dump): Promise<boolean> {
-  const connection = await connectTo(chain.database, chain.database.observer);
-  try {
+function begin(chain: Chain, schema: string, dump: Dump): Promise<boolean> {
+  return connected(chain, async (connection) => {
     await makeAnew(connection, schema, dump);
     const [tables] = await connection.query("SHOW TABLES LIKE 'flyway\\_schema\\_history'");
     if ((tables as unknown[]).length === 0) return false;
@@ -131,16 +131,20 @@ async function begin(chain: Chain, schema: string, dump: Dump): Promise<boolean>
     if ((rows as unknown[]).length > 0) return true;
     await connection.query("DROP TABLE flyway_schema_history"); // a dump without rows: Flyway would take it for a new one
     return false;
+  });
+}
+
+/** Does something as who looks on. */
+async function connected<T>({ database }: Chain, action: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await connectTo(database, database.observer);
+  try {
+    return await action(connection);
   } finally {
     await connection.end();
   }
 }
 
-async function makeAnew(
-  connection: Awaited<ReturnType<typeof connectTo>>,
-  schema: string,
-  dump: Dump | undefined,
-): Promise<void> {
+async function makeAnew(connection: Connection, schema: string, dump: Dump | undefined): Promise<void> {
   await connection.query("DROP DATABASE IF EXISTS ??", [schema]);
   await connection.query("CREATE DATABASE ??", [schema]);
   await connection.query("USE ??", [schema]);
@@ -148,24 +152,21 @@ async function makeAnew(
 }
 
 /** The schema that resulted, and what the server says of what changed tables in it. */
-async function lookAt(
+function lookAt(
   chain: Chain,
   { scripts, settings, name }: RehearsedDatabase,
   record: RunRecord,
   dump: Dump | undefined,
 ): Promise<Pick<Rehearsal, "tables" | "alterations">> {
   const schema = settings?.schema ?? name;
-  const connection = await connectTo(chain.database, chain.database.observer);
-  try {
+  return connected(chain, async (connection) => {
     const tables = await tablesIn(connection, schema);
     const byKey = new Map(scripts.map((script) => [script.key, script]));
     const ran = [...timesOf(record).keys()].flatMap((key) => byKey.get(key) ?? []);
     if (ran.every(({ alterations }) => alterations.size === 0)) return { tables, alterations: [] };
     await makeAnew(connection, schema, dump);
     return { tables, alterations: await askOfAlterations(connection, ran) };
-  } finally {
-    await connection.end();
-  }
+  });
 }
 
 function timesOf({ flyway, location }: RunRecord): Map<string, number> {

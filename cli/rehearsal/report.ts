@@ -1,9 +1,8 @@
 import { describeTable } from "../../local/report";
 import { isHeldBack } from "../../records/text";
-import type { Answers, CheckedScript } from "../check/check";
-import { placeOf } from "../check/check";
+import { type Answers, type CheckedScript, placeOf } from "../check/check";
 import type { Objection } from "../check/files";
-import { ALGORITHMS } from "../check/statements";
+import { ALGORITHMS, type Algorithm } from "../check/statements";
 import { isStandIn, type Rehearsal, type RehearsedDatabase } from "./rehearsal";
 
 /** What `--format json` has of a rehearsal. */
@@ -23,7 +22,7 @@ export interface RehearsalOutput {
     readonly key: string;
     readonly line: number;
     readonly table: string;
-    readonly algorithm: string;
+    readonly algorithm: Algorithm;
   }[];
   readonly tables: Rehearsal["tables"];
 }
@@ -42,18 +41,14 @@ export function rehearsalOutput(rehearsal: Rehearsal): RehearsalOutput {
 
 /** For a person, in lines. */
 export function describeRehearsal(rehearsal: Rehearsal): string {
-  const { database, server, flywayVersion, files, alterations, tables, meaning } = {
-    ...rehearsal,
-    ...rehearsalOutput(rehearsal),
-  };
+  const { database, server, flywayVersion, meaning, files, alterations, tables } = rehearsalOutput(rehearsal);
   const time = (milliseconds: number | null) =>
     milliseconds === null ? "" : `  ${(milliseconds / 1_000).toFixed(2)} s`;
   return [
     `Rehearsal of ${database} on ${server} by Flyway ${flywayVersion}: ${meaning}`,
     ...files.map(({ key, verdict, milliseconds }) => `  ${key}  ${verdict}${time(milliseconds)}`),
     ...alterations.map(
-      ({ key, line, table, algorithm }) =>
-        `  ${key}:${line} alters ${table}: ${ALGORITHMS[algorithm as keyof typeof ALGORITHMS]}`,
+      ({ key, line, table, algorithm }) => `  ${key}:${line} alters ${table}: ${ALGORITHMS[algorithm]}`,
     ),
     "  The schema that results:",
     ...tables.map((table) => `    ${describeTable(table)}`),
@@ -69,9 +64,9 @@ function meaningOf({ server, unfilled }: Rehearsal): string {
     : `${what}; these placeholders stood for their names: ${unfilled.join(", ")}`;
 }
 
-/** What the server said, if it is a MySQL's word. */
+/** What the server said, if it said something and it is a MySQL's word. */
 export function answersOf({ server, alterations }: Rehearsal): Answers | undefined {
-  if (isStandIn(server)) return undefined;
+  if (isStandIn(server) || alterations.length === 0) return undefined;
   return {
     server,
     algorithms: new Map(alterations.map(({ key, at, algorithm }) => [placeOf(key, at), algorithm])),
